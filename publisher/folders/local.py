@@ -1,0 +1,151 @@
+"""A folder on this machine. Every file in it is whole at every moment, whatever happens.
+
+A file is written beside its last version under a hidden name, flushed to the disk, renamed over it, and the
+folder is flushed too (POSIX rename is atomic within a file system). Hidden names that a killed process left
+behind are never listed, and are removed once they are old.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkstemp
+
+from publisher.errors import FolderError
+
+_NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
+_UNFINISHED = ".part"
+_OLD = 3600.0  # seconds: nobody takes that long to write a feed
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file would be larger than this process may write; raise that limit",
+    errno.EROFS: "that file system is read-only; remount it writable, or set another [folder] path",
+    errno.EACCES: "this user may not write there; change the owner or mode, or set another [folder] path",
+    errno.EPERM: "this user may not write there; change the owner or mode, or set another [folder] path",
+    errno.ENOTDIR: "a part of that path is a file; remove it, or set another [folder] path",
+    errno.EEXIST: "a part of that path is a file; remove it, or set another [folder] path",
+    errno.EISDIR: "a folder has that name; remove it",
+    errno.ENAMETOOLONG: "that name is too long for the file system; shorten the slug",
+}
+
+
+class LocalFolder:
+    """Implements `ports.Folder`. Names are relative, of a-z, 0-9, ".", "_", "-" and "/", no part hidden."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._swept = False
+
+    def put(self, name: str, data: bytes, media_type: str) -> bool:  # noqa: ARG002 - a file has no media type
+        """Replace a file atomically; False when it held these bytes and was left alone. Raises FolderError."""
+        target = self._target(name)
+        with _named(target):
+            if _read(target) == data:
+                return False
+            _make(target.parent)
+            self._sweep_once()
+            _replace(target, data)
+        return True
+
+    def get(self, name: str) -> bytes | None:
+        target = self._target(name)
+        with _named(target, "read"):
+            return _read(target)
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing happens when there is none. Raises FolderError."""
+        target = self._target(name)
+        with _named(target, "removed"), suppress(FileNotFoundError):
+            target.unlink()
+            _flush(target.parent)
+
+    def names(self) -> Iterator[str]:
+        """The names of all files, sorted; unfinished ones and what is not ours are passed over."""
+        found = (path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
+        yield from sorted(name for name in found if _NAME.fullmatch(name))
+
+    def check(self) -> str:
+        """Write and remove a probe. Raises FolderError."""
+        probe = self.path / ".publisher-check"
+        with _named(self.path):
+            _make(self.path)
+            self._sweep()
+            _replace(probe, b"Publisher can write here.\n")
+            probe.unlink(missing_ok=True)
+        return f"{self.path}, writable"
+
+    def _target(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise FolderError(
+                f"{name!r} cannot be a file in {self.path}: use a-z, 0-9, '.', '_', '-' and '/'", name=name
+            )
+        return self.path / name
+
+    def _sweep_once(self) -> None:
+        if not self._swept:
+            self._swept = True
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left, by age: another process may be writing right now."""
+        old = time.time() - _OLD
+        for path in self.path.rglob(f".*{_UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < old:
+                    path.unlink()
+
+
+@contextmanager
+def _named(path: Path, action: str = "written") -> Iterator[None]:
+    """Turn what the system says into the path and what to do."""
+    try:
+        yield
+    except OSError as error:
+        why = _REMEDIES.get(error.errno or 0, error.strerror or str(error))
+        raise FolderError(f"{path} cannot be {action}: {why}", path=str(path)) from error
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _make(folder: Path) -> None:
+    """Create a folder and flush every parent that got a new one."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush(folder.parent)
+
+
+def _replace(target: Path, data: bytes) -> None:
+    descriptor, unfinished = mkstemp(prefix=f".{target.name[:100]}.", suffix=_UNFINISHED, dir=target.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise
+    _flush(target.parent)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -270,8 +270,8 @@ class FeedEntry:
 class FeedDocument:
     """Everything a format needs to write a feed, and nothing that depends on when it is written.
 
-    `address` is the folder-relative address of the feed without its ending ("all"); a format appends its
-    own. `updated_at` is the newest `updated_at` of its articles, or the site's birth when there are none.
+    `base_url` is where the feed folder is served; a feed's own address is `<base_url>/<slug>.<ending>`.
+    `updated_at` is the newest `updated_at` of its articles, or the site's birth when there are none.
     """
 
     feed: Feed
@@ -364,7 +364,6 @@ class Newsletter:
     at: time = time(7, 0)
     selection: Selection = Selection()
     template: str = "digest/daily"
-    subject: str = ""
     approval: str = "auto"
     minimum_items: int = 1
     maximum_items: int = 30

@@ -1,0 +1,17 @@
+"""Step 3, compose: choose the articles of an edition, and render it.
+
+    articles -> choose   items in order, and a decision about each article      (choosing)
+             -> draft    the edition they make, or why there is none
+             -> render   subject, HTML and plain text                           (stories, rendering)
+             -> variant  the rendering with its identity
+
+Everything here is pure: the same newsletter, articles and `now` give the same edition, byte for byte.
+"""
+
+from __future__ import annotations
+
+from publisher.compose.choosing import Choice, choose, draft, merged
+from publisher.compose.rendering import render, variant
+from publisher.compose.stories import site_view
+
+__all__ = ["Choice", "choose", "draft", "merged", "render", "site_view", "variant"]

@@ -1,0 +1,156 @@
+"""Which articles go into an edition, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from publisher.model import (
+    Article,
+    ArticleState,
+    Decision,
+    Edition,
+    EditionState,
+    Item,
+    MailPermission,
+    Newsletter,
+    Slot,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What goes into an edition, and why. `skip` is the reason not to send one, "" when there is none."""
+
+    items: tuple[Item, ...]
+    decisions: tuple[Decision, ...]
+    skip: str
+
+
+def choose(
+    newsletter: Newsletter, articles: Iterable[Article], sent: Mapping[int, frozenset[int]], *, now: datetime
+) -> Choice:
+    """Choose the articles of the next edition, and say of every candidate why it is in or out.
+
+    `sent` holds, by article, the revisions that this newsletter has carried. The newest picture leads; the
+    rest follows by section, and the section with the newest article comes first.
+    """
+    rules: dict[int, str] = {}
+    chosen: list[Article] = []
+    newest_first = sorted(articles, key=_newness, reverse=True)
+    for article in newest_first:
+        full = len(chosen) >= newsletter.maximum_items
+        limit = f"over the limit of {_count(newsletter.maximum_items, 'article')}" if full else ""
+        rules[article.id] = _refuses(newsletter, article, sent, now) or limit
+        if not rules[article.id]:
+            chosen.append(article)
+    skip = _too_few(newsletter, len(chosen))
+    return Choice(
+        items=() if skip else _arrange(chosen),
+        decisions=tuple(_decision(newsletter, a, rules[a.id], skip, now) for a in newest_first),
+        skip=skip,
+    )
+
+
+def _refuses(newsletter: Newsletter, article: Article, sent: Mapping[int, frozenset[int]], now: datetime) -> str:
+    """The rule that keeps an article out of a newsletter's next edition, or "" when none does."""
+    if article.state is not ArticleState.LIVE:
+        return f"not live: {article.state.value}"
+    if article.mail is not MailPermission.ALLOWED:
+        return "excluded from mail"
+    if rule := newsletter.selection.refuses(article):
+        return rule
+    if revisions := sent.get(article.id):
+        return f"already sent in {newsletter.name} ({_revisions(revisions)})"
+    # An undated article was dated when first seen, so this holds for it too.
+    if now - article.revision.published_at > newsletter.maximum_age:
+        return f"older than {_age(newsletter)}"
+    return ""
+
+
+def _decision(newsletter: Newsletter, article: Article, rule: str, skip: str, now: datetime) -> Decision:
+    waits = f"waits for the next edition: {skip}" if skip else ""
+    return Decision(
+        output=f"newsletter:{newsletter.slug}",
+        article=article.id,
+        revision=article.revision.number,
+        included=not (rule or waits),
+        rule=rule or waits or "new since the last edition",
+        at=now,
+    )
+
+
+def _too_few(newsletter: Newsletter, number: int) -> str:
+    if not number:
+        return "nothing new"
+    least = newsletter.minimum_items
+    return f"only {number} of at least {_count(least, 'article')}" if number < least else ""
+
+
+def _arrange(chosen: Sequence[Article]) -> tuple[Item, ...]:
+    """Put articles, given newest first, into the order a reader meets them."""
+    if not chosen:
+        return ()
+    lead = next((article for article in chosen if article.revision.image), chosen[0])
+    sections: dict[str, list[Article]] = {}
+    for article in chosen:
+        if article is not lead:
+            sections.setdefault(_section(article), []).append(article)
+    unnamed = sections.pop("", [])  # comes last, as "more stories"
+    ordered = [lead, *(article for articles in sections.values() for article in articles), *unnamed]
+    return tuple(
+        Item(article=article.id, revision=article.revision.number, position=position, section=_section(article))
+        for position, article in enumerate(ordered)
+    )
+
+
+def _newness(article: Article) -> tuple[datetime, int]:
+    return article.revision.published_at, article.id
+
+
+def _section(article: Article) -> str:
+    return next(iter(article.revision.categories), "")
+
+
+def _revisions(revisions: Iterable[int]) -> str:
+    numbers = sorted(revisions)
+    return f"revision{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+
+
+def _age(newsletter: Newsletter) -> str:
+    age = newsletter.maximum_age
+    return _hours(age) if age.seconds else _count(age.days, "day")
+
+
+def _hours(time: timedelta) -> str:
+    return _count(round(time.total_seconds() / 3600), "hour")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def draft(newsletter: Newsletter, slot: Slot, choice: Choice, template_hash: str, *, now: datetime) -> Edition:
+    """The edition that a choice makes: a draft, one that waits for an editor, or skipped with the reason."""
+    made = EditionState.WAITING if newsletter.approval == "editor" else EditionState.DRAFT
+    state = EditionState.SKIPPED if choice.skip else made
+    return replace(_edition(newsletter, slot, state, choice.skip, now), items=choice.items, template_hash=template_hash)
+
+
+def merged(newsletter: Newsletter, slot: Slot, *, now: datetime) -> Edition:
+    """The edition of a slot that nobody served in time. Its articles were not sent, so the next one has them."""
+    hours = _hours(newsletter.late)
+    return _edition(newsletter, slot, EditionState.MERGED, f"more than {hours} late: merged into the next edition", now)
+
+
+def _edition(newsletter: Newsletter, slot: Slot, state: EditionState, reason: str, now: datetime) -> Edition:
+    return Edition(
+        newsletter=newsletter.slug,
+        slot=slot.name,
+        due_at=slot.due_at,
+        state=state,
+        reason=reason,
+        composed_at=now,
+        mailer=newsletter.mailer,
+    )

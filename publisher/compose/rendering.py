@@ -1,0 +1,97 @@
+"""An edition as subject, HTML and plain text, and the identity of what it shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from publisher.compose.stories import EditionView, NewsletterView, StoryView, sections, site_view, stories
+from publisher.errors import TemplateError
+from publisher.kit import html, message, templating
+from publisher.model import Article, Item, Newsletter, Rendered, Site, Slot, Variant
+from publisher.ports import Templates
+
+#: Gmail shows no more of a message's HTML than 102 KB; in bytes, with room for the reader's own links.
+LARGEST_HTML: Final = 100_000
+#: A subject past this many characters is cut off by every mail program.
+LONGEST_SUBJECT: Final = 90
+
+
+def render(
+    newsletter: Newsletter,
+    slot: Slot,
+    items: Sequence[Item],
+    articles: Mapping[int, Article],
+    *,
+    site: Site,
+    templates: Templates,
+    now: datetime,
+    language: str = "",
+) -> Rendered:
+    """Render an edition in one language; `articles` holds the frozen revision of each item.
+
+    Where the HTML would be too long for Gmail, the stories are told more shortly. Raises TemplateError,
+    also when a template leaves out the unsubscribe link.
+    """
+    language = language or newsletter.language
+    for shortening in (1, 2, 4, 0):
+        shown = stories(items, articles, shortening)
+        values = _values(newsletter, slot, shown, site, now)
+        rendered = _fill(newsletter.template, values, templates, language)
+        if len(rendered.html.encode()) <= LARGEST_HTML:
+            break
+    return rendered
+
+
+def variant(newsletter: Newsletter, items: Sequence[Item], rendered: Rendered, language: str = "") -> Variant:
+    """A rendering with its identity: editions that show the same to two readers share one variant."""
+    language = language or newsletter.language
+    shown = [[i.article, i.revision, i.label.value, i.section, sorted(i.overrides.items())] for i in items]
+    return Variant(
+        key=_hash([language, newsletter.template, shown]),
+        language=language,
+        template=newsletter.template,
+        rendered=rendered,
+        content_hash=_hash([rendered.subject, rendered.html, rendered.text]),
+        items=tuple(items),
+    )
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
+
+
+def _fill(template: str, values: Mapping[str, Any], templates: Templates, language: str) -> Rendered:
+    def part(name: str, **more: str) -> str:
+        return templates.render(f"{template}/{name}", {**values, **more}, language=language)
+
+    subject = html.cut(" ".join(part("subject.txt").split()), LONGEST_SUBJECT)
+    document = templating.inline_css(part("body.html", subject=subject))
+    text = part("body.txt", subject=subject).strip() + "\n"
+    for name, made in (("body.html", document), ("body.txt", text)):
+        if message.UNSUBSCRIBE_URL not in made:
+            raise TemplateError(
+                "it has no unsubscribe link; put {{ unsubscribe_url }} where readers find it",
+                template=f"{template}/{name}",
+            )
+    return Rendered(subject=subject, html=document, text=text)
+
+
+def _values(
+    newsletter: Newsletter, slot: Slot, shown: Sequence[StoryView], site: Site, now: datetime
+) -> Mapping[str, Any]:
+    return {
+        "site": site_view(site),
+        "newsletter": NewsletterView(slug=newsletter.slug, name=newsletter.name),
+        "edition": EditionView(slot=slot.name, date=slot.due_at.astimezone(ZoneInfo(newsletter.timezone)).date()),
+        "lead": shown[0] if shown else None,
+        "sections": sections(shown[1:]),
+        "items": tuple(shown),
+        "timezone": newsletter.timezone,
+        "now": now,
+        "unsubscribe_url": message.UNSUBSCRIBE_URL,
+    }

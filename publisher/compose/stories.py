@@ -1,0 +1,216 @@
+"""What templates see: plain values, plain text, everything bounded in length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Final
+
+from publisher.kit import html, message
+from publisher.model import Article, Author, Image, Item, Label, Site
+
+#: The width that pictures are scaled to, in pixels: a column of 640 without its margins.
+COLUMN: Final = 576
+
+_TITLE, _STANDFIRST, _LINE = 200, 400, 120  # the most characters of each that a mail shows
+_READ_ON = 700  # bytes of a lead story that can be read on elsewhere
+_ALL, _LEAST, _MOST = 36_000, 500, 1_800  # bytes of text for all stories together, and for each
+_AUTHORS = 10
+_LEAD_SHARE = 2  # how many times as much the lead story gets
+_BLOCK_END: Final = re.compile(r"</(?:p|li|dd|dt|pre|blockquote|figure|table|h[1-6]|div)>|\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteView:
+    """The newsroom's site. `feeds_url` is the page that lists its feeds, "" without a public address."""
+
+    name: str
+    url: str
+    language: str
+    timezone: str
+    postal_address: str
+    feeds_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewsletterView:
+    """The newsletter that the edition is a number of."""
+
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionView:
+    """The edition. `date` is its day in the newsletter's time zone."""
+
+    slot: str
+    date: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageView:
+    """A picture scaled to the column, in pixels; `height` is 0 when unknown."""
+
+    url: str
+    alt: str
+    credit: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryView:
+    """One story as mail shows it: plain text only, bounded in length.
+
+    `text` is its beginning, by paragraph; `whole` tells that nothing of the story is left out. `url` is ""
+    for a story that can be read nowhere else. `label` is "" for a new story, else "updated", "correction"
+    or "retraction", and `note` says what changed.
+    """
+
+    title: str
+    standfirst: str
+    text: tuple[str, ...]
+    whole: bool
+    url: str
+    authors: tuple[str, ...]
+    biographies: tuple[str, ...]
+    section: str
+    published: datetime
+    image: ImageView | None
+    label: str
+    note: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionView:
+    """Stories under one heading; `title` is "" for those without a category."""
+
+    title: str
+    items: tuple[StoryView, ...]
+
+
+# ---------------------------------------------------------------- made from articles
+
+
+def site_view(site: Site) -> SiteView:
+    """The part of a site that templates see."""
+    return SiteView(
+        name=site.name,
+        url=site.url,
+        language=site.language,
+        timezone=site.timezone,
+        postal_address=site.postal_address,
+        feeds_url=f"{site.public_url}/feeds/" if site.public_url else "",
+    )
+
+
+def sections(stories: Iterable[StoryView]) -> tuple[SectionView, ...]:
+    return tuple(
+        SectionView(title=title, items=tuple(members)) for title, members in groupby(stories, lambda s: s.section)
+    )
+
+
+def stories(items: Sequence[Item], articles: Mapping[int, Article], shortening: int) -> tuple[StoryView, ...]:
+    """The stories of an edition in order; the fewer there are, the more each may tell."""
+    each = max(_LEAST, min(_MOST, _ALL // max(1, len(items))))
+    room = each // shortening if shortening else 0
+    return tuple(
+        _story(item, articles[item.article], room=room * (_LEAD_SHARE if place == 0 else 1), leads=place == 0)
+        for place, item in enumerate(items)
+    )
+
+
+def _story(item: Item, article: Article, *, room: int, leads: bool) -> StoryView:
+    revision = article.revision
+    url = _web(article.canonical_url)
+    opening = next(_paragraphs(revision.content_html), "")
+    standfirst = _clean(item.overrides.get("standfirst", revision.standfirst), _STANDFIRST)
+    if _opens_with(opening, standfirst):
+        standfirst = ""  # an excerpt that the source cut from the text itself
+    if url:
+        # It can be read on there: the lead gets a beginning, the others one paragraph at most.
+        room = min(room, _READ_ON) if leads else (0 if standfirst else min(room, _STANDFIRST))
+    text, whole = _beginning(_paragraphs(revision.content_html), room)
+    if text and not whole and not url and not text[-1].endswith("…"):
+        text = (*text[:-1], f"{text[-1]} …")  # there is more, and no link that would say so
+    return StoryView(
+        title=_clean(item.overrides.get("title", revision.title), _TITLE) or html.cut(standfirst or opening, _LINE),
+        standfirst=standfirst,
+        text=text,
+        whole=whole,
+        url=url,
+        authors=tuple(_clean(author.name, _LINE) for author in revision.authors[:_AUTHORS] if author.name),
+        biographies=_biographies(revision.authors[:_AUTHORS]),
+        section=_clean(item.section, _LINE),
+        published=revision.published_at,
+        image=_picture(revision.image),
+        label="" if item.label is Label.NEW else item.label.value,
+        note=_clean(revision.note, _STANDFIRST),
+        language=revision.language,
+    )
+
+
+def _biographies(authors: Iterable[Author]) -> tuple[str, ...]:
+    return tuple(_clean(author.biography, _STANDFIRST) for author in authors if author.biography)
+
+
+def _picture(image: Image | None) -> ImageView | None:
+    if image is None or not _web(image.url):
+        return None
+    width = min(image.width or COLUMN, COLUMN)
+    height = round(image.height * width / image.width) if image.width else 0
+    return ImageView(
+        url=_web(image.url),
+        alt=_clean(image.alt, _STANDFIRST),
+        credit=_clean(image.credit, _LINE),
+        width=width,
+        height=height,
+    )
+
+
+# ---------------------------------------------------------------- words, cleaned and cut
+
+
+def _clean(text: str, limit: int) -> str:
+    """Text of an article on one line, without our placeholders in it, at most so many characters."""
+    return html.cut(message.neutralise(" ".join(html.scrub(text).split())), limit)
+
+
+def _web(url: str) -> str:
+    """An address that a reader may follow, or "": nothing but http(s), and no placeholder of ours in it."""
+    safe = url.lower().startswith(("https://", "http://")) and message.neutralise(url) == url
+    return url if safe else ""
+
+
+def _paragraphs(content_html: str) -> Iterator[str]:
+    """The running text of clean HTML, paragraph by paragraph, without headings, pictures and tables."""
+    start = 0
+    for end in _BLOCK_END.finditer(content_html):
+        block = content_html[start : end.start()]
+        start = end.end()
+        if words := html.excerpt(block, len(block) + 1):
+            yield message.neutralise(f"• {words}" if "<li" in block else words)
+
+
+def _opens_with(paragraph: str, standfirst: str) -> bool:
+    start = standfirst.rstrip(" .…[]")[:80]
+    return len(start) >= 20 and paragraph.startswith(start)
+
+
+def _beginning(paragraphs: Iterable[str], room: int) -> tuple[tuple[str, ...], bool]:
+    """The paragraphs that fit into so many bytes, of a first one too long its first words; and whether that is all."""
+    kept: list[str] = []
+    for paragraph in paragraphs:
+        size = len(paragraph.encode())
+        if size > room:
+            if room and not kept:
+                kept.append(html.cut(paragraph, max(1, room * len(paragraph) // size)))
+            return tuple(kept), False
+        kept.append(paragraph)
+        room -= size
+    return tuple(kept), True

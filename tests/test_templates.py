@@ -1,0 +1,304 @@
+"""The templates that come with Publisher: what a reader's mail program, browser and screen reader get."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from publisher import compose, notices
+from publisher.kit import message, templating
+from publisher.kit.templating import TemplateFolders
+from publisher.model import Article, Rendered, Slot
+from tests.people import NOW, newsletter, site
+from tests.stories import PICTURE, told
+
+ROOT = Path(__file__).parents[1] / "templates"
+TEMPLATES = TemplateFolders([ROOT])
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def digest(articles: tuple[Article, ...] = told(), language: str = "en") -> Rendered:
+    daily = newsletter(language=language)
+    return compose.render(
+        daily,
+        Slot(name="daily:2026-11-22", due_at=NOW + timedelta(hours=1)),
+        compose.choose(daily, articles, {}, now=NOW).items,
+        {one.id: one for one in articles},
+        site=site(),
+        templates=TEMPLATES,
+        now=NOW,
+    )
+
+
+def attributes(html: str, selector: str, name: str) -> list[str | None]:
+    return [node.attributes.get(name) for node in LexborHTMLParser(html).css(selector)]
+
+
+# ---------------------------------------------------------------- the digest
+
+
+def test_layout_tables_are_no_tables_to_a_screen_reader() -> None:
+    assert set(attributes(digest().html, "table", "role")) == {"presentation"}
+
+
+def test_headings_tell_the_edition_in_order() -> None:
+    page = LexborHTMLParser(digest().html)
+
+    assert [node.tag for node in page.css("h1, h2, h3")] == ["h1", "h2", "h3", "h2", "h3", "h2", "h3", "h3", "h2", "h3"]
+    assert [node.text(strip=True) for node in page.css("h2")] == ["Harbour", "Schools", "Town", "Sport"]
+
+
+def test_stories_without_a_section_stand_under_a_heading_too() -> None:
+    assert [n.text(strip=True) for n in LexborHTMLParser(digest(told(web=False)).html).css("h2")] == ["More stories"]
+
+
+def test_the_mail_says_its_language_and_title() -> None:
+    made = digest(language="en-IE")
+    page = LexborHTMLParser(made.html)
+
+    assert attributes(made.html, "html", "lang") == ["en-IE"]
+    assert [node.text() for node in page.css("title")] == [made.subject]
+    assert page.css_first("body").text(strip=True).startswith("Also today: Sea wall to be raised")
+
+
+def test_a_story_in_another_language_says_so() -> None:
+    first, second = told(2)
+    arabic = replace(second, revision=replace(second.revision, language="ar"))
+    made = digest((first, arabic), language="en-IE").html
+
+    assert attributes(made, "td[lang]", "lang") == ["ar"]
+    assert attributes(made, "td[lang]", "dir") == ["rtl"]
+
+
+def test_pictures_have_words_and_a_size_that_fits() -> None:
+    made = digest().html
+
+    assert attributes(made, "img", "alt") == [PICTURE.alt]
+    assert (attributes(made, "img", "width"), attributes(made, "img", "height")) == (["576"], ["324"])
+
+
+def test_right_to_left_turns_everything_around() -> None:
+    made = digest(language="ar").html
+
+    assert {*attributes(made, "html", "dir"), *attributes(made, "table[dir]", "dir")} == {"rtl"}
+    assert "letter-spacing" not in made  # it would tear joined letters apart
+    assert "text-align: left" not in made
+    assert "←" in made
+
+
+def test_nothing_that_outlook_cannot_lay_out() -> None:
+    made = digest().html
+    inline = " ".join(style or "" for style in attributes(made, "[style]", "style"))
+
+    for feature in ("flex", "grid", "position", "float", "background-image", "url(", "calc(", "var(", "rem"):
+        assert feature not in inline
+    assert made.count("<!--[if mso]>") == made.count("<![endif]-->") >= 3
+    assert 'width="640"' in made
+
+
+def test_styles_stand_on_the_elements_and_dark_mode_stays_in_the_head() -> None:
+    made = digest().html
+
+    assert re.search(r'<h1 class="headline ink" style="[^"]*font-size: 36px', made)
+    assert "@media (prefers-color-scheme: dark)" in made
+    assert "[data-ogsc] .ink" in made
+    assert "[data-ogsb] .sheet" in made
+
+
+def test_dark_mode_names_every_class_that_carries_a_colour() -> None:
+    made = digest().html
+    dark = made[made.index("prefers-color-scheme: dark") :]
+    assert all(
+        any(f".{name}" in dark for name in (node.attributes["class"] or "").split())
+        for node in LexborHTMLParser(made).css("p[class], h1, h2, h3, td.bar, td.rule, td.hair")
+    )
+
+
+def test_the_footer_says_why_and_how_to_leave() -> None:
+    made = digest()
+
+    for words in ("You receive The Harbour Gazette Daily because you subscribed to it.", "1 Quay Street, Kilmarnagh"):
+        assert words in made.html
+        assert words in made.text
+    assert attributes(made.html, f'a[href="{message.UNSUBSCRIBE_URL}"]', "href") == [message.UNSUBSCRIBE_URL]
+    assert f"Unsubscribe:\n{message.UNSUBSCRIBE_URL}\n" in made.text
+
+
+def test_the_text_part_reads_well() -> None:
+    text = digest(told(web=False)).text
+
+    assert text.startswith("THE HARBOUR GAZETTE\nSunday, November 22, 2026\n=====")
+    assert max(map(len, text.splitlines())) == 72
+    assert "\n\n\n\n" not in text
+    assert "<" not in text
+    assert "&" not in text
+    assert "\nLibrary stays open on Sundays\nBy Orla Keane\n\nA trial that was meant" in text
+
+
+def test_addresses_stand_on_lines_of_their_own_in_the_text_part() -> None:
+    assert "\nhttps://harbour-gazette.example/library-stays-open-on-sundays\n" in digest().text
+
+
+def test_a_site_with_nothing_but_a_name_still_gets_a_good_mail() -> None:
+    daily, articles = newsletter(), told(1, web=False)
+    made = compose.render(
+        daily,
+        Slot(name="daily:2026-11-22", due_at=NOW),
+        compose.choose(daily, articles, {}, now=NOW).items,
+        {one.id: one for one in articles},
+        site=site(url="", public_url="", postal_address=""),
+        templates=TEMPLATES,
+        now=NOW,
+    )
+
+    assert 'href=""' not in made.html
+    assert "Feeds" not in made.html
+    assert made.text.rstrip().endswith(message.UNSUBSCRIBE_URL)
+
+
+# ---------------------------------------------------------------- notices
+
+NOTICES: dict[str, dict[str, Any]] = {
+    "test": {"mailer": "smtp", "at": NOW},
+    "alarm": {"title": "daily:2026-11-22 has not gone out", "text": "the mailer takes nothing", "at": NOW},
+    "confirmation": {
+        "newsletter": "The Harbour Gazette Daily",
+        "email": "carla.rossi@mail.example",
+        "confirm_url": "https://news.harbour-gazette.example/c/token",
+        "days": 7,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", NOTICES)
+def test_a_notice_has_a_subject_and_says_the_same_in_both_parts(kind: str) -> None:
+    made = notices.render(kind, NOTICES[kind], site=site(), templates=TEMPLATES)
+    html = LexborHTMLParser(templating.inline_css(made.html))
+    spoken = " ".join(html.css_first("body").text(separator=" ").split())
+
+    assert 10 < len(made.subject) <= 90
+    assert max(len(line) for line in made.text.splitlines() if "://" not in line) <= 72
+    for paragraph in made.text.split("\n--\n")[0].split("\n\n")[2:]:
+        assert " ".join(paragraph.split())[:30] in spoken or "Noticed on" in paragraph or "://" in paragraph
+    assert set(attributes(made.html, "table", "role")) == {"presentation"}
+
+
+@pytest.mark.parametrize("kind", NOTICES)
+def test_notices_escape_what_they_are_told(kind: str) -> None:
+    hostile = {name: HOSTILE if isinstance(value, str) else value for name, value in NOTICES[kind].items()}
+
+    made = notices.render(kind, hostile, site=site(name=HOSTILE), templates=TEMPLATES)
+
+    assert "<script" not in templating.inline_css(made.html)
+
+
+def test_a_confirmation_carries_its_link_in_both_parts() -> None:
+    made = notices.render("confirmation", NOTICES["confirmation"], site=site(), templates=TEMPLATES)
+
+    assert made.subject == "Please confirm: The Harbour Gazette Daily"
+    assert "\nhttps://news.harbour-gazette.example/c/token\n" in made.text
+    assert attributes(made.html, ".button a", "href") == ["https://news.harbour-gazette.example/c/token"]
+    assert "carla.rossi@mail.example" in made.text
+
+
+def test_an_alarm_tells_the_time_of_the_site() -> None:
+    made = notices.render("alarm", NOTICES["alarm"], site=site(timezone="Asia/Tokyo"), templates=TEMPLATES)
+
+    assert made.subject == "The Harbour Gazette: daily:2026-11-22 has not gone out"
+    assert "Noticed on 22 November 2026, 15:00." in made.text
+    assert "22 November 2026, 15:00" in made.html
+    assert "The mailer takes nothing" in made.text
+
+
+# ---------------------------------------------------------------- pages
+
+READER = {"newsletter": "The Harbour Gazette Daily", "email": "ben.okafor@mail.example"}
+FEEDS = [
+    {
+        "title": "The Harbour Gazette",
+        "description": "Everything we publish.",
+        "links": [{"name": "rss", "url": "/feeds/all.rss", "type": "application/rss+xml"}],
+    }
+]
+PAGES: dict[str, dict[str, Any]] = {
+    "unsubscribe": READER,
+    "unsubscribed": READER,
+    "confirm": READER,
+    "confirmed": READER,
+    "feeds": {"feeds": FEEDS},
+    "message": {"title": "This link is not one of ours", "text": "Copy it whole from the mail."},
+}
+
+
+def page(name: str, language: str = "en", **changes: Any) -> str:
+    values = {"site": compose.site_view(site()), **PAGES[name], **changes}
+    return TEMPLATES.render(f"web/public/{name}.html", values, language=language)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_need_no_script_and_no_inline_style(name: str) -> None:
+    made = page(name)
+
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", made)
+    assert attributes(made, "link[rel=stylesheet]", "href") == ["/static/public.css"]
+    assert [node.tag for node in LexborHTMLParser(made).css("h1, main, header, footer")].count("h1") == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_escape_what_they_are_told(name: str) -> None:
+    hostile = {key: HOSTILE for key, value in PAGES[name].items() if isinstance(value, str)}
+
+    made = page(name, **hostile, feeds=[{"title": HOSTILE, "description": HOSTILE, "links": []}])
+
+    assert "<script" not in made
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_say_their_language_and_direction(name: str) -> None:
+    assert (attributes(page(name, "ar"), "html", "lang"), attributes(page(name, "ar"), "html", "dir")) == (
+        ["ar"],
+        ["rtl"],
+    )
+
+
+@pytest.mark.parametrize("name", ["unsubscribe", "confirm"])
+def test_what_a_link_leads_to_asks_with_a_button(name: str) -> None:
+    made = page(name)
+
+    assert attributes(made, "form", "method") == ["post"]
+    assert attributes(made, "form", "action") == [None]
+    assert attributes(made, "form button", "type") == ["submit"]
+    assert "ben.okafor@mail.example" in made
+
+
+def test_unsubscribing_by_page_is_told_apart_from_one_click() -> None:
+    assert attributes(page("unsubscribe"), "input", "name") == ["by"]
+    assert attributes(page("unsubscribe"), "input", "value") == ["page"]
+
+
+def test_feeds_are_found_by_people_and_by_feed_readers() -> None:
+    made = page("feeds")
+
+    assert attributes(made, "link[rel=alternate]", "href") == ["/feeds/all.rss"]
+    assert attributes(made, "link[rel=alternate]", "type") == ["application/rss+xml"]
+    assert attributes(made, "main a", "href") == ["/feeds/all.rss"]
+    assert "noindex" not in made
+    assert "noindex" in page("unsubscribe")
+
+
+def test_the_stylesheet_is_light_and_dark_and_loads_nothing() -> None:
+    css = TEMPLATES.render("web/public/public.css", {})
+
+    assert "prefers-color-scheme: dark" in css
+    assert not re.search(r"url\(|@import|https?:", css)
+
+
+@pytest.mark.parametrize("path", sorted(str(p.relative_to(ROOT)) for p in ROOT.rglob("*.*") if p.suffix != ".css"))
+def test_every_template_says_what_it_is_given(path: str) -> None:
+    assert (ROOT / path).read_text().startswith("{#")

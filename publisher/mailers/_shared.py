@@ -1,0 +1,48 @@
+"""What every mailer needs."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from publisher.kit.message import address, mailbox
+from publisher.model import Letter, Mailing, Outcome, Prepared, Result
+
+
+def prepared(mailing: Mailing, payloads: Sequence[bytes]) -> Prepared:
+    """The payloads with their digest, which also covers who they are from and to, outside of their own bytes."""
+    sender = address(mailbox(mailing.sender)[1])
+    digest = sha256()
+    for part in (sender.encode(), *(address(letter.email).encode() for letter in mailing.letters), *payloads):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return Prepared(
+        key=mailing.key,
+        payloads=tuple(payloads),
+        letters=mailing.letters,
+        sender=sender,
+        digest=digest.hexdigest(),
+    )
+
+
+def deferred(letters: Iterable[Letter], code: str, detail: str) -> list[Result]:
+    """Proved: none of these has left."""
+    return [Result(position=letter.position, outcome=Outcome.DEFERRED, code=code, detail=detail) for letter in letters]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host of the settings is this machine, so that nothing sent there crosses a network."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def one_line(said: bytes | str, limit: int = 300) -> str:
+    """What somebody else's server said, fit for an error message."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:limit]

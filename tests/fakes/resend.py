@@ -1,0 +1,357 @@
+"""Resend's API on loopback: enforces what the real one enforces, and delivers one message per recipient.
+
+Everything it accepts is one line of a journal, so a fake started again on the same folder remembers its keys and its
+mail. Faults are planned per call:
+
+    accept_then_drop   takes the call, then closes the connection       drop_before   the reverse: takes nothing
+    accept_then_500    takes the call, then says that it failed         hang          takes the call, never answers
+    truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
+    429 429-date 429-garbage quota 413 422 500 redirect                 takes nothing, says so
+    slow               waits for `release()` and then takes the call
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+KEY = "re_harbour_0123456789"
+SENDING_ONLY_KEY = "re_harbour_sending_only"
+
+_FIELDS = {
+    "from", "to", "cc", "bcc", "reply_to", "subject", "html", "text", "headers", "tags", "template", "topic_id",
+    "attachments", "scheduled_at",
+}  # fmt: skip
+_MAILBOX = re.compile(r"(?:[^<>@]+ <[^\s<>@,]+@[^\s<>@,]+\.[^\s<>@,]+>|[^\s<>@,]+@[^\s<>@,]+\.[^\s<>@,]+)")
+_TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_LIFETIME = timedelta(hours=24)
+_LARGEST = 40_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message to one recipient, as Resend would have sent it."""
+
+    id: str
+    recipient: str
+    key: str
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, name: str, message: str) -> None:
+        self.status, self.name, self.message = status, name, message
+        super().__init__(message)
+
+
+class ResendServer:
+    """`clock` tells the age of keys. `domains` may send. `waiting` is set while a slow call is being worked on."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.journal = folder / "resend.jsonl"
+        self.clock = clock
+        self.domains = {"harbour-gazette.example"}
+        self.calls: list[Call] = []
+        self.mails: list[Mail] = []
+        self.waiting = threading.Event()
+        self._answers: dict[str, tuple[str, datetime, list[str]]] = {}
+        self._working: set[str] = set()
+        self._faults: list[str] = []
+        self._released = threading.Event()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def plan(self, *faults: str) -> None:
+        self._faults += faults
+
+    def release(self) -> None:
+        self._released.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> ResendServer:
+        if self.journal.exists():
+            for line in self.journal.read_text().splitlines():
+                self._remember(json.loads(line))
+        owner = self
+
+        class Handler(_Handler):
+            fake = owner
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    # ---------------------------------------------------------------- what the API does
+
+    def batch(self, key: str, body: bytes, strict: bool) -> tuple[list[str], list[dict[str, Any]]]:
+        """Accept a call once per key: (ids, errors). Raises Refusal."""
+        if not 1 <= len(key) <= 256:
+            raise Refusal(400, "invalid_idempotency_key", "The key must be between 1-256 chars.")
+        fingerprint = hashlib.sha256(body).hexdigest()
+        with self._lock:
+            known = self._answers.get(key)
+            if known and self.clock() - known[1] < _LIFETIME:
+                if known[0] != fingerprint:
+                    raise Refusal(409, "invalid_idempotent_request", "Same idempotency key, another payload.")
+                return known[2], []
+            if key in self._working:
+                raise Refusal(409, "concurrent_idempotent_requests", "The original request is still in progress.")
+            self._working.add(key)
+        try:
+            if self._take("slow"):
+                self.waiting.set()
+                assert self._released.wait(30)
+            return self._accept(key, fingerprint, body, strict)
+        finally:
+            self._working.discard(key)
+
+    def _accept(self, key: str, fingerprint: str, body: bytes, strict: bool) -> tuple[list[str], list[dict[str, Any]]]:
+        emails = _batch(body)
+        errors: list[dict[str, Any]] = []
+        good: list[dict[str, Any]] = []
+        for index, email in enumerate(emails):
+            try:
+                self._validate(email)
+                good.append(email)
+            except Refusal as refusal:
+                if strict:
+                    raise
+                errors.append({"index": index, "message": refusal.message})
+        with self._lock:
+            ids = [f"00000000-0000-4000-8000-{len(self.mails) + number:012d}" for number in range(len(good))]
+            entry = {
+                "key": key,
+                "hash": fingerprint,
+                "at": self.clock().isoformat(),
+                "ids": ids,
+                "emails": good,
+            }
+            with self.journal.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            self._remember(entry)
+        return ids, errors
+
+    def _remember(self, entry: dict[str, Any]) -> None:
+        self._answers[entry["key"]] = (entry["hash"], datetime.fromisoformat(entry["at"]), entry["ids"])
+        for id, email in zip(entry["ids"], entry["emails"], strict=True):
+            recipients = email["to"] if isinstance(email["to"], list) else [email["to"]]
+            self.mails += [Mail(id, recipient, entry["key"], email) for recipient in recipients]
+
+    def _validate(self, email: object) -> None:
+        if not isinstance(email, dict):
+            raise Refusal(422, "validation_error", "The `email` field must be an `object`.")
+        for field in ("from", "to", "subject"):
+            if field not in email:
+                raise Refusal(422, "missing_required_field", f"Missing `{field}` field.")
+        for field in ("attachments", "scheduled_at"):
+            if field in email:
+                raise Refusal(422, "validation_error", f"The `{field}` field is not supported in batch.")
+        if unknown := set(email) - _FIELDS:
+            raise Refusal(422, "validation_error", f"Unknown field `{sorted(unknown)[0]}`.")
+        if "html" not in email and "text" not in email:
+            raise Refusal(422, "missing_required_field", "Missing `html` or `text` field.")
+        if not all(isinstance(email.get(field, ""), str) for field in ("from", "subject", "html", "text")):
+            raise Refusal(422, "validation_error", "The `subject` field must be a `string`.")
+        self._validate_mailboxes(email)
+        _validate_headers(email.get("headers", {}))
+        for tag in email.get("tags", []):
+            if set(tag) != {"name", "value"} or not _TAG.fullmatch(tag["name"]) or not _TAG.fullmatch(tag["value"]):
+                raise Refusal(422, "validation_error", "Tags should only contain ASCII letters, numbers, _ or -.")
+
+    def _validate_mailboxes(self, email: dict[str, Any]) -> None:
+        to = email["to"] if isinstance(email["to"], list) else [email["to"]]
+        if not 1 <= len(to) <= 50:
+            raise Refusal(422, "validation_error", "The `to` field must have between 1 and 50 addresses.")
+        for field, values in (("to", to), ("from", [email["from"]]), ("reply_to", [email.get("reply_to", "a@b.cd")])):
+            for value in values:
+                if not isinstance(value, str) or not _MAILBOX.fullmatch(value):
+                    raise Refusal(
+                        422,
+                        "validation_error",
+                        f"Invalid `{field}` field. The email address needs to follow the `email@example.com` or "
+                        "`Name <email@example.com>` format.",
+                    )
+        domain = email["from"].rpartition("@")[2].rstrip(">")
+        if domain not in self.domains:
+            raise Refusal(403, "validation_error", f"The {domain} domain is not verified.")
+
+    def next_fault(self) -> str:
+        with self._lock:
+            return self._faults.pop(0) if self._faults and self._faults[0] != "slow" else ""
+
+    def _take(self, fault: str) -> bool:
+        with self._lock:
+            if self._faults and self._faults[0] == fault:
+                self._faults.pop(0)
+                return True
+            return False
+
+    def hang(self) -> None:
+        self._stopped.wait(60)
+
+
+def _batch(body: bytes) -> list[Any]:
+    try:
+        emails = json.loads(body)
+    except ValueError:
+        raise Refusal(400, "validation_error", "The request body is no JSON.") from None
+    if not isinstance(emails, list):
+        raise Refusal(422, "validation_error", "The `request.body` field must be an `array`.")
+    if not 1 <= len(emails) <= 100:
+        raise Refusal(422, "validation_error", "A batch holds between 1 and 100 emails.")
+    return emails
+
+
+def _validate_headers(headers: object) -> None:
+    if not isinstance(headers, dict):
+        raise Refusal(422, "validation_error", "The `headers` field must be an `object`.")
+    for name, value in headers.items():
+        if not isinstance(value, str) or re.search(r"[^\x20-\x7e]", name + value):
+            raise Refusal(422, "validation_error", f"The `headers` field has an invalid value for {name}.")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    fake: ResendServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _handle(self) -> None:
+        self.close_connection = True
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(min(length, _LARGEST + 1))
+        self.fake.calls.append(Call(self.command, self.path, dict(self.headers.items()), body))
+        try:
+            self._authorise()
+            self._route(length, body)
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    def _authorise(self) -> None:
+        if not self.headers.get("User-Agent"):
+            raise Refusal(403, "forbidden", "A User-Agent is required.")
+        given = self.headers.get("Authorization", "")
+        if not given.startswith("Bearer "):
+            raise Refusal(401, "missing_api_key", "Missing API key in the authorization header.")
+        if given not in (f"Bearer {KEY}", f"Bearer {SENDING_ONLY_KEY}"):
+            raise Refusal(403, "invalid_api_key", "API key is invalid.")
+
+    def _route(self, length: int, body: bytes) -> None:
+        if self.path == "/domains" and self.command == "GET":
+            if self.headers["Authorization"] == f"Bearer {SENDING_ONLY_KEY}":
+                raise Refusal(401, "restricted_api_key", "This API key is restricted to only send emails.")
+            self._answer(200, {"data": [{"id": domain, "name": domain} for domain in sorted(self.fake.domains)]})
+        elif self.path != "/emails/batch":
+            raise Refusal(404, "not_found", "The requested endpoint does not exist.")
+        elif self.command != "POST":
+            raise Refusal(405, "method_not_allowed", "Method is not allowed for the requested path.")
+        elif self.headers.get("Content-Type") != "application/json":
+            raise Refusal(422, "validation_error", "The content type must be application/json.")
+        elif length > _LARGEST:
+            raise Refusal(413, "validation_error", "The request is too large.")
+        else:
+            self._post(body)
+
+    def _post(self, body: bytes) -> None:
+        fault = self.fake.next_fault()
+        if self._untouched(fault):
+            return
+        strict = self.headers.get("x-batch-validation", "strict") != "permissive"
+        ids, errors = self.fake.batch(self.headers.get("Idempotency-Key", ""), body, strict)
+        answer = {"data": [{"id": id} for id in ids], **({"errors": errors} if errors else {})}
+        if fault == "accept_then_drop":
+            return
+        if fault == "hang":
+            self.fake.hang()
+        elif fault == "accept_then_500":
+            self._refuse(Refusal(500, "internal_server_error", "An unexpected error occurred."))
+        elif fault == "truncated":
+            self._send(200, json.dumps(answer).encode()[:25], "application/json", short=True)
+        else:
+            self._answer(200, answer)
+
+    def _untouched(self, fault: str) -> bool:
+        """Faults in which nothing is accepted."""
+        refusals = {
+            "413": Refusal(413, "validation_error", "The request is too large."),
+            "422": Refusal(422, "validation_error", "Invalid value in emails[1].to."),
+            "500": Refusal(500, "application_error", "An unexpected error occurred."),
+            "429": Refusal(429, "rate_limit_exceeded", "Too many requests."),
+            "quota": Refusal(429, "daily_quota_exceeded", "You have reached your daily email sending quota."),
+        }
+        waits = {
+            "429": "7",
+            "429-date": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True),
+            "429-garbage": "soon",
+        }
+        if fault in refusals or fault in waits:
+            self._refuse(refusals.get(fault) or refusals["429"], waits.get(fault, ""))
+        elif fault == "html":
+            self._send(200, b"<!doctype html><title>Harbour WiFi</title>", "text/html")
+        elif fault == "redirect":
+            self._send(307, b"", "text/plain", location=f"{self.fake.url}/emails/batch")
+        else:
+            return fault == "drop_before"
+        return True
+
+    def _refuse(self, refusal: Refusal, wait: str = "") -> None:
+        body = {"statusCode": refusal.status, "name": refusal.name, "message": refusal.message}
+        self._answer(refusal.status, body, wait)
+
+    def _answer(self, status: int, body: dict[str, Any], wait: str = "") -> None:
+        self._send(status, json.dumps(body).encode(), "application/json", wait=wait)
+
+    def _send(
+        self, status: int, body: bytes, kind: str, *, wait: str = "", short: bool = False, location: str = ""
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body) + (100 if short else 0)))
+        self.send_header("Connection", "close")
+        self.send_header("ratelimit-limit", "2")
+        self.send_header("ratelimit-remaining", "1")
+        if not wait.startswith("soon"):
+            self.send_header("ratelimit-reset", "1")
+        if wait:
+            self.send_header("Retry-After", wait)
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
+        self.wfile.write(body)

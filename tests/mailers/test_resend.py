@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
+from pathlib import Path
+
+import pytest
+
+from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
+from publisher.mailers.resend import Resend
+from publisher.model import Outcome
+from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
+from tests.fakes.resend import KEY, SENDING_ONLY_KEY, ResendServer
+
+ACCEPTED, DEFERRED, REJECTED = Outcome.ACCEPTED, Outcome.DEFERRED, Outcome.REJECTED
+EVERYBODY = [f"reader{n}@reader.example" for n in range(5)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ResendServer]:
+    with ResendServer(tmp_path) as server:
+        yield server
+
+
+def mailer_for(server: ResendServer, key: str = KEY) -> Resend:
+    return Resend("resend", key, base_url=server.url, patience=0.5)
+
+
+def send(mailer: Resend, *letters, **changes: str) -> list[Outcome]:
+    return [one.outcome for one in mailer.submit(mailer.prepare(mailing(*letters, **changes)))]
+
+
+def recipients(server: ResendServer) -> list[str]:
+    return sorted(mail.recipient for mail in server.mails)
+
+
+def unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class ResendRig:
+    def __init__(self, server: ResendServer) -> None:
+        self.server = server
+        self.mailer = mailer_for(server)
+
+    def got(self) -> list[Got]:
+        return [
+            Got(
+                recipient=mail.recipient,
+                subject=mail.content["subject"],
+                sender=mail.content["from"],
+                text=mail.content["text"],
+                html=mail.content["html"],
+                headers={
+                    **{name.lower(): str(make_header(decode_header(v))) for name, v in mail.content["headers"].items()},
+                    **({"reply-to": mail.content["reply_to"]} if "reply_to" in mail.content else {}),
+                },
+            )
+            for mail in self.server.mails
+        ]
+
+    def lose_an_answer(self) -> None:
+        self.server.plan("accept_then_drop")
+
+    def refused(self) -> Resend:
+        return mailer_for(self.server, key="re_somebody_else")
+
+    def unreachable(self) -> Resend:
+        return Resend("resend", KEY, base_url=f"http://127.0.0.1:{unused_port()}")
+
+
+class TestResend(MailerCases):
+    @pytest.fixture
+    def rig(self, server: ResendServer) -> ResendRig:
+        return ResendRig(server)
+
+
+# ---------------------------------------------------------------- what goes out
+
+
+def test_a_batch_is_one_call_with_a_key_that_never_changes(server):
+    results = mailer_for(server).submit(mailer_for(server).prepare(mailing()))
+    (call,) = server.calls
+    assert call.path == "/emails/batch"
+    assert call.headers["Idempotency-Key"] == mailing().key
+    assert call.headers["x-batch-validation"] == "strict"
+    assert call.headers["User-Agent"].startswith("Publisher/")
+    assert call.headers["Content-Length"] == str(len(call.body))
+    assert [one.reference for one in results] == [mail.id for mail in server.mails]
+    assert json.loads(call.body)[0]["tags"] == [
+        {"name": "edition", "value": "daily_daily_2026-11-22"},
+        {"name": "batch", "value": mailing().key},
+    ]
+
+
+def test_a_full_call_holds_a_hundred_letters(server):
+    assert send(mailer_for(server), *map(letter, range(100))) == [ACCEPTED] * 100
+    assert len(set(recipients(server))) == 100
+
+
+def test_a_name_that_needs_quotes_gets_them(server):
+    send(mailer_for(server), sender='"Gazette, The" <daily@harbour-gazette.example>')
+    assert server.mails[0].content["from"] == '"Gazette, The" <daily@harbour-gazette.example>'
+
+
+def test_a_list_name_beyond_ascii_is_encoded_as_headers_must_be(server):
+    send(mailer_for(server), list_id="Nuacht Chill Mo Ghrúdaire <daily.harbour-gazette.example>")
+    value = server.mails[0].content["headers"]["List-Id"]
+    assert value.isascii()
+    assert str(make_header(decode_header(value))) == "Nuacht Chill Mo Ghrúdaire <daily.harbour-gazette.example>"
+
+
+# ---------------------------------------------------------------- nobody can tell
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [
+        ("accept_then_drop", True),
+        ("accept_then_500", True),
+        ("truncated", True),
+        ("hang", True),
+        ("drop_before", False),
+        ("html", False),
+        ("500", False),
+    ],
+)
+def test_an_unclear_answer_is_unknown_and_the_same_call_again_settles_it(server, fault, taken):
+    server.plan(fault)
+    with pytest.raises(OutcomeUnknown):
+        send(mailer_for(server))
+    assert bool(server.mails) == taken
+    assert send(mailer_for(server)) == [ACCEPTED] * 5
+    assert recipients(server) == EVERYBODY
+
+
+def test_the_key_protects_when_resend_was_restarted_in_between(tmp_path):
+    with ResendServer(tmp_path) as server:
+        server.plan("accept_then_drop")
+        with pytest.raises(OutcomeUnknown):
+            send(mailer_for(server))
+    with ResendServer(tmp_path) as server:
+        assert send(mailer_for(server)) == [ACCEPTED] * 5
+        assert recipients(server) == EVERYBODY
+
+
+def test_a_key_outlives_what_we_rely_on(tmp_path):
+    now = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+    with ResendServer(tmp_path, clock=lambda: now) as server:
+        send(mailer_for(server))
+        now += mailer_for(server).capability.key_lifetime
+        assert send(mailer_for(server)) == [ACCEPTED] * 5
+        assert recipients(server) == EVERYBODY
+        now += timedelta(hours=5)
+        send(mailer_for(server))
+        assert len(server.mails) == 10  # why a batch that old is never sent again
+
+
+def test_a_call_that_is_still_being_worked_on_is_waited_for(server):
+    server.plan("slow")
+    patient = Resend("resend", KEY, base_url=server.url)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(send, patient)
+        assert server.waiting.wait(10)
+        with pytest.raises(OutcomeUnknown, match="concurrent_idempotent_requests"):
+            send(mailer_for(server))
+        server.release()
+        assert first.result(10) == [ACCEPTED] * 5
+    assert recipients(server) == EVERYBODY
+
+
+def test_a_key_that_was_used_for_other_bytes_is_left_to_a_person(server):
+    send(mailer_for(server))
+    with pytest.raises(OutcomeUnknown, match="invalid_idempotent_request"):
+        send(mailer_for(server), letter(0))
+    assert recipients(server) == EVERYBODY
+
+
+# ---------------------------------------------------------------- nothing was taken
+
+
+@pytest.mark.parametrize(("fault", "least", "most"), [("429", 7, 7), ("429-date", 80, 90)])
+def test_it_is_left_alone_for_as_long_as_it_asks(server, fault, least, most):
+    server.plan(fault)
+    with pytest.raises(TryLater, match="rate_limit_exceeded") as caught:
+        send(mailer_for(server))
+    assert least <= caught.value.retry_after.total_seconds() <= most
+
+
+def test_a_wait_that_makes_no_sense_is_left_to_us(server):
+    server.plan("429-garbage")
+    with pytest.raises(TryLater) as caught:
+        send(mailer_for(server))
+    assert caught.value.retry_after is None
+
+
+def test_a_used_up_quota_is_for_a_person(server):
+    server.plan("quota")
+    with pytest.raises(MailerMisconfigured, match=r"quota is used up .*daily_quota_exceeded"):
+        send(mailer_for(server))
+
+
+def test_one_bad_address_refuses_the_call_and_alone_is_rejected(server):
+    bad = letter(1, email="nobody")
+    with pytest.raises(Refused, match="Invalid `to` field"):
+        send(mailer_for(server), letter(0), bad, letter(2))
+    assert server.mails == []
+    (result,) = mailer_for(server).submit(mailer_for(server).prepare(mailing(bad, key="half")))
+    assert (result.position, result.outcome, result.code) == (1, REJECTED, "422 validation_error")
+    assert send(mailer_for(server), letter(0), letter(2), key="other half") == [ACCEPTED] * 2
+
+
+def test_a_refusal_that_names_the_letter_spares_the_others(server):
+    server.plan("422")  # blames emails[1]
+    assert send(mailer_for(server)) == [DEFERRED, REJECTED, DEFERRED, DEFERRED, DEFERRED]
+    assert server.mails == []
+
+
+def test_a_call_that_is_too_large_is_to_be_split(server):
+    server.plan("413", "413")
+    with pytest.raises(Refused, match="413"):
+        send(mailer_for(server))
+    assert send(mailer_for(server), letter(0)) == [REJECTED]
+
+
+def test_what_all_letters_share_is_no_readers_fault(server):
+    with pytest.raises(MailerMisconfigured, match=r"elsewhere.example domain is not verified"):
+        send(mailer_for(server), sender="daily@elsewhere.example")
+    with pytest.raises(MailerMisconfigured, match="Invalid `from` field"):
+        send(mailer_for(server), letter(0), sender="daily")
+    assert server.mails == []
+
+
+def test_a_redirect_is_never_followed(server):
+    server.plan("redirect")
+    with pytest.raises(MailerMisconfigured, match="correct base_url"):
+        send(mailer_for(server))
+    assert len(server.calls) == 1
+
+
+def test_another_address_of_the_api_is_for_a_person(server):
+    with pytest.raises(MailerMisconfigured, match="404 not_found"):
+        send(Resend("resend", KEY, base_url=f"{server.url}/v9"))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://no-such-host.invalid", f"http://127.0.0.1:{unused_port()}", f"https://localhost:{unused_port()}"]
+)
+def test_no_connection_proves_that_nothing_was_taken(url):
+    with pytest.raises(TryLater, match="cannot reach"):
+        send(Resend("resend", KEY, base_url=url))
+    with pytest.raises(TryLater, match="cannot reach"):
+        Resend("resend", KEY, base_url=url).check()
+
+
+def test_a_tls_handshake_that_fails_proves_that_nothing_was_taken(server):
+    with pytest.raises(TryLater, match="cannot reach"):
+        send(Resend("resend", KEY, base_url=server.url.replace("http:", "https:")))
+    assert server.calls == []
+
+
+def test_a_connection_that_ends_while_the_call_is_written_proves_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def cut() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.close()
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        with pytest.raises(OutcomeUnknown):
+            send(Resend("resend", KEY, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", patience=2))
+        thread.join()
+
+
+# ---------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize("url", ["http://api.reader.example", "ftp://127.0.0.1", "api.resend.com"])
+def test_a_key_never_travels_unencrypted(url):
+    with pytest.raises(MailerMisconfigured, match="must begin with https://"):
+        Resend("resend", KEY, base_url=url).check()
+
+
+@pytest.mark.parametrize("key", ["", "re_a b", "re_a\nb", "re_ä"])
+def test_a_key_that_cannot_be_one_is_told_and_not_quoted(server, key):
+    with pytest.raises(MailerMisconfigured, match="copy it again") as caught:
+        mailer_for(server, key).check()
+    assert not key or key not in str(caught.value)
+
+
+def test_check_accepts_a_key_that_may_only_send(server):
+    assert mailer_for(server).check() == f"{server.url}, key accepted"
+    assert "only send" in mailer_for(server, SENDING_ONLY_KEY).check()
+
+
+def test_no_error_holds_the_key(server):
+    for fault in ("429", "quota", "accept_then_500", "redirect", "html"):
+        server.plan(fault)
+        with pytest.raises((TryLater, MailerMisconfigured, OutcomeUnknown)) as caught:
+            send(mailer_for(server))
+        assert KEY not in f"{caught.value!r} {caught.value.__cause__!r} {mailer_for(server)!r}"

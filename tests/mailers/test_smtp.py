@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from publisher.errors import MailerMisconfigured, TryLater
+from publisher.mailers.smtp import Smtp
+from publisher.model import Outcome
+from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
+from tests.fakes.smtp import Certificate, Fault, SmtpServer
+from tests.mailers.test_maildir import got_from
+
+PASSWORD = "pilot-cutter"
+ACCEPTED, DEFERRED, REJECTED, UNKNOWN = Outcome.ACCEPTED, Outcome.DEFERRED, Outcome.REJECTED, Outcome.UNKNOWN
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate.make(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def server(certificate: Certificate) -> Iterator[SmtpServer]:
+    with SmtpServer(tls=certificate, users={"publisher": PASSWORD}) as server:
+        yield server
+
+
+@pytest.fixture
+def plain() -> Iterator[SmtpServer]:
+    with SmtpServer() as server:
+        yield server
+
+
+def mailer_for(server: SmtpServer, **settings: object) -> Smtp:
+    return Smtp("smtp", "127.0.0.1", **{"port": server.port, "security": "none", "patience": 5, **settings})
+
+
+def send(mailer: Smtp, *letters) -> list[Outcome]:
+    return [one.outcome for one in mailer.submit(mailer.prepare(mailing(*letters)))]
+
+
+def unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class SmtpRig:
+    def __init__(self, server: SmtpServer, certificate: Certificate) -> None:
+        self.server = server
+        self._settings = {
+            "port": server.port,
+            "username": "publisher",
+            "password": PASSWORD,
+            "ca_file": str(certificate.certificate),
+            "patience": 5,
+        }
+        self.mailer = Smtp("smtp", "127.0.0.1", **self._settings)
+
+    def got(self) -> list[Got]:
+        return [got_from(one.content, one.recipient) for one in self.server.received]
+
+    def lose_an_answer(self) -> None:
+        self.server.plan(Fault("DOT", keep=True))
+
+    def refused(self) -> Smtp:
+        return Smtp("smtp", "127.0.0.1", **{**self._settings, "password": "wrong"})
+
+    def unreachable(self) -> Smtp:
+        return Smtp("smtp", "127.0.0.1", port=unused_port())
+
+
+class TestSmtp(MailerCases):
+    @pytest.fixture
+    def rig(self, server: SmtpServer, certificate: Certificate) -> SmtpRig:
+        return SmtpRig(server, certificate)
+
+
+# ---------------------------------------------------------------- a good day
+
+
+def test_a_batch_travels_over_one_encrypted_signed_in_connection(server, certificate):
+    mailer = SmtpRig(server, certificate).mailer
+    results = mailer.submit(mailer.prepare(mailing()))
+    assert server.connections == 1
+    assert {(one.encrypted, one.user, one.sender) for one in server.received} == {
+        (True, "publisher", "daily@harbour-gazette.example")
+    }
+    assert [(one.code, one.reference) for one in results] == [("250 2.0.0", f"{n:06X}") for n in range(1, 6)]
+
+
+def test_what_arrives_is_what_was_prepared_byte_for_byte(plain):
+    prepared = mailer_for(plain).prepare(mailing())
+    mailer_for(plain).submit(prepared)
+    assert [one.content for one in plain.received] == list(prepared.payloads)
+    assert b"\r\n.\r\n" not in prepared.payloads[0]
+
+
+def test_tls_from_the_first_byte(certificate):
+    with SmtpServer(tls=certificate, implicit=True, users={"publisher": PASSWORD}) as server:
+        mailer = mailer_for(
+            server, security="tls", username="publisher", password=PASSWORD, ca_file=str(certificate.certificate)
+        )
+        assert mailer.check() == f"127.0.0.1:{server.port}, encrypted, signed in, up to 30 MB a message"
+        assert set(send(mailer)) == {ACCEPTED}
+        assert server.received[0].encrypted
+
+
+def test_a_relay_on_this_machine_needs_neither_tls_nor_a_password(plain):
+    assert mailer_for(plain).check() == f"127.0.0.1:{plain.port}, not encrypted, up to 30 MB a message"
+    assert set(send(mailer_for(plain))) == {ACCEPTED}
+
+
+def test_a_password_may_cross_this_machine_unencrypted_but_no_network():
+    with SmtpServer(users={"publisher": PASSWORD}, plain_auth=True) as server:
+        assert set(send(mailer_for(server, username="publisher", password=PASSWORD))) == {ACCEPTED}
+    mailer = Smtp("smtp", "smtp.reader.example", security="none", username="publisher", password=PASSWORD)
+    with pytest.raises(MailerMisconfigured, match='unencrypted; set security = "starttls"'):
+        mailer.check()
+
+
+# ---------------------------------------------------------------- refusals, letter by letter
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code"),
+    [
+        (Fault("RCPT", "550 5.1.1 no such person"), REJECTED, "550 5.1.1"),
+        (Fault("RCPT", "451 4.7.1 greylisted"), DEFERRED, "451 4.7.1"),
+        (Fault("MAIL", "452 4.3.1 no room"), DEFERRED, "452 4.3.1"),
+        (Fault("MAIL", "552 5.3.4 message too big"), REJECTED, "552 5.3.4"),
+        (Fault("DATA", "451 4.3.0 try again"), DEFERRED, "451 4.3.0"),
+        (Fault("DATA", "250 what"), DEFERRED, "250"),
+        (Fault("DOT", "554 5.6.0 content refused"), REJECTED, "554 5.6.0"),
+        (Fault("DOT", "451 4.3.0 try again"), DEFERRED, "451 4.3.0"),
+        (Fault("DOT", "452"), DEFERRED, "452"),
+    ],
+)
+def test_one_letter_is_refused_and_the_others_go(plain, fault, outcome, code):
+    plain.plan(replace(fault, after=1))
+    mailer = mailer_for(plain)
+    results = mailer.submit(mailer.prepare(mailing()))
+    assert [one.outcome for one in results] == [ACCEPTED, outcome, ACCEPTED, ACCEPTED, ACCEPTED]
+    assert results[1].code == code
+    assert plain.recipients() == [f"reader{n}@reader.example" for n in (0, 2, 3, 4)]
+    assert plain.connections == 1
+
+
+def test_a_message_larger_than_the_server_takes_is_rejected():
+    with SmtpServer(size=500) as server:
+        assert send(mailer_for(server), letter(0)) == [REJECTED]
+
+
+def test_an_address_beyond_ascii_goes_where_the_server_can(plain):
+    orla = letter(0, email="órla@dún.example")
+    assert send(mailer_for(plain), orla) == [ACCEPTED]
+    assert plain.recipients() == ["órla@xn--dn-rka.example"]
+    assert "SMTPUTF8" in plain.received[0].options
+    with SmtpServer(smtputf8=False) as old:
+        assert send(mailer_for(old), orla, letter(1)) == [REJECTED, ACCEPTED]
+
+
+def test_no_address_reaches_the_server_as_two(plain):
+    plain.plan(Fault("RCPT", "553 5.1.3 bad address", recipient="a@b.example>, <c@d.example"))
+    send(mailer_for(plain), letter(0, email="a@b.example>\r\nRCPT TO:<c@d.example"), letter(1))
+    assert not {"a@b.example", "c@d.example"} & set(plain.recipients())
+    assert "reader1@reader.example" in plain.recipients()
+
+
+# ---------------------------------------------------------------- lost connections
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("MAIL"),
+        Fault("RCPT"),
+        Fault("DATA"),
+        Fault("MAIL", "421 4.7.0 too many messages"),
+        Fault("RCPT", "421 4.3.2 shutting down"),
+    ],
+)
+def test_a_connection_lost_before_a_message_is_complete_defers_the_rest(plain, fault):
+    plain.plan(replace(fault, after=2))
+    assert send(mailer_for(plain)) == [ACCEPTED, ACCEPTED, DEFERRED, DEFERRED, DEFERRED]
+    plain.plan(replace(fault))
+    with pytest.raises(TryLater):
+        send(mailer_for(plain))
+    assert plain.recipients() == ["reader0@reader.example", "reader1@reader.example"]
+
+
+def test_a_connection_lost_in_the_middle_of_a_message_defers_it(plain):
+    plain.plan(Fault("BODY", after=1))
+    mailer = mailer_for(plain)
+    prepared = mailer.prepare(mailing(letter(0), letter(1), letter(2)))
+    first, second, third = prepared.payloads
+    long = replace(prepared, payloads=(first, second + b"tide\r\n" * 2_000_000, third))
+    assert [one.outcome for one in mailer.submit(long)] == [ACCEPTED, DEFERRED, DEFERRED]
+
+
+@pytest.mark.parametrize("fault", [Fault("DOT"), Fault("DOT", keep=True), Fault("DOT", keep=True, silent=True)])
+def test_after_the_final_dot_only_that_letter_is_unknown(plain, fault):
+    plain.plan(replace(fault, after=2))
+    assert send(mailer_for(plain, patience=0.5)) == [ACCEPTED, ACCEPTED, UNKNOWN, DEFERRED, DEFERRED]
+    assert len(plain.received) == (3 if fault.keep else 2)
+
+
+def test_an_answer_that_is_no_answer_leaves_the_letter_unknown(plain):
+    plain.plan(Fault("DOT", "Wait, what?", keep=True))
+    assert send(mailer_for(plain)) == [UNKNOWN, *[DEFERRED] * 4]
+
+
+# ---------------------------------------------------------------- servers that will take nothing from us
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        (Fault("MAIL", "550 5.7.1 not your domain"), "refuses the sender daily@harbour-gazette.example .*set another"),
+        (Fault("MAIL", "530 5.7.0 authentication required"), "sign in"),
+        (Fault("RCPT", "554 5.7.1 relay access denied"), "does not relay for us .*set username and password"),
+    ],
+)
+def test_a_refusal_of_us_is_for_a_person_and_no_reader_is_blamed(plain, fault, remedy):
+    plain.plan(replace(fault))
+    with pytest.raises(MailerMisconfigured, match=remedy):
+        send(mailer_for(plain))
+    plain.plan(Fault("MAIL", "550 5.7.1 not any more", after=1))
+    assert send(mailer_for(plain)) == [ACCEPTED, *[DEFERRED] * 4]
+
+
+def test_a_relay_that_took_a_letter_is_not_doubted_for_one_address(plain):
+    plain.plan(Fault("RCPT", "550 5.7.1 relay access denied", after=1))
+    assert send(mailer_for(plain)) == [ACCEPTED, REJECTED, *[ACCEPTED] * 3]
+
+
+def test_nothing_is_sent_when_starttls_has_been_stripped(plain):
+    mailer = mailer_for(plain, security="starttls", username="publisher", password=PASSWORD)
+    with pytest.raises(MailerMisconfigured, match="does not offer STARTTLS"):
+        send(mailer)
+    assert plain.received == []
+
+
+def test_a_certificate_of_nobody_we_know_or_of_another_host_is_refused(server, certificate, tmp_path):
+    with pytest.raises(MailerMisconfigured, match=r"not to be trusted .*set ca_file"):
+        mailer_for(server, security="starttls").check()
+    other = Certificate.make(tmp_path, "elsewhere.example")
+    with SmtpServer(tls=other) as elsewhere, pytest.raises(MailerMisconfigured, match="not to be trusted"):
+        mailer_for(elsewhere, security="starttls", ca_file=str(other.certificate)).check()
+    with pytest.raises(MailerMisconfigured, match=r"ca_file .*gone.pem cannot be read"):
+        mailer_for(server, security="starttls", ca_file="gone.pem").check()
+
+
+def test_a_password_is_in_no_error(server, certificate):
+    for password in ("hunter2", "pässwörd"):
+        mailer = mailer_for(
+            server, security="starttls", username="publisher", password=password, ca_file=str(certificate.certificate)
+        )
+        with pytest.raises(MailerMisconfigured, match="username") as caught:
+            mailer.check()
+        chain = f"{caught.value!r} {caught.value.__cause__!r} {mailer!r}"
+        assert password not in chain
+        assert "ä" not in chain
+
+
+def test_a_server_that_offers_no_way_to_sign_in(plain):
+    with pytest.raises(MailerMisconfigured, match="no way to sign in"):
+        mailer_for(plain, username="publisher", password=PASSWORD).check()
+
+
+# ---------------------------------------------------------------- no connection at all
+
+
+def test_a_host_without_an_address_is_tried_later():
+    with pytest.raises(TryLater, match=r"no-such-host.invalid:587.*cannot be reached"):
+        Smtp("smtp", "no-such-host.invalid").check()
+
+
+def test_a_plain_server_where_tls_was_expected_is_tried_later(plain):
+    with pytest.raises(TryLater, match="cannot be reached"):
+        mailer_for(plain, security="tls").check()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "error"),
+    [
+        (b"421 4.3.2 too busy\r\n", TryLater),
+        (b"554 5.7.1 no service for you\r\n", MailerMisconfigured),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", TryLater),
+        (b"", TryLater),
+    ],
+)
+def test_a_server_that_does_not_greet_us(greeting, error):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(greeting)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(error, match="mailer smtp"):
+            Smtp("smtp", "127.0.0.1", port=listener.getsockname()[1], security="none").check()
+        thread.join()

@@ -1,0 +1,292 @@
+"""Wiring: settings.toml and the environment become `ports.Parts`. A new adapter is one line here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from publisher import settings as settings_module
+from publisher.model import Feed, FeedPattern, Newsletter, Selection, Site, Source, Work
+from publisher.ports import Clock, Engine, Fetcher, Format, Mailer, Parts, Store
+from publisher.settings import (
+    FeedSettings,
+    MaildirSettings,
+    NewsletterSettings,
+    ResendSettings,
+    SelectionSettings,
+    Settings,
+    SmtpSettings,
+    SourceSettings,
+)
+
+if TYPE_CHECKING:
+    from publisher.fetchers.discovery import Found as Found
+
+
+@dataclass(frozen=True, slots=True)
+class SystemClock:
+    """The clock of this machine; `stopping` ends every wait."""
+
+    stopping: threading.Event
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        return self.stopping.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreClock:
+    """The database's clock, for leases that several machines compare."""
+
+    store: Store
+    stopping: threading.Event
+
+    def now(self) -> datetime:
+        return self.store.now()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        return self.stopping.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A site, opened: its folder, its settings and the parts made from them."""
+
+    root: Path
+    settings: Settings
+    parts: Parts
+    stopping: threading.Event
+
+    def close(self) -> None:
+        self.parts.store.close()
+
+
+def open_app(root: Path, environment: Mapping[str, str], clock: Clock | None = None) -> App:
+    """Open the site in a folder. Raises SettingsError, StoreError."""
+    settings = settings_module.load(root / "settings.toml", environment)
+    stopping = threading.Event()
+    store = open_store(root, settings, environment)
+    parts = _parts(root, settings, environment, store, clock or StoreClock(store, stopping))
+    return App(root=root, settings=settings, parts=parts, stopping=stopping)
+
+
+def open_store(root: Path, settings: Settings, environment: Mapping[str, str]) -> Store:
+    from publisher.store import open_store as open_  # late: SQLAlchemy is slow to import
+
+    return open_(_store_url(root, settings, environment))
+
+
+def _store_url(root: Path, settings: Settings, environment: Mapping[str, str]) -> str:
+    url = settings.store.url
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        return f"sqlite:///{root / url.removeprefix('sqlite:///')}"
+    if settings.store.password_env:
+        parts = urlsplit(url)
+        login = f"{parts.username or ''}:{quote(environment[settings.store.password_env], safe='')}@"
+        return urlunsplit(parts._replace(netloc=login + parts.netloc.rpartition("@")[2]))
+    return url
+
+
+def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store: Store, clock: Clock) -> Parts:
+    from publisher.folders.local import LocalFolder
+    from publisher.kit.templating import TemplateFolders
+    from publisher.kit.tokens import KeyRing
+
+    return Parts(
+        site=site(settings),
+        feeds=tuple(_feed(settings, feed) for feed in settings.feeds if not feed.each),
+        patterns=tuple(_pattern(settings, feed) for feed in settings.feeds if feed.each),
+        newsletters=tuple(_newsletter(settings, newsletter) for newsletter in settings.newsletters),
+        sources=tuple(_source(root, settings, source, environment) for source in settings.sources),
+        fetchers=fetchers(),
+        formats=formats(),
+        folder=LocalFolder(root / settings.folder.path),
+        mailers={mailer.name: _mailer(root, mailer, environment) for mailer in settings.mailers},
+        templates=TemplateFolders([root / "templates", packaged("templates")]),
+        store=store,
+        clock=clock,
+        keys=KeyRing.load(root / "var" / "keys", environment),
+        owner=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
+    )
+
+
+def packaged(name: str) -> Path:
+    """A folder that the wheel carries; in a checkout the one at the top of the repository."""
+    inside = Path(str(resources.files("publisher"))) / "data" / name
+    return inside if inside.exists() else Path(__file__).parent.parent / name
+
+
+# ---------------------------------------------------------------- adapters by name
+
+
+def fetchers() -> dict[str, Fetcher]:
+    from publisher.fetchers.folder import ArticleFolder
+    from publisher.fetchers.syndication import Syndication
+    from publisher.fetchers.wordpress import WordPress
+
+    return {"folder": ArticleFolder(), "syndication": Syndication(), "wordpress": WordPress()}
+
+
+def formats() -> dict[str, Format]:
+    from publisher.formats.atom import Atom
+    from publisher.formats.json_feed import JsonFeed
+    from publisher.formats.rss import Rss
+
+    return {"rss": Rss(), "atom": Atom(), "json": JsonFeed()}
+
+
+def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseException], None]) -> Engine:
+    from publisher.engines.embedded import Embedded
+
+    return Embedded(handler, on_error=on_error)
+
+
+def _mailer(
+    root: Path, mailer: MaildirSettings | SmtpSettings | ResendSettings, environment: Mapping[str, str]
+) -> Mailer:
+    if isinstance(mailer, MaildirSettings):
+        from publisher.mailers.maildir import Maildir
+
+        return Maildir(mailer.name, root / mailer.path)
+    if isinstance(mailer, SmtpSettings):
+        from publisher.mailers.smtp import Smtp
+
+        return Smtp(
+            mailer.name,
+            host=mailer.host,
+            port=mailer.port,
+            security=mailer.security,
+            username=mailer.username,
+            password=environment.get(mailer.password_env, "") if mailer.password_env else "",
+            ca_file=str(root / mailer.ca_file) if mailer.ca_file else "",
+        )
+    from publisher.mailers.resend import Resend
+
+    return Resend(mailer.name, key=environment[mailer.key_env], base_url=mailer.base_url)
+
+
+# ---------------------------------------------------------------- settings as nouns
+
+
+def site(settings: Settings) -> Site:
+    there = settings.site
+    sender = settings.newsletters[0].sender if settings.newsletters else f"publisher@{urlsplit(there.url).hostname}"
+    return Site(
+        name=there.name,
+        url=there.url,
+        language=there.language,
+        timezone=there.timezone,
+        public_url=there.public_url,
+        local_url=f"http://{settings.web.host}:{settings.web.port}",
+        tag_authority=there.tag_authority,
+        postal_address=there.postal_address,
+        hub=there.hub,
+        alarms=settings.alarms.addresses,
+        alarm_mailer=settings.alarms.mailer,
+        alarm_sender=settings.alarms.sender or sender,
+    )
+
+
+def _source(root: Path, settings: Settings, source: SourceSettings, environment: Mapping[str, str]) -> Source:
+    given = source.model_dump()
+    options = {name: value for name, value in given.items() if name not in SourceSettings.model_fields}
+    password = environment.get(options.pop("password_env", "") or "", "")
+    username = options.pop("username", "")
+    path = options.pop("path", None)
+    return Source(
+        slug=source.slug,
+        was=source.was,
+        kind=options.pop("kind"),
+        url=str(root / path) if path else options.pop("url"),
+        interval=source.interval,
+        options={**options, "timezone": settings.site.timezone},
+        secrets={"username": username, "password": password} if username else {},
+        allow_private=source.allow_private,
+    )
+
+
+def _selection(select: SelectionSettings) -> Selection:
+    return Selection(**select.model_dump())
+
+
+def _feed(settings: Settings, feed: FeedSettings) -> Feed:
+    return Feed(
+        slug=feed.slug,
+        title=feed.title,
+        description=feed.description,
+        home_url=settings.site.url,
+        language=settings.site.language,
+        selection=_selection(feed.select),
+        formats=feed.formats,
+        limit=feed.limit,
+    )
+
+
+def _pattern(settings: Settings, feed: FeedSettings) -> FeedPattern:
+    return FeedPattern(
+        slug=feed.slug,
+        each=feed.each,
+        title=feed.title,
+        description=feed.description,
+        home_url=settings.site.url,
+        language=settings.site.language,
+        selection=_selection(feed.select),
+        formats=feed.formats,
+        limit=feed.limit,
+    )
+
+
+def _newsletter(settings: Settings, newsletter: NewsletterSettings) -> Newsletter:
+    given = newsletter.model_dump()
+    given.update(
+        language=newsletter.language or settings.site.language,
+        timezone=newsletter.timezone or settings.site.timezone,
+        selection=_selection(newsletter.select),
+    )
+    del given["select"]
+    return Newsletter(**given)
+
+
+# ---------------------------------------------------------------- publisher check
+
+
+def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
+    """What `publisher check` tries: a name, and a call that returns a short line or raises PublisherError."""
+    parts = app.parts
+    yield "store", parts.store.check
+    yield "folder", parts.folder.check
+    for source in parts.sources:
+        fetcher = parts.fetchers[source.kind]
+        yield f"source {source.slug}", partial(fetcher.check, source, now=parts.clock.now())
+    for name, mailer in parts.mailers.items():
+        yield f"mailer {name}", mailer.check
+
+
+# ---------------------------------------------------------------- publisher init
+
+
+def discover(url: str, *, allow_private: bool = False) -> tuple[Found, ...]:
+    """What a new site could collect from behind an address, the best first. Raises SourceError."""
+    from publisher.fetchers.discovery import discover as look
+    from publisher.kit.http_session import open_session
+
+    with open_session(allow_private=allow_private) as session:
+        return look(url, session=session, now=datetime.now(UTC))

@@ -1,0 +1,251 @@
+"""Who reads: add, remove, import and export people, and answer their one-click unsubscribe."""
+
+from __future__ import annotations
+
+import csv
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import IO, Any
+
+from publisher.errors import BadToken, NotFound
+from publisher.model import Refusal, Subscriber, Subscription, SubscriptionStatus
+from publisher.ports import Keys, Store
+
+#: Lines of a file that are stored in one transaction.
+CHUNK = 2_000
+#: The columns of an import and an export. Only the first is needed.
+COLUMNS = ("email", "name", "newsletters", "status", "language")
+#: A cell that begins with one of these is a formula to a spreadsheet; an export writes it as text.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def address(text: str) -> tuple[str, str]:
+    """An e-mail address as it is written and as it is compared. Raises ValueError saying what is wrong.
+
+    RFC 5321 leaves the part before the @ to its host; nobody uses two that differ in case only, so they
+    compare as one.
+    """
+    from email_validator import EmailNotValidError, validate_email  # late: it is slow to import
+
+    try:
+        valid = validate_email(text.strip(), check_deliverability=False)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+    return valid.normalized, valid.normalized.casefold()
+
+
+def person(email: str, keys: Keys, *, name: str = "", language: str = "", now: datetime) -> Subscriber:
+    """A new subscriber, not stored yet. Raises ValueError when the address is none."""
+    written, compared = address(email)
+    return Subscriber(
+        public_id=secrets.token_bytes(12),
+        email=written,
+        email_key=compared,
+        address_key=keys.address(compared),
+        name=" ".join(name.split())[:200],
+        language=language,
+        created_at=now,
+    )
+
+
+def consent(newsletter: str, status: SubscriptionStatus, evidence: Mapping[str, Any], *, now: datetime) -> Subscription:
+    return Subscription(subscriber=0, newsletter=newsletter, status=status, evidence=evidence, changed_at=now)
+
+
+def unsubscribe(
+    store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str], now: datetime, how: str
+) -> tuple[Subscriber, str]:
+    """End one subscription. Doing it again changes nothing. Raises BadToken when the link is not ours.
+
+    RFC 8058 section 3.2: answered without cookies or questions; it counts until the last moment, because
+    every batch looks at its recipients again before its intent.
+    """
+    reader, newsletter = read_link(store, keys, token, renamed=renamed)
+    store.audience.change(
+        reader.id, newsletter, SubscriptionStatus.UNSUBSCRIBED, at=now, evidence={"unsubscribed": how}
+    )
+    return reader, newsletter
+
+
+def read_link(store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str]) -> tuple[Subscriber, str]:
+    """Whose unsubscribe link this is, and for which newsletter. Raises BadToken.
+
+    Links outlive names: `renamed` maps the slugs that newsletters had before to those of today."""
+    public_id, newsletter = keys.read_unsubscribe(token)
+    reader = store.audience.by_public_id(public_id)
+    if reader is None:
+        raise BadToken
+    return reader, renamed.get(newsletter, newsletter)
+
+
+def status(store: Store, reader: Subscriber, newsletter: str) -> SubscriptionStatus:
+    """How a reader and a newsletter stand. Raises NotFound when they never met."""
+    for subscription in store.audience.subscriptions(reader.id):
+        if subscription.newsletter == newsletter:
+            return subscription.status
+    raise NotFound(f"this reader has no subscription to {newsletter!r}")
+
+
+def read_confirmation(
+    store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str], within: timedelta
+) -> tuple[Subscriber, str]:
+    """Who would confirm what with this link. Raises BadToken when it is forged or too old."""
+    said = keys.read("confirm", token, maximum_age=within)
+    reader = store.audience.by_public_id(bytes.fromhex(str(said["reader"])))
+    if reader is None:
+        raise BadToken
+    newsletter = str(said["newsletter"])
+    return reader, renamed.get(newsletter, newsletter)
+
+
+def confirm(
+    store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str], now: datetime, within: timedelta
+) -> tuple[Subscriber, str]:
+    """Double opt-in: the reader asked for this newsletter themselves. Raises BadToken."""
+    reader, newsletter = read_confirmation(store, keys, token, renamed=renamed, within=within)
+    evidence = {"confirmed": "link in the confirmation mail"}
+    store.audience.change(reader.id, newsletter, SubscriptionStatus.CONFIRMED, at=now, evidence=evidence)
+    return reader, newsletter
+
+
+def confirmation_link(keys: Keys, reader: Subscriber, newsletter: str, base_url: str) -> str:
+    token = keys.sign("confirm", {"reader": reader.public_id.hex(), "newsletter": newsletter})
+    return f"{base_url}/c/{token}"
+
+
+def remove(store: Store, email: str, newsletters: Collection[str], *, now: datetime, how: str) -> tuple[str, ...]:
+    """Unsubscribe somebody by address. Returns the newsletters they left. Raises NotFound, ValueError."""
+    reader = store.audience.by_email(address(email)[1])
+    if reader is None:
+        raise NotFound(f"nobody with the address {email} is known")
+    has = [subscription.newsletter for subscription in store.audience.subscriptions(reader.id)]
+    return tuple(
+        newsletter
+        for newsletter in has
+        if newsletter in newsletters
+        and store.audience.change(
+            reader.id, newsletter, SubscriptionStatus.UNSUBSCRIBED, at=now, evidence={"unsubscribed": how}
+        )
+    )
+
+
+# ---------------------------------------------------------------- files
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of each line of a file."""
+
+    lines: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importer:
+    """How to read a file: which newsletters exist, which one is meant when a line names none."""
+
+    store: Store
+    keys: Keys
+    newsletters: Collection[str]
+    default: tuple[str, ...]
+    origin: str
+    now: datetime
+
+    def run(
+        self, lines: Iterable[str], refused: Callable[[Refusal], None], progress: Callable[[int], None] | None = None
+    ) -> Imported:
+        """Store a CSV file in chunks; running it again changes nothing.
+
+        `refused` is called with a Refusal for every line left out, `progress` with the number of lines of
+        each chunk. Raises ValueError when the file has no column "email".
+        """
+        report = Imported()
+        for chunk in _chunks(_rows(lines)):
+            people: dict[str, tuple[Subscriber, list[Subscription]]] = {}
+            for number, row in chunk:
+                report.lines += 1
+                try:
+                    reader, subscriptions = self.read(row)
+                except ValueError as error:
+                    report.refused += 1
+                    refused(Refusal(item=f"line {number}", reason=str(error)))
+                else:
+                    _, wanted = people.setdefault(reader.email_key, (reader, []))
+                    if wanted:
+                        report.outcomes["repeated"] += 1
+                    wanted.extend(subscriptions)
+            report.outcomes.update(self.store.audience.add_many(list(people.values())).values())
+            if progress:
+                progress(len(chunk))
+        return report
+
+    def read(self, row: Mapping[str, str]) -> tuple[Subscriber, list[Subscription]]:
+        """One line. Raises ValueError saying what is wrong with it."""
+        if not row.get("email", "").strip():
+            raise ValueError("there is no address")
+        reader = person(
+            row["email"], self.keys, name=_unquoted(row.get("name", "")), language=row.get("language", ""), now=self.now
+        )
+        named = tuple(slug.strip() for slug in row.get("newsletters", "").split(";") if slug.strip())
+        for slug in named:
+            if slug not in self.newsletters:
+                raise ValueError(f"there is no newsletter {slug!r}; there is {', '.join(sorted(self.newsletters))}")
+        status = row.get("status", "").strip().casefold() or SubscriptionStatus.CONFIRMED
+        if status not in set(SubscriptionStatus):
+            raise ValueError(f"the status {status!r} is none of {', '.join(SubscriptionStatus)}")
+        evidence = {"imported": self.origin}
+        subscriptions = [
+            consent(slug, SubscriptionStatus(status), evidence, now=self.now) for slug in named or self.default
+        ]
+        return reader, subscriptions
+
+
+def _unquoted(cell: str) -> str:
+    """A cell that an export wrote as text, as it was."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
+def _rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Lines as (line number, cells by small column name). A line with a NUL or a torn quote is one bad row."""
+    cleaned = (line.replace("\0", "�").removeprefix("﻿") for line in lines)
+    reader = csv.reader(cleaned)
+    header = [name.strip().casefold() for name in next(reader, [])]
+    if "email" not in header:
+        raise ValueError("the first line must name the columns, and one of them must be 'email'")
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield reader.line_num, {"email": f"({error})"}
+            continue
+        if cells:
+            yield reader.line_num, dict(zip(header, cells, strict=False))
+
+
+def _chunks(rows: Iterator[tuple[int, dict[str, str]]]) -> Iterator[list[tuple[int, dict[str, str]]]]:
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+def export(store: Store, file: IO[str], *, newsletter: str = "") -> int:
+    """Write everybody as CSV that an import reads back. How many people. Cells that a spreadsheet would run
+    as a formula are written with a leading apostrophe."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for reader, subscriptions in store.audience.each(newsletter):
+        count += 1
+        by_status: dict[str, list[str]] = {}
+        for subscription in subscriptions:
+            by_status.setdefault(subscription.status, []).append(subscription.newsletter)
+        for status, slugs in by_status.items() or [("", [])]:
+            cells = (reader.email, reader.name, ";".join(slugs), status, reader.language)
+            writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
+    return count

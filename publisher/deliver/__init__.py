@@ -1,0 +1,11 @@
+"""Step 4: an approved edition becomes batches, and batches become messages, nobody twice and nobody lost.
+
+The truth is the ledger (`ports.Outbox`); whoever calls these functions only says "look". See docs/delivery.md.
+"""
+
+from publisher.deliver.drain import Tally, drain
+from publisher.deliver.plan import plan
+from publisher.deliver.rehearse import readers, rehearse
+from publisher.deliver.rules import refuses
+
+__all__ = ["Tally", "drain", "plan", "readers", "refuses", "rehearse"]

@@ -1,0 +1,225 @@
+"""Claim, intend, submit, settle: one batch after the other until none is due.
+
+The order is the proof. A claim is a conditional update that raises the fence. The intent, with the hash of the
+exact bytes, is committed before the call. Whatever cannot be told apart afterwards is unknown, never "failed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, skips
+from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
+from publisher.kit import message
+from publisher.model import (
+    Batch,
+    BatchState,
+    Candidate,
+    Edition,
+    Letter,
+    Mailing,
+    Newsletter,
+    Outcome,
+    Prepared,
+    Rendered,
+    Result,
+    Site,
+)
+from publisher.ports import Clock, Keys, Mailer, Store
+
+#: How long a mailer is left alone after it refused us for a reason that a person must mend.
+MISCONFIGURED_PAUSE = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one drain did, in recipients by outcome, and which editions it touched."""
+
+    batches: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    skipped: int = 0
+    editions: set[int] = field(default_factory=set)
+    misconfigured: str = ""
+
+    def add(self, results: tuple[Result, ...]) -> None:
+        for result in results:
+            self.outcomes[result.outcome] = self.outcomes.get(result.outcome, 0) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a drain works with."""
+
+    store: Store
+    mailer: Mailer
+    newsletters: Mapping[str, Newsletter]
+    site: Site
+    keys: Keys
+    clock: Clock
+    owner: str
+
+    @property
+    def lease(self) -> timedelta:
+        """Twice the longest call and some more, so that a lease ends only under a worker that hangs."""
+        return 2 * self.mailer.capability.timeout + timedelta(seconds=10)
+
+
+def drain(
+    store: Store,
+    mailer: Mailer,
+    newsletters: Mapping[str, Newsletter],
+    *,
+    site: Site,
+    keys: Keys,
+    clock: Clock,
+    owner: str,
+    progress: Callable[[int], None] | None = None,
+) -> Tally:
+    """Deliver every batch that is due for this mailer. Returns when none is, when the process is asked to
+    stop, or when the mailer wants to be left alone. `progress` is told the recipients of each finished batch."""
+    desk = Desk(store=store, mailer=mailer, newsletters=newsletters, site=site, keys=keys, clock=clock, owner=owner)
+    tally = Tally()
+    while not clock.wait(0):
+        deadline = clock.monotonic() + desk.lease.total_seconds()
+        batch = store.outbox.claim(mailer.name, owner, now=clock.now(), lease=desk.lease)
+        if batch is None:
+            break
+        tally.batches += 1
+        tally.editions.add(batch.edition)
+        if not _deliver(desk, batch, deadline, tally):
+            break
+        if progress:
+            progress(batch.size)
+    return tally
+
+
+def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
+    """One attempt on one batch. Every way out leaves a row from which sweep and claim make progress.
+    False when the mailer is to be left alone for now."""
+    outbox, now = desk.store.outbox, desk.clock.now()
+    if batch.state is BatchState.RESOLVING and not may_repeat(batch, desk.mailer.capability, now):
+        outbox.hold(batch, error=f"nothing tells whether it was sent: {batch.last_error}")
+        return True
+    if batch.attempt >= ATTEMPTS and batch.state is BatchState.CLAIMED:
+        _settle(desk, batch, give_up(batch), tally)
+        return True
+    intended = _intend(desk, batch, tally)
+    if intended is None:
+        return True
+    batch, prepared = intended
+    if not prepared.letters:
+        _settle(desk, batch, (), tally)
+        return True
+    if desk.clock.monotonic() > deadline - desk.mailer.capability.timeout.total_seconds():
+        return True  # too little of the lease is left for a call: the sweep decides
+    return _submit(desk, batch, prepared, tally)
+
+
+def _intend(desk: Desk, batch: Batch, tally: Tally) -> tuple[Batch, Prepared] | None:
+    """Look at every recipient once more, make the bytes, and commit the intent, in one transaction."""
+    with desk.store.transaction() as store:
+        edition = store.editions.by_id(batch.edition)
+        newsletter = desk.newsletters[edition.newsletter]
+        people = store.audience.recipients(newsletter.slug, [subscriber for subscriber, _ in batch.members])
+        skipped = skips(batch, people)
+        variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id)}
+        prepared = desk.mailer.prepare(
+            mailing(batch, edition, newsletter, people, skipped, variants, site=desk.site, keys=desk.keys)
+        )
+        if batch.payload_hash and batch.payload_hash != prepared.digest:
+            store.outbox.hold(batch, error="the same bytes cannot be made again: a reader or the mailer changed")
+            return None
+        intended = store.outbox.intend(batch, now=desk.clock.now(), payload_hash=prepared.digest, skipped=skipped)
+    if intended is None:
+        return None
+    if batch.first_intent_at is None:
+        tally.skipped += len(skipped)
+    return intended, prepared
+
+
+def _submit(desk: Desk, batch: Batch, prepared: Prepared, tally: Tally) -> bool:
+    outbox, clock = desk.store.outbox, desk.clock
+    next_at = clock.now() + backoff(batch.attempt)
+    try:
+        results = desk.mailer.submit(prepared)
+    except TryLater as error:
+        wait = error.retry_after or backoff(batch.attempt)
+        outbox.back(batch, next_at=clock.now() + wait, error=str(error))
+        outbox.block(desk.mailer.name, until=clock.now() + wait, reason=str(error))
+        return False
+    except MailerMisconfigured as error:
+        until = clock.now() + MISCONFIGURED_PAUSE
+        outbox.back(batch, next_at=until, error=str(error))
+        outbox.block(desk.mailer.name, until=until, reason=str(error))
+        tally.misconfigured = str(error)
+        return False
+    except OutcomeUnknown as error:
+        outbox.unknown(batch, now=clock.now(), next_at=next_at, error=str(error))
+        return True
+    except Refused as error:
+        results = halves(tuple(letter.position for letter in prepared.letters), str(error))
+        next_at = clock.now()
+    _settle(desk, batch, results, tally, next_at=next_at)
+    return True
+
+
+def _settle(
+    desk: Desk, batch: Batch, results: tuple[Result, ...], tally: Tally, *, next_at: datetime | None = None
+) -> None:
+    now = desk.clock.now()
+    if desk.store.outbox.settle(batch, results, now=now, next_at=next_at or now):
+        tally.add(results)
+
+
+def mailing(
+    batch: Batch,
+    edition: Edition,
+    newsletter: Newsletter,
+    people: Mapping[int, Candidate],
+    skipped: frozenset[int],
+    variants: Mapping[int, Rendered],
+    *,
+    site: Site,
+    keys: Keys,
+) -> Mailing:
+    """The batch as its mailer sees it. Nothing in it depends on the attempt or on when it is made."""
+    wanted = {run.variant for run in batch.runs}
+    letters = tuple(
+        _letter(position, people[subscriber], variant, edition, newsletter, site=site, keys=keys)
+        for position, (subscriber, variant) in enumerate(batch.members)
+        if position not in skipped and subscriber in people
+    )
+    return Mailing(
+        key=batch.key,
+        edition=edition.key,
+        sender=newsletter.sender,
+        reply_to=newsletter.reply_to,
+        list_id=message.list_id(newsletter.name, newsletter.origin, site.url),
+        date=edition.approved_at or edition.composed_at,
+        variants={id: rendered for id, rendered in variants.items() if id in wanted},
+        letters=letters,
+    )
+
+
+def _letter(
+    position: int,
+    person: Candidate,
+    variant: int,
+    edition: Edition,
+    newsletter: Newsletter,
+    *,
+    site: Site,
+    keys: Keys,
+) -> Letter:
+    token = keys.unsubscribe(person.public_id, newsletter.slug)
+    domain = message.domain(newsletter.sender)
+    return Letter(
+        position=position,
+        email=person.email,
+        name=person.name,
+        variant=variant,
+        message_id=message.message_id(newsletter.origin, edition.slot, person.public_id, domain),
+        unsubscribe_url=f"{site.links_url}/u/{token}",
+    )

@@ -1,0 +1,90 @@
+"""What may happen to a batch, decided purely."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from publisher.model import Batch, BatchState, Candidate, Capability, Outcome, Result, Site, SubscriptionStatus
+
+#: After this many attempts a recipient whom the mailer keeps deferring is given up, and listed as rejected.
+ATTEMPTS = 12
+
+
+def refuses(site: Site, capability: Capability) -> str:
+    """Why mail through such a mailer must not leave, or "".
+
+    Mail to people carries a link to leave (RFC 8058 section 3.1 asks for https), so it must work for them.
+    """
+    if not capability.external:
+        return ""
+    parts = urlsplit(site.public_url)
+    if not site.public_url:
+        return "site.public_url is missing: readers could not unsubscribe; set it to the https address of this server"
+    if parts.scheme != "https":
+        return f"site.public_url is {site.public_url!r}: one-click unsubscribe needs an https address"
+    if _is_loopback(parts.hostname or ""):
+        return f"site.public_url is {site.public_url!r}: readers cannot reach this machine under that name"
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def exclusion(candidate: Candidate) -> str:
+    """Why a subscriber gets no edition, or ""."""
+    if candidate.status is SubscriptionStatus.PENDING:
+        return "not confirmed"
+    if candidate.status is SubscriptionStatus.UNSUBSCRIBED:
+        return "unsubscribed"
+    return f"suppressed: {candidate.suppressed}" if candidate.suppressed else ""
+
+
+def skips(batch: Batch, people: Mapping[int, Candidate]) -> frozenset[int]:
+    """Positions that must not be mailed any more. After a first intent the payload never changes."""
+    if batch.first_intent_at is not None:
+        return batch.skipped
+    return frozenset(
+        position
+        for position, (subscriber, _) in enumerate(batch.members)
+        if subscriber not in people or exclusion(people[subscriber])
+    )
+
+
+def may_repeat(batch: Batch, capability: Capability, now: datetime) -> bool:
+    """Whether handing the same bytes over again cannot give anybody a second message."""
+    if batch.state is not BatchState.RESOLVING or capability.deduplicates:
+        return True
+    first = batch.first_intent_at
+    return first is not None and now - first < capability.key_lifetime
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to wait after that many attempts: half a minute, doubling, at most an hour."""
+    return min(timedelta(seconds=30 << min(attempt, 10)), timedelta(hours=1))
+
+
+def give_up(batch: Batch) -> tuple[Result, ...]:
+    detail = f"given up after {batch.attempt} attempts: {batch.last_error}"
+    return tuple(
+        Result(position=position, outcome=Outcome.REJECTED, code="gave up", detail=detail)
+        for position in range(batch.size)
+        if position not in batch.skipped
+    )
+
+
+def halves(results_for: tuple[int, ...], detail: str) -> tuple[Result, ...]:
+    """A call refused as a whole: two halves are tried apart, until the culprit stands alone."""
+    if len(results_for) == 1:
+        return (Result(position=results_for[0], outcome=Outcome.REJECTED, code="refused", detail=detail),)
+    middle = len(results_for) // 2
+    return tuple(
+        Result(position=position, outcome=Outcome.DEFERRED, group=int(index >= middle), detail=detail)
+        for index, position in enumerate(results_for)
+    )

@@ -1,0 +1,115 @@
+"""An edition's states: draft, approve, undo, cancel, finish. Each change is conditional on the state before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from publisher.errors import Conflict, NotFound
+from publisher.model import Edition, EditionState, Item, Variant
+from publisher.ports import Store
+
+#: States from which composing may start over: nothing has been promised to anybody.
+OPEN = (EditionState.DRAFT, EditionState.SKIPPED, EditionState.MERGED)
+
+#: States in which an edition whose hour is over has not begun to leave.
+STUCK = (EditionState.DRAFT, EditionState.WAITING, EditionState.APPROVED, EditionState.PLANNING, EditionState.MERGED)
+
+
+def find(store: Store, key: str) -> Edition | None:
+    try:
+        return store.editions.get(key)
+    except NotFound:
+        return None
+
+
+def write(store: Store, edition: Edition) -> Edition:
+    """Insert an edition, or replace its content while it is still open. Raises Conflict when it is not."""
+    there = find(store, edition.key)
+    if there is None:
+        return store.editions.open(edition)
+    if there.state not in OPEN:
+        raise Conflict(f"{edition.key} is {there.state} already", edition=edition.key)
+    return store.editions.replace(edition, was=there.state)
+
+
+def approve(store: Store, key: str, editor: str, *, undo: timedelta, now: datetime) -> Edition:
+    """Freeze items, revisions, overrides, rendering and audience. It leaves when `undo` has passed.
+
+    Raises Conflict when the edition is neither a draft nor waiting for approval.
+    """
+    edition = store.editions.get(key)
+    variants = store.editions.variants(edition.id)
+    if not variants:
+        raise Conflict(f"{key} has not been rendered yet; compose it first", edition=key)
+    return store.editions.move(
+        key,
+        (EditionState.DRAFT, EditionState.WAITING),
+        EditionState.APPROVED,
+        approved_at=now,
+        approved_by=editor,
+        approved_hash=approval_hash(edition, variants),
+        undo_until=now + undo,
+        maximum_subscriber=store.audience.largest_id(),
+        reason="",
+    )
+
+
+def approval_hash(edition: Edition, variants: Sequence[Variant]) -> str:
+    """What an approval is bound to: an edit after it gives another hash."""
+    shown = {
+        "key": edition.key,
+        "items": [_shown(item) for item in edition.items],
+        "template": edition.template_hash,
+        "variants": sorted(variant.content_hash for variant in variants),
+        "mailer": edition.mailer,
+    }
+    return hashlib.sha256(json.dumps(shown, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _shown(item: Item) -> list[object]:
+    overrides = sorted(item.overrides.items())
+    return [item.article, item.revision, item.position, item.label, item.section, overrides]
+
+
+def start(store: Store, key: str) -> Edition:
+    """The undo window has passed: planning may begin."""
+    return store.editions.move(key, (EditionState.APPROVED,), EditionState.PLANNING)
+
+
+def undo(store: Store, key: str) -> Edition:
+    """Take an approval back while its window is open. Raises Conflict when it has left already."""
+    return store.editions.move(
+        key,
+        (EditionState.APPROVED,),
+        EditionState.DRAFT,
+        approved_at=None,
+        approved_by="",
+        approved_hash="",
+        undo_until=None,
+    )
+
+
+def stuck(edition: Edition, blocked: Mapping[str, tuple[datetime, str]]) -> str:
+    """Why an edition whose hour is over has not left, in words for the person who has to act; "" when it has."""
+    if edition.state not in (*STUCK, EditionState.SENDING):
+        return ""
+    if edition.state is EditionState.WAITING:
+        return "it waits for an editor's approval"
+    if edition.mailer in blocked:
+        return f"the mailer {edition.mailer!r} takes nothing: {blocked[edition.mailer][1]}"
+    if edition.state is EditionState.SENDING:
+        return ""
+    return f"it is {edition.state}" + (f": {edition.reason}" if edition.reason else "")
+
+
+def finish(store: Store, edition: Edition, *, now: datetime) -> Edition | None:
+    """Done when no batch can change any more; None while some can."""
+    if edition.state is not EditionState.SENDING or store.outbox.open(edition.id):
+        return None
+    try:
+        return store.editions.move(edition.key, (EditionState.SENDING,), EditionState.DONE, finished_at=now)
+    except Conflict:
+        return None  # somebody else finished it

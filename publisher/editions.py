@@ -92,9 +92,13 @@ def undo(store: Store, key: str) -> Edition:
     )
 
 
-def stuck(edition: Edition, blocked: Mapping[str, tuple[datetime, str]]) -> str:
-    """Why an edition whose hour is over has not left, in words for the person who has to act; "" when it has."""
+def stuck(edition: Edition, blocked: Mapping[str, tuple[datetime, str]], *, patience: timedelta, now: datetime) -> str:
+    """Why an edition whose hour is over has not left, in words for the person who has to act; "" when it has,
+    or when it was made so lately that it may still be on its way."""
+    begun = edition.approved_at or edition.composed_at
     if edition.state not in (*STUCK, EditionState.SENDING):
+        return ""
+    if edition.state is not EditionState.MERGED and now < begun + patience:
         return ""
     if edition.state is EditionState.WAITING:
         return "it waits for an editor's approval"

@@ -26,6 +26,7 @@ from publisher import deliver as delivering
 from publisher import editions, notices
 from publisher import syndicate as syndicating
 from publisher.errors import (
+    Conflict,
     FolderError,
     GateError,
     MailerMisconfigured,
@@ -352,25 +353,33 @@ def _finish(parts: Parts) -> None:
 
 
 def overdue(parts: Parts) -> Iterator[tuple[str, str]]:
-    """Editions that should have left by now and did not, each with the reason as far as it is known."""
+    """Editions that should have left by now and did not, each with the reason as far as it is known.
+
+    One that nobody has made is made here, so that a machine that wakes up late raises no alarm.
+    """
     store, now = parts.store, parts.clock.now()
     for newsletter in parts.newsletters:
         slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+        key = f"{newsletter.slug}/{slot.name}"
         if now < slot.due_at + newsletter.undo + OVERDUE or slot.due_at < store.editions.born(newsletter.slug):
             continue
-        key = f"{newsletter.slug}/{slot.name}"
-        edition = editions.find(store, key)
-        if edition is None:
-            yield key, "nobody has made it; is `publisher run` running?"
-        elif why := editions.stuck(edition, store.outbox.blocked(now)):
+        if (edition := editions.find(store, key)) is None:
+            try:
+                edition = compose_slot(parts, newsletter, slot)
+            except Conflict:
+                continue  # somebody else makes it this very moment
+            except Exception as error:
+                yield key, f"it cannot be made: {error}"
+                continue
+        if why := editions.stuck(edition, store.outbox.blocked(now), patience=newsletter.undo + OVERDUE, now=now):
             yield key, why
 
 
-def one_pass(parts: Parts, said: Callable[[str, object], None]) -> None:
+def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callable[[int], None] | None = None) -> None:
     """The whole main job once, whatever the hour: collect, syndicate, compose, deliver.
 
     `said` is told what each step did: (step, result), where a result may be a PublisherError; an error in
-    one place never keeps the rest from being done.
+    one place never keeps the rest from being done. `progress` is told the recipients of each delivered batch.
     """
     for source in parts.sources:
         _try(said, "collect", partial(collect, parts, source.slug))
@@ -382,7 +391,10 @@ def one_pass(parts: Parts, said: Callable[[str, object], None]) -> None:
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
     for kind in ("plan", "deliver", "notify", "sweep"):
         for piece in [piece for piece in due(parts) if piece.kind == kind]:
-            _try(said, kind, partial(work, parts, piece.kind, piece.key))
+            if kind == "deliver":
+                _try(said, kind, partial(deliver, parts, piece.key, progress))
+            else:
+                _try(said, kind, partial(work, parts, kind, piece.key))
 
 
 def _try(said: Callable[[str, object], None], step: str, call: Callable[[], object]) -> None:

@@ -98,6 +98,7 @@ class FetchedArticle:
 
     `native_id` is the source's own lasting name for it, "" when it has none. `content_html` may be hostile
     and hold relative links; `base_url` is what they are relative to. `published_at` None means undated.
+    `title` and `standfirst` are plain text.
     """
 
     native_id: str = ""

@@ -226,7 +226,9 @@ def compose(parts: Parts, slug: str) -> Edition:
     return compose_slot(parts, newsletter, slot)
 
 
-def compose_slot(parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False) -> Edition:
+def compose_slot(
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False, editor: str = "auto"
+) -> Edition:
     """Choose, render, and approve where no editor has to. The slot is the edition's identity, so doing it
     twice is doing it once; by hand also what was skipped or merged is made anew, whatever the hour.
 
@@ -246,7 +248,7 @@ def compose_slot(parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: b
             variant = composing.variant(newsletter, choice.items, rendered, language=newsletter.language)
             together.editions.add_variant(edition.id, variant)
             if newsletter.approval == "auto":
-                edition = editions.approve(together, edition.key, "auto", undo=newsletter.undo, now=now)
+                edition = editions.approve(together, edition.key, editor, undo=newsletter.undo, now=now)
     if edition.state is EditionState.DRAFT and edition.reason:
         raise TemplateError(edition.reason)
     return edition
@@ -273,7 +275,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edition, co
 
 def send(parts: Parts, newsletter: Newsletter, slot: Slot, editor: str) -> Edition:
     """An editor's manual send: make the edition of this slot unless it is on its way, and approve it."""
-    edition = compose_slot(parts, newsletter, slot, by_hand=True)
+    edition = compose_slot(parts, newsletter, slot, by_hand=True, editor=editor)
     if edition.state in (EditionState.DRAFT, EditionState.WAITING):
         edition = editions.approve(parts.store, edition.key, editor, undo=newsletter.undo, now=parts.clock.now())
     return edition

@@ -19,7 +19,7 @@ from publisher.errors import Problem, SettingsError
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-TAG_AUTHORITY = re.compile(r"[a-z0-9.@_-]+,\d{4}(-\d\d(-\d\d)?)?")
+TAG_AUTHORITY = re.compile(r"[a-z0-9.@_-]+,\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 #: A value under such a key, or an address with a password in it, is never shown.
 SECRET = re.compile(r"(pass|secret|token|key)[^=_]*=|://[^/@]*:[^/@]*@", re.IGNORECASE)
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")

@@ -17,6 +17,7 @@ import gzip
 import hashlib
 import html
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -59,8 +60,12 @@ class Newsroom:
     linked: bool = True  # the home page names the API
     users: dict[str, str] = field(default_factory=dict)  # when not empty, the API wants one of them
     api_status: int = 200  # 401, 403 or 404: the API is switched off
+    most_per_page: int = 100  # fewer: a host that gives fewer posts at once than it is asked for
+    left_out: set[int] = field(default_factory=set)  # posts that a plugin takes out of pages
+    totals: bool = True  # False: a cache that drops X-WP-Total
     before_json: str = ""  # what a plugin prints before the JSON
     page_of_feed: int = 10
+    tls: ssl.SSLContext | None = None
     now: datetime = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
     posts: dict[str, Post] = field(default_factory=dict)
     authors: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -79,8 +84,10 @@ class Newsroom:
         class Handler(Request):
             newsroom = site
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
@@ -91,7 +98,7 @@ class Newsroom:
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.server_port}"
 
     @property
     def url(self) -> str:
@@ -131,11 +138,17 @@ class Newsroom:
         return self.now
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Whoever reads may hang up whenever they like."""
+
+
 class Request(BaseHTTPRequestHandler):
     """One request in hand."""
 
     newsroom: Newsroom
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None: ...
 
@@ -222,16 +235,17 @@ class Request(BaseHTTPRequestHandler):
         if "offset" not in query and page > 1 and start >= len(found):
             self._json({"code": "rest_post_invalid_page_number", "message": "No such page."}, 400)
             return
+        per_page = min(per_page, site.most_per_page)
         self._page(found[start : start + per_page], len(found), query.get("_fields", ""))
 
     def _page(self, posts: list[Post], total: int, fields: str) -> None:
         if not fields and any(post.broken for post in posts):
             self.reply(500, b"<p>There has been a critical error on this website.</p>", {"Content-Type": "text/html"})
             return
-        told = [self._post(post) for post in posts]
+        told = [self._post(post) for post in posts if post.id not in self.newsroom.left_out]
         if fields:
             told = [{name: value for name, value in post.items() if name in fields.split(",")} for post in told]
-        self._json(told, headers={"X-WP-Total": str(total)})
+        self._json(told, headers={"X-WP-Total": str(total)} if self.newsroom.totals else {})
 
     def _instant(self, value: str) -> datetime:
         given = datetime.fromisoformat(value)

@@ -1,0 +1,1 @@
+"""Who wakes a worker: adapters of `ports.Engine`."""

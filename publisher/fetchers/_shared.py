@@ -1,0 +1,345 @@
+"""What fetchers have in common: bytes to text, text to JSON, times and people, and words for what came instead."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from email.utils import parsedate_tz
+from html import escape, unescape
+from urllib.parse import urljoin, urlsplit
+
+import orjson
+
+from publisher.errors import SourceInvalid
+from publisher.kit.html import plain, scrub
+from publisher.model import FetchedArticle, Refusal, Source
+
+#: More than any feed holds that is meant to be read; what is beyond is an archive, or an attack.
+MAXIMUM_ITEMS = 20_000
+
+#: Media types by ending: a table of our own, since the system's differs from machine to machine.
+_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "avif": "image/avif",
+    "svg": "image/svg+xml",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "ogg": "audio/ogg",
+    "opus": "audio/opus",
+    "wav": "audio/wav",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mov": "video/quicktime",
+    "pdf": "application/pdf",
+}
+
+#: How the WHATWG Encoding standard reads labels that say less than they mean.
+_LABELS = {
+    **dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "latin-1", "l1", "us-ascii", "ascii"), "cp1252"),
+    **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "korean"), "cp949"),
+    **dict.fromkeys(("iso-8859-9", "latin5"), "cp1254"),
+    **dict.fromkeys(("tis-620", "iso-8859-11"), "cp874"),
+    "big5": "big5hkscs",
+    "macintosh": "mac_roman",
+}
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+_READABLE = re.compile(
+    r"utf-?(?:8|16|32)(?:-?[bl]e)?|(?:windows-|cp)\d+|iso-?8859-\d+|koi8-[ru]|euc-jp|iso-2022-jp|gb18030"
+)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.I)
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)")
+_HOURS = {"UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2}
+_HOURS |= {"EET": 2, "EEST": 3, "MSK": 3, "HKT": 8, "SGT": 8, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12}
+_HOURS |= {
+    "NZDT": 13,
+    "SAST": 2,
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+}
+_ZONE = re.compile(r"\s+\(?([A-Z]{1,5})?\)?\s*([+-]\d{1,2}:?\d{2})?\s*(?:\([^)]*\))?$", re.I)
+#: What programs write for "no date": the zero of their clock.
+_ZERO_TIMES = frozenset({datetime(1970, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)})
+_ENDS = re.compile(
+    r"\s*(?:\[\s*(?:…|\.\.\.)\s*\].*|(?:…|\.\.\.)[^…]{0,40}|continue reading.{0,200}|read more.{0,200})$", re.I | re.S
+)
+_ESCAPED = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d+|#x[\da-fA-F]+|[lr][sd]quo|[mn]dash|hellip);")
+_MARKUP = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>|&(?:#\d+|#x[\da-f]+|\w+);", re.IGNORECASE)
+_MAIL = re.compile(r"[^\s<>()@,;]+@[^\s<>()@,;]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a feed document holds. `refused` are the items that could not be read, and what is wrong with the
+    document as a whole. `home` is the site it belongs to."""
+
+    title: str
+    language: str
+    home: str
+    articles: tuple[FetchedArticle, ...]
+    refused: tuple[Refusal, ...] = ()
+
+
+# ---------------------------------------------------------------- bytes and text
+
+
+def decoded(body: bytes, content_type: str) -> str:
+    """The text of a document: byte order mark, then the header's charset, then the XML declaration, then UTF-8.
+
+    A wrong declaration is set right where the bytes prove it: what reads as UTF-8 beyond ASCII is UTF-8, and
+    single bytes that are no UTF-8 are windows-1252.
+    """
+    for mark, encoding in _BOMS:
+        if body.startswith(mark):
+            return body.decode(encoding, "replace").removeprefix("\ufeff")
+    header, inside = _CHARSET.search(content_type), _DECLARED.match(body[:300])
+    for label in (header and header[1], inside and inside[1].decode()):
+        encoding = _encoding(label or "")
+        if encoding and encoding != "utf-8" and not (encoding.startswith("cp125") and _is_utf8(body)):
+            return body.decode(encoding, "replace")
+    return _forgiving_utf8(body)
+
+
+def _encoding(label: str) -> str:
+    name = _LABELS.get(label.lower(), label.lower())
+    if name.startswith(("utf-16", "utf-32")):
+        return ""  # a document that were so would have shown it in its first bytes
+    try:
+        return codecs.lookup(name).name if name in _LABELS.values() or _READABLE.fullmatch(name) else ""
+    except LookupError:
+        return ""
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        return not body.isascii() and bool(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _forgiving_utf8(body: bytes) -> str:
+    text = body.decode("utf-8", "surrogateescape")
+    if body.isascii() or _is_utf8(body):
+        return text
+    stray = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
+    return text.translate(stray)
+
+
+def read_json(body: bytes) -> object:
+    """JSON as web servers really send it: after a byte order mark or a plugin's notices, with stray bytes.
+
+    Raises ValueError when there is none. Lone surrogates are left out of its texts.
+    """
+    body = body.removeprefix(codecs.BOM_UTF8).strip()
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        pass
+    text = body.decode("utf-8", "replace")
+    found: list[object] = []
+    for start in [match.start() for match in re.finditer(r"[\[{]\s*[\"{\]}]", text)][:50]:
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        found.append(value)
+        if end == len(text):
+            found = [value]
+            break
+    if not found:
+        raise ValueError("no JSON")
+    return orjson.loads(scrub(json.dumps(found[0], ensure_ascii=False)))
+
+
+def what_came(text: str) -> str:
+    """In words, what a document is that should have been something else."""
+    start = text.lstrip("\ufeff \t\r\n")[:20_000]
+    if not start:
+        return "nothing at all"
+    if re.match(r"[\[{]", start):
+        message = re.search(r'"(?:message|error|detail|title)"\s*:\s*"([^"]{1,120})', start)
+        return f"a JSON message “{message[1]}”" if message else "JSON of another kind"
+    if re.search(r"<(?:!doctype html|html|head|body|title|p|h1|div)\b", start, re.I):
+        title = re.search(r"<title[^<>]*>(.{0,200}?)</title", start, re.I | re.S) or re.search(
+            r"<h1[^<>]*>(.{0,200}?)</h1", start, re.I | re.S
+        )
+        return f"a web page titled “{line(title[1])[:100]}”" if title else "a web page"
+    return "XML of another kind" if start.startswith("<") else "something that is neither XML nor JSON"
+
+
+def line(text: object) -> str:
+    """Some HTML as one line of plain text, "" when it is more than any text of one line."""
+    try:
+        return plain(str(text or ""))
+    except ValueError:
+        return ""
+
+
+def unescaped(text: str) -> str:
+    """A title that its format says is plain text, on one line. Escapes in it show that its maker did not know."""
+    return " ".join(scrub(unescape(text) if _ESCAPED.search(text) else text).split())
+
+
+def as_html(text: str, kind: str = "") -> str:
+    """Text of a stated media type as HTML; without a type it is HTML when it looks so."""
+    if "html" in kind or (kind != "text/plain" and _MARKUP.search(text)):
+        return text
+    paragraphs = [escape(part.strip(), quote=False) for part in re.split(r"\n\s*\n", text) if part.strip()]
+    return "\n".join(f"<p>{part.replace(chr(10), '<br>')}</p>" for part in paragraphs)
+
+
+def standfirst(summary: str, content: str) -> str:
+    """A summary (HTML) as plain text, "" when it only repeats how the content (HTML) begins."""
+    text = plain(summary) if summary else ""
+    return "" if not text or starts(text, plain(content)) else text
+
+
+def starts(summary: str, content: str) -> bool:
+    """Whether a summary is only the beginning of the content, cut by a program; both are plain text."""
+    words = re.findall(r"\w+", _ENDS.sub("", summary).casefold())
+    return re.findall(r"\w+", content[: 2 * len(summary) + 1000].casefold())[: len(words)] == words
+
+
+# ---------------------------------------------------------------- values
+
+
+def absolute(base: str, address: object) -> str:
+    """A http(s) address made absolute, or "" when it is none."""
+    if not isinstance(address, str) or not address.strip():
+        return ""
+    try:
+        url = urljoin(base, scrub(address).strip().replace(" ", "%20"))
+        parts = urlsplit(url)
+        return url if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else ""
+    except ValueError:
+        return ""
+
+
+def media_type(stated: object, url: str) -> str:
+    """The media type as stated, or by the address's ending, or ""."""
+    kind = str(stated or "").partition(";")[0].strip().lower()
+    return kind if "/" in kind else _TYPES.get(urlsplit(url).path.rpartition(".")[2].lower(), "")
+
+
+def whole(value: object) -> int:
+    """A count as sources write it ("1024", 1024, "1024.0", "", None); 0 when it is none or absurd."""
+    try:
+        number = int(float(str(value)))
+    except (ValueError, OverflowError):
+        return 0
+    return number if 0 < number < 2**53 else 0
+
+
+def seconds(value: object) -> int:
+    """A duration, as seconds ("754", 754) or as "12:34" or "1:02:03"; 0 when it is none."""
+    parts = str(value or "").strip().split(":")
+    if len(parts) == 1:
+        return whole(parts[0])
+    return sum(whole(part) * 60**power for power, part in enumerate(reversed(parts[:3])))
+
+
+def moment(value: object, zone: tzinfo | None = None) -> datetime | None:
+    """A date as feeds write it, aware and UTC: RFC 822 or ISO 8601, sloppy ones too. A time without a zone is
+    taken in `zone` or UTC; None when it is no date."""
+    text = value[:100].strip() if isinstance(value, str) else ""
+    try:
+        found = _iso(text) or _rfc822(text)
+        found = found and (found if found.tzinfo else found.replace(tzinfo=zone or UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+    return None if found in _ZERO_TIMES else found
+
+
+def _iso(text: str) -> datetime | None:
+    if not re.match(r"\d{4}-?\d", text):
+        return None
+    # Up to microseconds, and a space before the offset, which `fromisoformat` does not take.
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", re.sub(r"\s+(?=[+-]\d|Z$)", "", text)))
+
+
+def _rfc822(text: str) -> datetime | None:
+    zone = _ZONE.search(text)
+    name, offset = (zone[1] or "", zone[2] or "") if zone else ("", "")
+    plain_text = f"{text[: zone.start()]} {offset.replace(':', '')}".strip() if zone else text
+    parsed = parsedate_tz(plain_text) or parsedate_tz(f"{plain_text} 00:00:00")
+    if not parsed:
+        return None
+    shift = parsed[9] if offset and parsed[9] is not None else _HOURS.get(name.upper(), 0) * 3600
+    return datetime(*parsed[:6], tzinfo=timezone(timedelta(seconds=shift)))
+
+
+def person(text: str) -> tuple[str, str]:
+    """Name and mail address out of "nora@g.example (Nora Quill)", "Nora Quill <nora@g.example>" or a bare one."""
+    text = text[:500]
+    mail = _MAIL.search(text)
+    if not mail:
+        return " ".join(text.split()), ""
+    name = re.sub(r"\(\s*(.*?)\s*\)|<\s*>|\bmailto:", r" \1 ", text.replace(mail[0], " "))
+    return " ".join(name.split()).strip('"<>() ') or mail[0].partition("@")[0], mail[0].removeprefix("mailto:")
+
+
+def fingerprint(value: object) -> str:
+    """A hash over what a source sent, whatever order its fields came in. Raises ValueError for absurd nesting."""
+    try:
+        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+    except TypeError as error:
+        raise ValueError("it is nested deeper than any article") from error
+    return hashlib.sha256(data).hexdigest()
+
+
+def credentials(source: Source) -> tuple[str, str] | None:
+    """User name and password, when the source has them."""
+    username = source.secrets.get("username", "")
+    return (username, source.secrets.get("password", "")) if username else None
+
+
+def fields(value: object) -> Mapping[str, object]:
+    """A JSON object, or an empty one in the place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: object) -> Sequence[object]:
+    """A JSON list, or an empty one in the place of anything else."""
+    return value if isinstance(value, list) else ()
+
+
+def words(value: object) -> str:
+    """A JSON text or number as text, "" for anything else."""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def count(articles: int) -> str:
+    return "1 article" if articles == 1 else f"{articles} articles"
+
+
+def not_a(kind: str, url: str, text: str) -> SourceInvalid:
+    home = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+    return SourceInvalid(
+        f"{url} answers with {what_came(text)} instead of {kind}: look for the right address with "
+        f"`publisher init --from {home}`, or see in a browser what stands there",
+        url=url,
+    )

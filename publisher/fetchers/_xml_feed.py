@@ -1,0 +1,271 @@
+"""RSS and Atom documents: from text to articles.
+
+feedparser reads what the world writes. Around it: the document is cut down to its root element first, so no
+document type, and with it no entity of the source's own making, ever reaches a parser; and its known misreadings
+are set right.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import io
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from html.entities import html5
+from typing import Any
+
+import feedparser
+
+from publisher.errors import SourceInvalid
+from publisher.fetchers._shared import (
+    MAXIMUM_ITEMS,
+    Reading,
+    absolute,
+    as_html,
+    fingerprint,
+    line,
+    moment,
+    not_a,
+    standfirst,
+    unescaped,
+)
+from publisher.fetchers._xml_parts import authors, labels, language, media, people
+from publisher.kit.html import plain, scrub
+from publisher.kit.http_session import shown
+from publisher.model import Author, FetchedArticle, Refusal
+
+MAXIMUM_TAGS = 2_000_000
+
+_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
+_ROOT_END = re.compile(r"</(?:[\w.-]+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
+_PAGE = re.compile(r"<(?:html|body|!doctype\s+html)[\s>]", re.IGNORECASE)
+_ESCAPE = re.compile(r"&(#\d{1,8};|#[xX][0-9a-fA-F]{1,7};|\w{1,40};)?")
+_XML_NAMES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+#: Elements that say something about an item's pictures or sound, or say it a second time. feedparser takes them for
+#: the item's own title and text, depending on their order; renamed, they are kept apart.
+_SECOND = re.compile(r"<(/?)(media|itunes|dc):(title|description|summary|subtitle)\b[^<>]*?(/?)>")
+_SECOND_TEXTS = ("dc_otherdescription", "itunes_othersummary", "itunes_othersubtitle")
+_ITEM = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s/>]")
+_ITEM_END = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>|<(?:[\w.-]+:)?(?:item|entry)(?:\s[^<>]*)?/>")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What an item takes over from its feed."""
+
+    url: str
+    base: str  # what relative addresses outside of the text are relative to
+    home: str
+    atom: bool
+    language: str
+    authors: tuple[Author, ...]
+
+
+def read_xml(text: str, url: str) -> Reading:
+    """The articles of an RSS or Atom document that came from `url`.
+
+    Raises SourceInvalid, saying what came instead, when it is none, and with the line where nothing of it reads.
+    """
+    root = _ROOT.search(text)
+    if not root or _PAGE.search(text, 0, root.start()):
+        raise not_a("a feed", shown(url), text)
+    start = root.start()
+    above = text.count("\n", 0, start)
+    xml = _mended(text[start:])
+    if len(_ITEM.findall(xml)) > MAXIMUM_ITEMS or xml.count("<") > MAXIMUM_TAGS:
+        raise SourceInvalid(f"{shown(url)} holds more than {MAXIMUM_ITEMS:,} items: point the url at a smaller feed")
+    parsed = _parsed(_outside_cdata(xml, lambda piece: _SECOND.sub(r"<\1\2:other\3\4>", piece)), url)
+    wrong = [_what_is_wrong(parsed, above)] if parsed.bozo else []
+    if not parsed.entries and wrong:
+        raise SourceInvalid(f"{shown(url)} is a feed that {wrong[0].reason}: its maker has to mend it", url=shown(url))
+    if not parsed.entries and not parsed.version:
+        raise not_a("a feed", shown(url), text)
+    place = _place(parsed, url)
+    # In a document that is cut off the last item may be so, too.
+    whole = len(_ITEM_END.findall(xml)) if wrong and not _ROOT_END.search(xml) else None
+    entries = parsed.entries[:whole]
+    articles, refused = _articles(entries, _elements(xml, len(entries)), place)
+    title = line(parsed.feed.get("title", ""))
+    return Reading(title=title, language=place.language, home=place.home, articles=articles, refused=(*refused, *wrong))
+
+
+def _mended(xml: str) -> str:
+    """With every escape one that XML knows: HTML's names, bare ampersands and the numbers of windows-1252 and of
+    forbidden characters come in otherwise good feeds."""
+    return _outside_cdata(xml, lambda piece: _ESCAPE.sub(_mended_escape, piece))
+
+
+def _outside_cdata(xml: str, change: Callable[[str], str]) -> str:
+    pieces: list[str] = []
+    place = 0
+    while place < len(xml):
+        opens = xml.find("<![CDATA[", place)
+        closes = xml.find("]]>", opens)
+        opens, closes = (opens, closes + 3) if 0 <= opens < closes else (len(xml), len(xml))
+        pieces += (change(xml[place:opens]), xml[opens:closes])
+        place = closes
+    return "".join(pieces)
+
+
+def _mended_escape(found: re.Match[str]) -> str:
+    name = (found[1] or "").rstrip(";")
+    if name in _XML_NAMES:
+        return found[0]
+    if name.startswith("#"):
+        number = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
+        if 0x80 <= number < 0xA0:
+            return bytes([number]).decode("cp1252", "ignore")
+        return found[0] if number < 0x110000 and scrub(chr(number)) else ""
+    meant = html5.get(f"{name};", "") if name else ""
+    return escape(meant, quote=False) if meant else f"&amp;{found[1] or ''}"
+
+
+def _parsed(xml: str, url: str) -> Any:
+    headers = {"content-type": "application/xml; charset=utf-8"}
+    try:
+        # In a BytesIO always: feedparser opens a string that looks like a path or an address.
+        return feedparser.parse(
+            io.BytesIO(xml.encode()), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+        )
+    except Exception as error:  # feedparser stumbles over its input in ways of its own; that is no bug of ours
+        raise SourceInvalid(f"{shown(url)} is a feed that cannot be read: its maker has to mend it") from error
+
+
+def _what_is_wrong(parsed: Any, above: int) -> Refusal:
+    error = parsed.bozo_exception
+    # feedparser puts a declaration on a line of its own before the document.
+    number = error.getLineNumber() - 1 + above if hasattr(error, "getLineNumber") else 0
+    words = error.getMessage() if hasattr(error, "getMessage") else "it cannot be decoded"
+    return Refusal(item="the document", reason=f"is not well-formed XML (line {number}: {words})")
+
+
+def _elements(xml: str, number: int) -> Sequence[ET.Element | None]:
+    """The items as they stand in the document, where it is well-formed: feedparser blurs some of them."""
+    try:
+        root = ET.fromstring(xml)  # noqa: S314  # there is no document type left, so no entity to expand
+    except ET.ParseError:
+        return [None] * number
+    found = [element for element in root.iter() if element.tag.rpartition("}")[2].lower() in ("item", "entry")]
+    return found if len(found) == number else [None] * number
+
+
+def _place(parsed: Any, url: str) -> _Place:
+    feed = parsed.feed
+    atom = parsed.version.startswith("atom")
+    stated = absolute(url, (dict.get(feed, "title_detail") or {}).get("base"))  # xml:base
+    home = absolute(stated or url, feed.get("link"))
+    base = stated or ("" if atom else home) or url
+    return _Place(
+        url=url,
+        base=base,
+        home=home,
+        atom=atom,
+        language=str(feed.get("language") or (dict.get(feed, "title_detail") or {}).get("language") or ""),
+        authors=people(feed, base) if atom else (),
+    )
+
+
+def _articles(
+    entries: Sequence[Any], elements: Sequence[ET.Element | None], place: _Place
+) -> tuple[tuple[FetchedArticle, ...], list[Refusal]]:
+    articles: list[FetchedArticle] = []
+    refused: list[Refusal] = []
+    for number, (entry, element) in enumerate(zip(entries, elements, strict=True), start=1):
+        try:
+            articles.append(_article(entry, element, place))
+        except ValueError as error:
+            name = str(entry.get("title") or entry.get("id") or entry.get("link") or f"item {number}")
+            refused.append(Refusal(item=name[:100], reason=str(error)))
+    return tuple(articles), refused
+
+
+def _article(entry: Any, element: ET.Element | None, place: _Place) -> FetchedArticle:
+    content, summary, base = _texts(entry, place)
+    guid = str(entry.get("id") or "").strip()
+    url = _link(entry, guid, place)
+    title = _title(entry, place)
+    if not (guid or url or title or content):
+        raise ValueError("it has neither title, address nor text")
+    published = _time(entry, "published") or _time(entry, "created") or _time(entry, "updated")
+    categories, tags = labels(entry)
+    image, enclosures = media(entry, element, place.base)
+    return FetchedArticle(
+        # Some makers give every item their home page's address as its id; that names none of them.
+        native_id="" if guid in (place.home, place.url) else guid,
+        guid=guid,
+        url=url,
+        title=title,
+        standfirst=standfirst(summary, content),
+        content_html=content,
+        base_url=base,
+        authors=authors(entry, element, atom=place.atom, base=place.base) or place.authors,
+        categories=categories,
+        tags=tags,
+        image=image,
+        enclosures=enclosures,
+        language=language(entry) or place.language,
+        published_at=published,
+        updated_at=_time(entry, "updated") or published,
+        raw_hash=_raw_hash(entry, element),
+    )
+
+
+def _texts(entry: Any, place: _Place) -> tuple[str, str, str]:
+    """Content as HTML, summary as HTML (each may be ""), and the base of the content's relative addresses."""
+    detail = dict.get(entry, "summary_detail") or {}
+    short = as_html(str(entry.get("summary") or ""), detail.get("type", "") if place.atom else "")
+    second = as_html(next((entry[name] for name in _SECOND_TEXTS if entry.get(name)), ""))
+    for full in entry.get("content") or ():
+        if full.get("value") and (not place.atom or _is_text(full.get("type", ""))):
+            kind = full["type"] if place.atom else "text/html"
+            return as_html(full["value"], kind), short or second, _base(full, place)
+    content = short or second or as_html(str(entry.get("media_otherdescription") or ""))
+    return content, second, _base(detail, place)
+
+
+def _is_text(kind: str) -> bool:
+    return kind.startswith("text/") or "xhtml" in kind
+
+
+def _base(detail: Mapping[str, Any], place: _Place) -> str:
+    return absolute(place.url, detail.get("base")) or place.home or place.url
+
+
+def _link(entry: Any, guid: str, place: _Place) -> str:
+    link = str(entry.get("feedburner_origlink") or entry.get("link") or "").strip()
+    # feedparser takes an id for the address, where it is not said to be none.
+    return "" if link == guid and not guid.startswith(("http://", "https://")) else absolute(place.base, link)
+
+
+def _title(entry: Any, place: _Place) -> str:
+    title = str(entry.get("title") or entry.get("dc_othertitle") or entry.get("media_othertitle") or "")
+    stated = place.atom and (dict.get(entry, "title_detail") or {}).get("type") == "text/plain"
+    return unescaped(title) if stated else plain(title)
+
+
+def _time(entry: Any, name: str) -> datetime | None:
+    # dict.get: for "updated" a plain get would answer with "published".
+    found = moment(dict.get(entry, name))
+    struct = dict.get(entry, f"{name}_parsed")
+    if found or not struct or not dict.get(entry, name):
+        return found
+    try:
+        return datetime.fromtimestamp(calendar.timegm(struct), UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _raw_hash(entry: Any, element: ET.Element | None) -> str:
+    if element is None:
+        return fingerprint(entry)
+    digest = hashlib.sha256()
+    for part in element.iter():
+        digest.update(
+            repr((part.tag, sorted(part.attrib.items()), part.text, part.tail if part is not element else "")).encode()
+        )
+    return digest.hexdigest()

@@ -1,0 +1,85 @@
+"""RSS 0.9x to 2.0, Atom and JSON Feed, from one address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from publisher.fetchers._json_feed import read_json_feed
+from publisher.fetchers._shared import Reading, count, credentials, decoded
+from publisher.fetchers._xml_feed import read_xml
+from publisher.kit.html import scrub
+from publisher.kit.http_session import Limits, Reply, get, open_session
+from publisher.model import Fetched, FetchedArticle, Refusal, Source
+
+_ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
+
+
+class Syndication:
+    """Fetches one feed. Its cursor holds the validators of the last answer, so an unchanged feed costs a 304.
+
+    `user_agent` is who asks, such as "Publisher/1.0 (+https://harbour-gazette.example)".
+    """
+
+    def __init__(self, *, user_agent: str = "", limits: Limits = Limits()) -> None:
+        self._user_agent = user_agent
+        self._limits = limits
+
+    def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:  # noqa: ARG002  # the port's
+        """One page, as `ports.Fetcher` says. Raises SourceUnavailable and SourceInvalid."""
+        # Validators belong to an address: after the settings changed it, they would hide the new feed.
+        known = source.cursor if source.cursor.get("url") == source.url else {}
+        reply = self._ask(source, known)
+        if reply.status == 304:
+            yield Fetched(articles=(), cursor=source.cursor, unchanged=True)
+            return
+        reading = read(reply.body, reply.headers.get("Content-Type", ""), reply.url)
+        validators = {"etag": reply.headers.get("ETag", ""), "last_modified": reply.headers.get("Last-Modified", "")}
+        yield Fetched(articles=reading.articles, cursor={"url": source.url, **validators}, refused=reading.refused)
+
+    def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
+        """Such as "The Harbour Gazette: 12 articles"."""
+        reply = self._ask(source, {})
+        reading = read(reply.body, reply.headers.get("Content-Type", ""), reply.url)
+        told = count(len(reading.articles))
+        if reading.refused:
+            told += f", {len(reading.refused)} not readable"
+        return f"{reading.title[:60]}: {told}" if reading.title else told
+
+    def _ask(self, source: Source, cursor: Mapping[str, Any]) -> Reply:
+        headers = {"Accept": _ACCEPT}
+        for name, key in (("If-None-Match", "etag"), ("If-Modified-Since", "last_modified")):
+            if cursor.get(key):
+                headers[name] = str(cursor[key])
+        with open_session(allow_private=source.allow_private, user_agent=self._user_agent) as session:
+            return get(session, source.url, headers=headers, auth=credentials(source), limits=self._limits)
+
+
+def read(body: bytes, content_type: str, url: str) -> Reading:
+    """The articles of a feed document that came from `url`, each id once.
+
+    Raises SourceInvalid, saying what came instead, when it is no feed.
+    """
+    text = scrub(decoded(body, content_type))
+    is_json = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    return _unique(read_json_feed(text, url) if is_json else read_xml(text, url))
+
+
+def _unique(reading: Reading) -> Reading:
+    """Of two items with one id the newer is taken; the other is reported, unless it is the very same."""
+    kept: dict[str, FetchedArticle] = {}
+    refused = list(reading.refused)
+    for number, article in enumerate(reading.articles):
+        key = article.native_id or f"\0{number}"
+        one = kept.setdefault(key, article)
+        if one.raw_hash != article.raw_hash:
+            kept[key], other = (article, one) if _is_newer(article, one) else (one, article)
+            reason = f"another item has the same id, {key[:100]}: each needs its own"
+            refused.append(Refusal(item=other.title[:100] or other.url or key[:100], reason=reason))
+    return replace(reading, articles=tuple(kept.values()), refused=tuple(refused))
+
+
+def _is_newer(article: FetchedArticle, other: FetchedArticle) -> bool:
+    return bool(article.updated_at and other.updated_at and article.updated_at > other.updated_at)

@@ -1,0 +1,10 @@
+"""HTTP out, on `requests`: every limit set, nothing retried, and no private address reached by surprise.
+
+`get` is for reading sources, whose answers are not trusted. Mailers take `open_session(allow_private=True)`
+for their own calls: an API's address is the settings' business, and retrying is the ledger's.
+"""
+
+from publisher.kit.http_session._connections import is_private, open_session
+from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, get, retry_after, shown
+
+__all__ = ["LONGEST_WAIT", "Limits", "Reply", "get", "is_private", "open_session", "retry_after", "shown"]

@@ -1,0 +1,110 @@
+"""The door that time comes through: tick, ask the pipeline what is due, hand it to the engine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import structlog
+
+from publisher import pipeline
+from publisher.app import App, engine
+from publisher.errors import PublisherError
+from publisher.model import Work
+from publisher.ports import Engine
+from publisher.web import Server
+
+#: Seconds between two looks at what is due.
+TICK = 5.0
+#: Seconds that work in hand may take after SIGTERM.
+DRAIN = 60.0
+
+
+def run(app: App, *, host: str, port: int, ready: Callable[[int], None] | None = None) -> None:
+    """Keep a site going until SIGTERM or SIGINT: feeds, editions, mail, and the web pages.
+
+    `ready` is told the port once everything listens. Raises PublisherError when the address is taken.
+    """
+    log = structlog.get_logger("publisher")
+    report = Report(log)
+    web = Server(app.parts, host, port)
+    working = engine(
+        lambda work: report.attempt(work, lambda: pipeline.work(app.parts, work.kind, work.key)), report.failed
+    )
+
+    def look() -> None:
+        for work in pipeline.due(app.parts):
+            working.submit(work)
+
+    with _until_signalled(app.stopping):
+        serving = web.start()
+        working.tick(lambda: report.attempt(Work(kind="tick", key=""), look), TICK)
+        log.info("running", address=f"http://{host}:{web.port}", site=app.parts.site.name)
+        if ready:
+            ready(web.port)
+        threading.Thread(target=_stop, args=(app, web, working), name="stop", daemon=True).start()
+        working.run()
+        serving.join(timeout=10)
+        if serving.is_alive():
+            log.warning("stopping.unfinished", working="web pages", seconds=10)
+    log.info("stopped")
+
+
+def _stop(app: App, web: Server, working: Engine) -> None:
+    """Wait for the word, then let everybody finish what they hold."""
+    app.stopping.wait()
+    log = structlog.get_logger("publisher")
+    log.info("stopping")
+    web.stop()
+    if not working.drain(DRAIN):
+        log.warning("stopping.unfinished", working=working.health(), seconds=DRAIN)
+
+
+@contextmanager
+def _until_signalled(stopping: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT only raise a flag: a handler may be called in the middle of anything, a log line too."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+class Report:
+    """The one place where the schedule turns errors into words.
+
+    Work that fails is due again at every tick, so the same words are said once, and once more when it works
+    again. A bug is logged whole.
+    """
+
+    def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
+        self._log = log
+        self._failing: dict[tuple[str, str], str] = {}
+
+    def attempt(self, work: Work, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            self.failed(work, error)
+        else:
+            if self._failing.pop((work.kind, work.key), None):
+                self._log.info(f"{work.kind}.recovered", key=work.key)
+
+    def failed(self, work: Work, error: BaseException) -> None:
+        words = f"{type(error).__name__}: {error}"
+        if self._failing.get((work.kind, work.key)) == words:
+            return
+        self._failing[work.kind, work.key] = words
+        if isinstance(error, PublisherError):
+            said = {**error.ids, "key": work.key, "error": str(error), "kind": type(error).__name__}
+            self._log.warning(f"{work.kind}.failed", **said)
+        else:
+            self._log.error(f"{work.kind}.bug", key=work.key, exc_info=error)

@@ -1,0 +1,454 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
+from publisher.fetchers._shared import moment, person, seconds, starts
+from publisher.fetchers.syndication import Syndication, read
+from publisher.kit.http_session import Limits
+from publisher.model import Source
+from tests.contracts.fetcher_cases import NOW, FetcherCases, after, look
+from tests.fakes import newsroom
+from tests.fakes.newsroom import Newsroom
+
+DATA = Path(__file__).parent.parent / "data" / "syndication"
+URL = "https://harbour-gazette.example/feeds/news.xml"
+GOLDEN = sorted(path for path in DATA.iterdir() if not path.name.endswith(".expected.json"))
+
+
+class FeedRoom(Newsroom):
+    """A newsroom that is read through its feed."""
+
+    def __enter__(self) -> FeedRoom:
+        super().__enter__()
+        self.fetcher = Syndication()
+        self.source = Source(
+            slug="feed",
+            kind="syndication",
+            url=f"{self.url}feed/",
+            interval=timedelta(minutes=10),
+            allow_private=True,
+        )
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+
+    def open(self) -> None:
+        self.closed = False
+
+    def set(self, **fields: Any) -> None:
+        self.source = replace(self.source, **fields)
+
+
+@pytest.fixture
+def room() -> Iterator[FeedRoom]:
+    with FeedRoom() as room:
+        yield room
+
+
+class TestSyndication(FetcherCases): ...
+
+
+# ---------------------------------------------------------------- golden pairs
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_a_recorded_feed_reads_as_expected(path: Path) -> None:
+    """`<name>.expected.json` stands beside each document, with the content type it came with. Empty fields and
+    raw hashes are not written there."""
+    expected = json.loads(path.with_name(f"{path.name}.expected.json").read_text())
+    assert told(path.read_bytes(), expected["content_type"]) == expected
+
+
+def told(body: bytes, content_type: str) -> dict[str, Any]:
+    reading = json.loads(json.dumps(asdict(read(body, content_type, URL)), default=str))
+    for article in reading["articles"]:
+        article.pop("raw_hash")
+    reading["articles"] = [{name: value for name, value in one.items() if value} for one in reading["articles"]]
+    return {"content_type": content_type, **reading}
+
+
+def rss(*items: str, head: str = "", attributes: str = "") -> bytes:
+    return f'<rss version="2.0" {attributes}><channel><title>T</title>{head}{"".join(items)}</channel></rss>'.encode()
+
+
+# ---------------------------------------------------------------- looks
+
+
+def test_an_unchanged_feed_costs_a_304(room: FeedRoom) -> None:
+    room.publish("ferry", "Ferry returns")
+    first = look(room)
+    (second,) = look(room, after(room.source, first))
+    assert second.unchanged
+    assert second.cursor == first[0].cursor
+    room.edit("ferry", "At ten.")
+    assert not look(room, after(room.source, first))[0].unchanged
+
+
+def test_last_modified_is_enough(room: FeedRoom) -> None:
+    when = "Fri, 20 Nov 2026 09:00:00 GMT"
+    room.answer("/old.xml", rss(), type="text/xml", Last_Modified=when)
+    room.set(url=f"{room.origin}/old.xml")
+    look(room, after(room.source, look(room)))
+    assert room.seen_headers[-1]["if-modified-since"] == when
+
+
+def test_the_validators_of_another_address_are_not_sent(room: FeedRoom) -> None:
+    first = look(room)
+    room.set(url=f"{room.url}feed/?full=1")
+    (page,) = look(room, after(room.source, first))
+    assert not page.unchanged
+
+
+def test_a_password_is_sent(room: FeedRoom) -> None:
+    room.set(secrets={"username": "nora", "password": "s3cret"})
+    look(room)
+    assert room.seen_headers[-1]["authorization"] == "Basic bm9yYTpzM2NyZXQ="
+
+
+def test_a_check_counts_what_cannot_be_read(room: FeedRoom) -> None:
+    room.publish("ferry", "Ferry returns")
+    room.publish("lamp", "Lamp relit")
+    room.spoil("lamp")
+    assert room.fetcher.check(room.source, now=NOW) == "The Harbour Gazette: 1 article, 1 not readable"
+
+
+# ---------------------------------------------------------------- what is no feed
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "nothing at all"),
+        (b"  \n", "nothing at all"),
+        (b"<!DOCTYPE html><html><title>Are you human?</title><body>", "a web page titled “Are you human?”"),
+        (b"<html><body><h1>Back soon</h1></body></html>", "a web page titled “Back soon”"),
+        (b"<p>Maintenance</p>", "a web page"),
+        (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y"><feed>no</feed></html>', "a web page"),
+        (b'{"code":"rest_no_route","message":"No route was found."}', "a JSON message “No route was found.”"),
+        (b"[1, 2]", "JSON of another kind"),
+        (b"<opml><body/></opml>", "a web page"),
+        (b"<?xml version='1.0'?><urlset/>", "XML of another kind"),
+        (b"Service temporarily unavailable", "neither XML nor JSON"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "neither XML nor JSON"),
+    ],
+)
+def test_what_is_no_feed_is_named_with_the_remedy(body: bytes, words: str) -> None:
+    with pytest.raises(SourceInvalid, match=r"publisher init --from https://harbour-gazette[.]example") as caught:
+        read(body, "application/rss+xml", URL)
+    assert words in str(caught.value)
+
+
+def test_xml_with_nothing_to_read_in_it_names_the_line() -> None:
+    with pytest.raises(SourceInvalid, match="line 4"):
+        read(b'<?xml version="1.0"?>\n<rss version="2.0">\n<channel>\n<title>T</item>', "text/xml", URL)
+
+
+def test_json_that_is_cut_off_is_named() -> None:
+    with pytest.raises(SourceInvalid, match="not well-formed JSON"):
+        read(b'{"version": "https://jsonfeed.org/version/1.1", "items": [', "", URL)
+
+
+def test_a_feed_without_items_is_a_feed() -> None:
+    assert read(rss(), "text/xml", URL).articles == ()
+    assert read(b'<feed xmlns="http://www.w3.org/2005/Atom"/>', "text/xml", URL).articles == ()
+
+
+# ---------------------------------------------------------------- broken in part
+
+
+def test_broken_xml_gives_what_reads_and_one_report() -> None:
+    body = rss("<item><title>One</title><guid>1</guid></item><item><title>Two</title><guid>2</guid></x></item>")
+    reading = read(b"\n\n" + body, "text/xml", URL)
+    assert [article.title for article in reading.articles] == ["One", "Two"]
+    assert [refusal.reason for refusal in reading.refused] == ["is not well-formed XML (line 3: mismatched tag)"]
+
+
+def test_an_item_that_is_cut_off_is_not_taken_for_an_article() -> None:
+    whole = rss(*(f"<item><title>{n}</title><guid>{n}</guid><description>Text</description></item>" for n in "123"))
+    reading = read(whole[: whole.index(b"Text", 220) + 2], "text/xml", URL)
+    assert [article.title for article in reading.articles] == ["1", "2"]
+    assert len(reading.refused) == 1
+
+
+def test_an_item_with_nothing_in_it_is_refused() -> None:
+    reading = read(rss("<item/>", "<item><pubDate>Fri, 20 Nov 2026 09:00:00 GMT</pubDate></item>"), "text/xml", URL)
+    assert reading.articles == ()
+    assert [refusal.item for refusal in reading.refused] == ["item 1", "item 2"]
+
+
+def test_untitled_and_undated_items_are_read() -> None:
+    (article,) = read(rss("<item><description>Just a line.</description></item>"), "text/xml", URL).articles
+    assert (article.title, article.published_at, article.updated_at) == ("", None, None)
+    assert article.content_html == "<p>Just a line.</p>"
+
+
+def test_of_two_items_with_one_id_the_newer_is_taken_and_the_other_reported() -> None:
+    old = "<item><title>Old</title><guid>7</guid><pubDate>Fri, 20 Nov 2026 09:00:00 GMT</pubDate></item>"
+    new = "<item><title>New</title><guid>7</guid><pubDate>Sat, 21 Nov 2026 09:00:00 GMT</pubDate></item>"
+    for items in ((old, new), (new, old)):
+        reading = read(rss(*items), "text/xml", URL)
+        assert [article.title for article in reading.articles] == ["New"]
+        assert [(refusal.item, "same id, 7" in refusal.reason) for refusal in reading.refused] == [("Old", True)]
+    assert read(rss(old, old), "text/xml", URL).refused == ()
+
+
+def test_an_id_that_only_names_the_site_is_none() -> None:
+    item = "<item><title>{0}</title><link>/{0}</link><guid>https://harbour-gazette.example/</guid></item>"
+    body = rss(item.format("a"), item.format("b"), head="<link>https://harbour-gazette.example/</link>")
+    assert [(one.native_id, one.url[-2:]) for one in read(body, "text/xml", URL).articles] == [("", "/a"), ("", "/b")]
+
+
+def test_an_article_keeps_its_identity_when_its_feed_breaks() -> None:
+    items = "<item><title>One</title><guid>abc-1</guid><link>/one</link><author>n@g.example (Nora)</author></item>"
+    fine, broken = (read(rss(items + more), "text/xml", URL).articles[0] for more in ("", "<item><title>x</b></item>"))
+    assert replace(fine, raw_hash="", authors=()) == replace(broken, raw_hash="", authors=())
+
+
+def test_the_raw_hash_is_of_the_item_alone() -> None:
+    item = '<item><title>One</title><enclosure url="/a.mp3" type="audio/mpeg"/></item>'
+    turned = '<item>\n<title>One</title><enclosure type="audio/mpeg" url="/a.mp3"/></item>\n'
+    first = read(rss(item), "text/xml", URL).articles[0].raw_hash
+    assert first == read(rss(item, head="<lastBuildDate>now</lastBuildDate>"), "text/xml", URL).articles[0].raw_hash
+    assert first != read(rss(item.replace("One", "Two")), "text/xml", URL).articles[0].raw_hash
+    assert len(first) == 64
+    assert read(rss(turned), "text/xml", URL).articles[0].title == "One"
+
+
+# ---------------------------------------------------------------- encodings
+
+
+@pytest.mark.parametrize(
+    ("declared", "content_type", "written"),
+    [
+        ("utf-8", "text/xml", "utf-8"),
+        ("iso-8859-1", "text/xml", "cp1252"),  # Latin-1 means windows-1252
+        ("utf-8", "text/xml", "cp1252"),  # a lie
+        ("iso-8859-1", "text/xml", "utf-8"),  # another
+        ("us-ascii", "text/xml", "utf-8"),
+        ("utf-8", "text/xml; charset=windows-1252", "cp1252"),
+        ("iso-8859-1", "text/xml; charset=UTF-8", "utf-8"),
+        ("utf-16", "text/xml", "utf-16"),
+        ("utf-16", "text/xml", "utf-16-le"),
+        ("utf-8", "text/xml", "utf-16-be"),
+        ("utf-8", "text/xml", "utf-8-sig"),
+        ("utf-32", "text/xml", "utf-32"),
+        ("no-such-thing", "text/xml", "utf-8"),
+        ("utf-7", "text/xml", "utf-8"),
+    ],
+)
+def test_text_is_read_as_it_was_meant(declared: str, content_type: str, written: str) -> None:
+    body = f'<?xml version="1.0" encoding="{declared}"?>' + rss("<item><title>“Café” – 5 €</title></item>").decode()
+    (article,) = read(body.encode(written), content_type, URL).articles
+    assert article.title == "“Café” – 5 €"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "title"),
+    [("shift_jis", "港の新聞"), ("euc-jp", "港の新聞"), ("gb2312", "海港报"), ("koi8-r", "Гавань"), ("big5", "海港")],
+)
+def test_other_alphabets_are_read_as_declared(encoding: str, title: str) -> None:
+    body = f'<?xml version="1.0" encoding="{encoding}"?>' + rss(f"<item><title>{title}</title></item>").decode()
+    assert read(body.encode(encoding), "text/xml", URL).articles[0].title == title
+
+
+def test_one_stray_byte_spoils_no_other() -> None:
+    body = rss("<item><title>Café – 5 XX €</title></item>").replace(b"XX", b"\x93x\x94")
+    assert read(body, "text/xml", URL).articles[0].title == "Café – 5 “x” €"
+
+
+def test_characters_that_xml_forbids_are_left_out() -> None:
+    body = rss("<item><title>Tide\x0b\x00 high&#11;&#0;&#xFFFE;&#x1F;&#xD800;&#146;s</title></item>")
+    reading = read(body, "text/xml", URL)
+    assert (reading.articles[0].title, reading.refused) == ("Tide high’s", ())
+
+
+def test_escapes_that_xml_does_not_know_are_read() -> None:
+    body = rss("<item><title>Caf&eacute; & bar&nbsp;&hellip; &bogus; R&D</title><link>/a?x=1&y=2</link></item>")
+    (article,) = (reading := read(body, "text/xml", URL)).articles
+    assert (article.title, article.url) == ("Café & bar … &bogus; R&D", "https://harbour-gazette.example/a?x=1&y=2")
+    assert reading.refused == ()
+
+
+# ---------------------------------------------------------------- attacks
+
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        f'<!DOCTYPE rss [<!ENTITY l0 "ha">{LAUGHS}]>',
+        f'<!DOCTYPE rss [<!ENTITY l11 "{"ha" * 500_000}">]>',
+        '<!DOCTYPE rss [<!ENTITY l11 SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE rss SYSTEM "http://127.0.0.1:1/evil.dtd">',
+    ],
+)
+def test_no_entity_of_the_feeds_own_is_ever_expanded(doctype: str) -> None:
+    began = time.process_time()
+    body = doctype.encode() + rss("<item><title>" + "&l11;" * 1000 + "</title></item>")
+    (article,) = read(body, "text/xml", URL).articles
+    assert article.title == "&l11;" * 1000
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<rss><channel>" + b"<a>" * 200_000,
+        rss("<item>" + "<a>" * 100_000 + "x" + "</a>" * 100_000 + "<title>Deep</title></item>"),
+        b"<rss>" + b"<![CDATA[" * 200_000,
+        b"<rss><channel><item><title>" + b"&#" * 200_000,
+        b"<rss><channel>" + b"<item " * 10_000,
+        rss("<item>" + f"<title>{'<b' * 50_000}</title></item>"),
+        rss(f"<item><author>{'a@' * 50_000}</author><pubDate>{' ' * 100_000}</pubDate><title>x</title></item>"),
+        b"<html>" + b"<title" * 50_000,
+        b"[" * 100_000,
+        b'{"version":"https://jsonfeed.org/version/1","items":[{"id":1,"x":' + b"[" * 900 + b"]" * 900 + b"}]}",
+        b"<rss><channel>" + b"<item/>" * 30_000,
+    ],
+    ids=lambda body: body[:30].decode(),
+)
+def test_a_hostile_document_is_answered_in_time(body: bytes) -> None:
+    began = time.process_time()
+    with suppress(SourceInvalid):
+        read(body, "text/xml", URL)
+    assert time.process_time() - began < 20
+
+
+def test_a_body_that_looks_like_a_path_opens_nothing(tmp_path: Path) -> None:
+    secret = tmp_path / "rss"
+    secret.write_bytes(rss("<item><title>Secret</title></item>"))
+    with pytest.raises(SourceInvalid):
+        read(str(secret).encode(), "text/xml", URL)
+
+
+PIECES = """
+    <rss version="2.0"> <channel> <item> </item> <title> </title> <link> <guid> <description> <![CDATA[ ]]> &amp; &#x
+    &#1114112; <feed xmlns="http://www.w3.org/2005/Atom"> <entry> <content type="xhtml"> <content type="base64"> <div>
+    <rdf:RDF <media:content url="http://[" <enclosure url="x" length="1e999"/> <pubDate>Fri, 99 Nov 2026 +9999 <id>
+    <itunes:duration>9:9:9:9 <author>a@b (c <updated>2026-13-45T99:99:99Z <georss:point>1,x</georss:point> <!-- -->
+    <category term="x" <?xml version="1.0" encoding="utf-16"?> <!DOCTYPE x [ ]> xml:base="http://[" xml:lang="x" ]}
+    {"version":"https://jsonfeed.org/version/1" ,"items":[ {"id":{} ,"attachments":[1,{"url":"//["}] "date_published":
+"""
+BITS = st.sampled_from(PIECES.split()) | st.text(max_size=5)
+SOUP = st.lists(BITS, max_size=25).map(lambda bits: " ".join(bits).encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=st.binary(max_size=300) | SOUP)
+def test_any_bytes_give_articles_or_a_source_error(body: bytes) -> None:
+    with suppress(SourceError):
+        reading = read(body, "text/xml", URL)
+        assert all(one.native_id or one.url or one.title or one.content_html for one in reading.articles)
+
+
+# ---------------------------------------------------------------- over the network
+
+
+def test_a_web_page_in_place_of_the_feed_is_refused(room: FeedRoom) -> None:
+    room.answer("/feed/", b"<html><title>Log in</title>", type="text/html")
+    with pytest.raises(SourceInvalid, match="a web page titled “Log in”"):
+        look(room)
+
+
+def test_a_feed_that_drips_is_given_up(room: FeedRoom) -> None:
+    room.misbehave("/feed/", newsroom.drip)
+    room.fetcher = Syndication(limits=Limits(total=0.2))
+    with pytest.raises(SourceUnavailable, match="did not finish"):
+        look(room)
+
+
+def test_a_feed_of_5_gb_is_refused(room: FeedRoom) -> None:
+    room.misbehave("/feed/", newsroom.huge)
+    with pytest.raises(SourceInvalid, match="more than 20 MB"):
+        look(room)
+
+
+def test_a_private_address_needs_permission(room: FeedRoom) -> None:
+    room.set(allow_private=False)
+    with pytest.raises(SourceInvalid, match="allow_private"):
+        look(room)
+
+
+# ---------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        ("Fri, 20 Nov 2026 10:00:00 GMT", "2026-11-20T10:00"),
+        ("Fri, 20 Nov 2026 10:00:00 +0530", "2026-11-20T04:30"),
+        ("Fri, 20 Nov 2026 10:00:00 EST", "2026-11-20T15:00"),
+        ("Fri, 20 Nov 2026 10:00:00 CEST", "2026-11-20T08:00"),
+        ("Fri, 20 Nov 2026 10:00:00 -0500 (EST)", "2026-11-20T15:00"),
+        ("Fri, 20 Nov 2026 10:00:00 GMT+0100", "2026-11-20T09:00"),
+        ("Mon, 20 Nov 2026 10:00:00 XYZ", "2026-11-20T10:00"),  # a weekday and a zone that are wrong
+        ("20 Nov 26 10:00 GMT", "2026-11-20T10:00"),
+        ("20 November 2026", "2026-11-20T00:00"),
+        ("2026-11-20T10:00:00Z", "2026-11-20T10:00"),
+        ("2026-11-20T10:00:00.1234567-08:00", "2026-11-20T18:00"),
+        ("2026-11-20 10:00:00 +0100", "2026-11-20T09:00"),
+        ("2026-11-20T10:00:00", "2026-11-20T10:00"),
+        ("2026-11-20", "2026-11-20T00:00"),
+        ("0000-00-00 00:00:00", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_dates_are_read_as_feeds_write_them(value: object, read_as: str | None) -> None:
+    found = moment(value)
+    assert (found and found.replace(second=0, microsecond=0)) == (
+        datetime.fromisoformat(read_as).replace(tzinfo=UTC) if read_as else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "mail"),
+    [
+        ("nora@harbour-gazette.example (Nora Quill)", "Nora Quill", "nora@harbour-gazette.example"),
+        ("Nora Quill <nora@harbour-gazette.example>", "Nora Quill", "nora@harbour-gazette.example"),
+        ("nora@harbour-gazette.example", "nora", "nora@harbour-gazette.example"),
+        (" Nora  Quill ", "Nora Quill", ""),
+    ],
+)
+def test_people_are_read_as_feeds_write_them(text: str, name: str, mail: str) -> None:
+    assert person(text) == (name, mail)
+
+
+def test_durations_are_seconds() -> None:
+    assert [seconds(value) for value in ("754", 754, "12:34", "1:02:03", "", None, "x", "1:x")] == [
+        754, 754, 754, 3723, 0, 0, 0, 60,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("summary", "only_repeats"),
+    [
+        ("The tide comes in […]", True),
+        ("The tide comes in...", True),
+        ("The tide comes in [...] Read more", True),
+        ("The tide – comes in", True),
+        ("The tide came in", False),
+        ("What the tide brought", False),
+    ],
+)
+def test_a_summary_that_only_repeats_the_beginning_is_known(summary: str, only_repeats: bool) -> None:
+    assert starts(summary, "The tide comes in and goes out again.") is only_repeats

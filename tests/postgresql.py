@@ -1,0 +1,159 @@
+"""A PostgreSQL server for tests: the one named by PUBLISHER_TEST_POSTGRESQL, or a private one of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+VARIABLE = "PUBLISHER_TEST_POSTGRESQL"
+MISSING = (
+    f"no PostgreSQL server: install one (Debian: apt-get install postgresql) or set {VARIABLE}"
+    " to the address of a server on which databases may be created"
+)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a server's maintenance database; skips the test when there is none to be had."""
+    if given := os.environ.get(VARIABLE):
+        yield given
+        return
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip(MISSING)
+    with _private(binaries) as url:
+        yield url
+
+
+def create(server_url: str, name: str, template: str = "template0") -> str:
+    """Create a database and return its address."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+    return address(server_url, name)
+
+
+def drop(server_url: str, name: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def address(server_url: str, name: str) -> str:
+    """The address of another database on the same server."""
+    base, mark, query = server_url.partition("?")
+    return f"{base.rpartition('/')[0]}/{name}{mark}{query}"
+
+
+def _binaries() -> Path | None:
+    """The folder that holds initdb and postgres, the newest version first."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    found = shutil.which("initdb")
+    folders = [*reversed(installed), *([Path(found).resolve().parent] if found else [])]
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
+
+
+def _user() -> str | None:
+    """PostgreSQL refuses to run as root: another user then, who owns the data."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _private(binaries: Path) -> Iterator[str]:
+    """Lay out and start a server; trusted through its socket, with a password through 127.0.0.1."""
+    folder, user, port = Path(tempfile.mkdtemp(prefix="publisher-pg-", dir="/tmp")), _user(), _free_port()
+    if user:
+        shutil.chown(folder, user)
+    word = folder / "password"
+    word.write_text("kilmarnagh\n")
+    if user:
+        shutil.chown(word, user)
+    initdb = [binaries / "initdb", "-D", folder / "data", "-U", "publisher", "-E", "UTF8", "--locale=C", "-N"]
+    initdb += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={word}"]
+    options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "60"}
+    settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+    command = [binaries / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port), *settings]
+    command += ["-c", "listen_addresses=127.0.0.1"]
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        _run(initdb, folder, user)
+        with (folder / "log").open("wb") as log:
+            process = _start(command, folder, user, log.fileno())
+        url = f"postgresql://publisher@/postgres?host={folder}&port={port}"
+        _wait(url, process, folder / "log")
+        yield url
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGQUIT)  # immediate: nothing here is worth a checkpoint
+            process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(command: list[object], folder: Path, user: str | None) -> None:
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        user=user,
+        group=_group(user),
+        extra_groups=[] if user else None,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"initdb failed: {done.stderr.decode(errors='replace')}")
+
+
+def _start(command: list[object], folder: Path, user: str | None, log: int) -> subprocess.Popen[bytes]:
+    # When the tests are killed the server ends too, where the system can do that.
+    guard = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
+    return subprocess.Popen(
+        [*guard, *(str(part) for part in command)],
+        cwd=folder,
+        user=user,
+        group=_group(user),
+        extra_groups=[] if user else None,
+        stdout=log,
+        stderr=log,
+    )
+
+
+def _group(user: str | None) -> int | None:
+    if user is None:
+        return None
+    import pwd
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start: {log.read_text(errors='replace')}") from None
+            time.sleep(0.05)  # a starting server sends no event

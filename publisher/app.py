@@ -30,7 +30,7 @@ from publisher.settings import (
 )
 
 if TYPE_CHECKING:
-    from publisher.fetchers.discovery import Found as Found
+    from publisher.fetchers.discovery import Found as Found  # noqa: PLC0414 - the doors know it from here
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ safe thing. Engines carry only (kind, key).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -36,11 +36,13 @@ from publisher.errors import (
     TemplateError,
 )
 from publisher.kit import slots
-from publisher.model import Article, Edition, EditionState, Feed, Newsletter, Rendered, Slot, Source, Work
+from publisher.model import Article, Edition, EditionState, Feed, FeedPattern, Newsletter, Rendered, Slot, Source, Work
 from publisher.ports import Parts, Store
 
 #: An edition that has not left this long after its hour is an alarm.
 OVERDUE = timedelta(minutes=30)
+#: How long a feed that could not be published is left alone.
+FEED_RETRY = timedelta(minutes=1)
 #: The longest wait between two looks at a source that fails.
 LONGEST_BACKOFF = timedelta(hours=6)
 
@@ -63,7 +65,7 @@ def due(parts: Parts) -> Iterator[Work]:
     if store.articles.held_due(now):
         yield Work(kind="release", key="")
     yield from (Work(kind="collect", key=slug) for slug in store.sources.due(now))
-    yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due())
+    yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(failed_before=now - FEED_RETRY))
     for newsletter in parts.newsletters:
         slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
         if _is_due(parts, newsletter, slot):
@@ -116,7 +118,7 @@ def collect(parts: Parts, slug: str) -> collecting.Tally:
             accepted = collecting.accept(source, page, store.articles, site=parts.site, now=clock.now())
             with store.transaction() as together:
                 changed = collecting.record(accepted, together.articles)
-                _place(parts, together, changed)
+                _place(parts, together, changed, together.feeds.all(), parts.patterns)
                 together.sources.advance(slug, page.cursor)
             tally.add(accepted)
     except SourceError as error:
@@ -130,26 +132,22 @@ def release(parts: Parts) -> int:
     """Held articles whose time has come go live, and into their feeds. How many."""
     with parts.store.transaction() as together:
         released = together.articles.release(parts.clock.now())
-        _place(parts, together, released)
+        _place(parts, together, released, together.feeds.all(), parts.patterns)
     return len(released)
 
 
-def _place(parts: Parts, store: Store, articles: tuple[Article, ...]) -> None:
-    feeds = store.feeds.all()
+def _place(
+    parts: Parts, store: Store, articles: Iterable[Article], feeds: tuple[Feed, ...], patterns: tuple[FeedPattern, ...]
+) -> None:
+    """Put articles into those of the feeds where they belong, and into what the patterns make for them."""
     for article in articles:
-        placement = syndicating.place(
-            article,
-            feeds,
-            parts.patterns,
-            now=parts.clock.now(),
-            memberships=store.feeds.memberships(article.id),
-        )
+        now, memberships = parts.clock.now(), store.feeds.memberships(article.id)
+        placement = syndicating.place(article, feeds, patterns, now=now, memberships=memberships)
         for feed in placement.feeds:
             store.feeds.add(feed)
             feeds = (*feeds, feed)
         store.feeds.place(placement.entries)
         store.feeds.withdraw(article.id, placement.withdrawn)
-        store.feeds.touch(article.id)
         store.decisions.record(placement.decisions)
 
 
@@ -184,13 +182,7 @@ def refill(parts: Parts, slugs: tuple[str, ...]) -> None:
     with parts.store.transaction() as together:
         for feed in feeds:
             together.feeds.empty(feed.slug)
-        for article in together.articles.each():
-            placement = syndicating.place(article, feeds, patterns, now=parts.clock.now(), memberships=())
-            for feed in placement.feeds:
-                together.feeds.add(feed)
-                feeds = (*feeds, feed)
-            together.feeds.place(placement.entries)
-            together.decisions.record(placement.decisions)
+        _place(parts, together, together.articles.each(), feeds, patterns)
 
 
 def syndicate(parts: Parts, slug: str) -> syndicating.Published:
@@ -227,7 +219,7 @@ def compose(parts: Parts, slug: str) -> Edition:
 
 
 def compose_slot(
-    parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False, editor: str = "auto"
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False, by: str = "auto"
 ) -> Edition:
     """Choose, render, and approve where no editor has to. The slot is the edition's identity, so doing it
     twice is doing it once; by hand also what was skipped or merged is made anew, whatever the hour.
@@ -248,7 +240,7 @@ def compose_slot(
             variant = composing.variant(newsletter, choice.items, rendered, language=newsletter.language)
             together.editions.add_variant(edition.id, variant)
             if newsletter.approval == "auto":
-                edition = editions.approve(together, edition.key, editor, undo=newsletter.undo, now=now)
+                edition = editions.approve(together, edition.key, by, undo=newsletter.undo, now=now)
     if edition.state is EditionState.DRAFT and edition.reason:
         raise TemplateError(edition.reason)
     return edition
@@ -275,7 +267,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edition, co
 
 def send(parts: Parts, newsletter: Newsletter, slot: Slot, editor: str) -> Edition:
     """An editor's manual send: make the edition of this slot unless it is on its way, and approve it."""
-    edition = compose_slot(parts, newsletter, slot, by_hand=True, editor=editor)
+    edition = compose_slot(parts, newsletter, slot, by_hand=True, by=editor)
     if edition.state in (EditionState.DRAFT, EditionState.WAITING):
         edition = editions.approve(parts.store, edition.key, editor, undo=newsletter.undo, now=parts.clock.now())
     return edition
@@ -326,8 +318,7 @@ def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = No
 def _may_leave(parts: Parts, name: str) -> None:
     if name not in parts.mailers:
         raise MailerMisconfigured(f"there is no mailer {name!r} in the settings any more; add it again", mailer=name)
-    reason = delivering.refuses(parts.site, parts.mailers[name].capability)
-    if reason:
+    if reason := delivering.refuses(parts.site, parts.mailers[name].capability):
         raise MailerMisconfigured(f"the mailer {name!r} does not send: {reason}", mailer=name)
 
 
@@ -392,11 +383,9 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
         slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
     for kind in ("plan", "deliver", "notify", "sweep"):
-        for piece in [piece for piece in due(parts) if piece.kind == kind]:
-            if kind == "deliver":
-                _try(said, kind, partial(deliver, parts, piece.key, progress))
-            else:
-                _try(said, kind, partial(work, parts, kind, piece.key))
+        for key in [piece.key for piece in due(parts) if piece.kind == kind]:
+            call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)
+            _try(said, kind, call)
 
 
 def _try(said: Callable[[str, object], None], step: str, call: Callable[[], object]) -> None:

@@ -232,7 +232,8 @@ class Feeds(Protocol):
     def newest(self, feed: str, limit: int) -> tuple[Article, ...]:
         """The live articles of a feed, newest first."""
 
-    def due(self) -> tuple[str, ...]: ...
+    def due(self, *, failed_before: datetime | None = None) -> tuple[str, ...]:
+        """Slugs of feeds that changed since they were published; without those whose last try failed later."""
 
     def built(self, feed: str, wanted: int, *, at: datetime, error: str) -> None:
         """The state counted `wanted` was published, or failed with that error."""

@@ -126,7 +126,16 @@ def _intend(desk: Desk, batch: Batch, tally: Tally) -> tuple[Batch, Prepared] | 
         skipped = skips(batch, people)
         variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id)}
         prepared = desk.mailer.prepare(
-            mailing(batch, edition, newsletter, people, skipped, variants, site=desk.site, keys=desk.keys)
+            mailing(
+                batch,
+                edition,
+                newsletter,
+                people=people,
+                skipped=skipped,
+                variants=variants,
+                site=desk.site,
+                keys=desk.keys,
+            )
         )
         if batch.payload_hash and batch.payload_hash != prepared.digest:
             store.outbox.hold(batch, error="the same bytes cannot be made again: a reader or the mailer changed")
@@ -177,10 +186,10 @@ def mailing(
     batch: Batch,
     edition: Edition,
     newsletter: Newsletter,
+    *,
     people: Mapping[int, Candidate],
     skipped: frozenset[int],
     variants: Mapping[int, Rendered],
-    *,
     site: Site,
     keys: Keys,
 ) -> Mailing:

@@ -39,7 +39,11 @@ def rehearse(
         )
         sequence += len(batches)
         for batch in batches:
-            yield mailer.prepare(mailing(batch, edition, newsletter, known, frozenset(), shown, site=site, keys=keys))
+            yield mailer.prepare(
+                mailing(
+                    batch, edition, newsletter, people=known, skipped=frozenset(), variants=shown, site=site, keys=keys
+                )
+            )
 
 
 def _chunks(store: Store, newsletter: Newsletter) -> Iterator[tuple[Candidate, ...]]:

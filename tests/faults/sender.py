@@ -22,7 +22,7 @@ from tests.sites import TestClock, open_site, run_due
 START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 STEP = timedelta(minutes=3)
 #: The longest time, in seconds, that an incarnation lives before it is killed.
-LIFE = 0.35
+LIFE = 0.16
 
 
 def live(root: Path, at: datetime, begun: int) -> int:

@@ -23,7 +23,7 @@ from tests.sites import SETTINGS, TestClock, add_readers, lay_out, mailbox, open
 
 KILLS = int(os.environ.get("PUBLISHER_KILLS", "12"))
 SEED = int(os.environ.get("PUBLISHER_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
-READERS = [f"reader{number}@mail.example" for number in range(600)]
+READERS = [f"reader{number}@mail.example" for number in range(100 * KILLS)]
 FAULTS = ["accept_then_drop", "drop_before", "accept_then_500", "500", "truncated", "html", "429"]
 
 
@@ -52,6 +52,10 @@ def send_under_kills(root: Path, settings: str, environment: dict[str, str]) -> 
     return int(done.stdout.split()[-1])
 
 
+def kind(database: str) -> str:
+    return "PostgreSQL" if database else "SQLite"
+
+
 def check(arrived: list[str], killed: int) -> None:
     counted = Counter(arrived)
     assert killed == KILLS
@@ -65,7 +69,7 @@ def test_a_maildir_under_kill_9(tmp_path: Path, database: str, report: Callable[
     killed = send_under_kills(tmp_path / "site", settings, {})
     arrived = [str(mail["To"].addresses[0].addr_spec) for mail in mailbox(tmp_path / "site")]
     check(arrived, killed)
-    report(f"maildir: {killed} kills, {len(READERS)} readers, 0 lost, 0 repeated (seed {SEED})")
+    report(f"maildir on {kind(database)}: {killed} kills, {len(READERS)} readers, 0 lost, 0 repeated (seed {SEED})")
 
 
 def test_a_mailer_with_keys_under_kill_9_and_lost_answers(
@@ -76,4 +80,4 @@ def test_a_mailer_with_keys_under_kill_9_and_lost_answers(
     resend.plan(*random.Random(SEED).choices(FAULTS, k=20))
     killed = send_under_kills(tmp_path / "site", settings, {"RESEND_API_KEY": KEY})
     check([mail.recipient for mail in resend.mails], killed)
-    report(f"resend: {killed} kills, {len(READERS)} readers, 0 lost, 0 repeated (seed {SEED})")
+    report(f"resend on {kind(database)}: {killed} kills, {len(READERS)} readers, 0 lost, 0 repeated (seed {SEED})")

@@ -251,9 +251,10 @@ def test_another_address_of_the_api_is_for_a_person(server):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://no-such-host.invalid", f"http://127.0.0.1:{unused_port()}", f"https://localhost:{unused_port()}"]
+    "address", ["https://no-such-host.invalid", "http://127.0.0.1:{port}", "https://localhost:{port}"]
 )
-def test_no_connection_proves_that_nothing_was_taken(url):
+def test_no_connection_proves_that_nothing_was_taken(address):
+    url = address.format(port=unused_port())
     with pytest.raises(TryLater, match="cannot reach"):
         send(Resend("resend", KEY, base_url=url))
     with pytest.raises(TryLater, match="cannot reach"):

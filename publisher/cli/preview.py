@@ -1,0 +1,81 @@
+"""`publisher preview`: what an edition would be right now. Nothing is stored and nobody is mailed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from publisher.cli import console, shown
+from publisher.cli.door import door
+from publisher.cli.words import count
+
+if TYPE_CHECKING:
+    from publisher.compose import Choice
+    from publisher.model import Edition, Newsletter, Rendered
+    from publisher.ports import Parts
+
+
+def preview(
+    context: typer.Context,
+    newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER", help="Its slug in the settings.")],
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write it; else below var/preview.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs, with why each article is in or out.")] = False,
+) -> None:
+    """Write what would go out now as files to look at."""
+    from publisher import pipeline
+
+    with door(context).opened() as app:
+        there = pipeline.newsletter_of(app.parts, newsletter)
+        edition, choice, rendered = what_would_go(app.parts, there)
+        folder = to or app.root / "var" / "preview" / shown.file_name(edition.key)
+        files = shown.write(folder, shown.filled(rendered, app.parts.site)) if rendered else {}
+        if json:
+            console.dump(_as_json(edition, choice, files))
+            return
+        if not rendered:
+            console.say(f"No edition of {there.slug} would go out now: {edition.reason}.")
+        for name, path in files.items():
+            console.say(f"{name:8} {path}")
+        if rendered:
+            _say_choice(rendered, choice, len(edition.items))
+
+
+def what_would_go(parts: Parts, newsletter: Newsletter) -> tuple[Edition, Choice | None, Rendered | None]:
+    """Today's edition as it waits or is on its way, else as it would be composed now; not rendered when there
+    would be none. Raises TemplateError."""
+    from publisher import editions, pipeline
+    from publisher.errors import TemplateError
+    from publisher.kit import slots
+
+    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
+    there = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
+    variants = parts.store.editions.variants(there.id) if there and there.finished_at is None else ()
+    if there and variants and there.state not in editions.OPEN:
+        return there, None, variants[0].rendered
+    edition, choice, rendered = pipeline.draft(parts, newsletter, slot)
+    if rendered is None and not choice.skip:
+        raise TemplateError(edition.reason)
+    return edition, choice, rendered
+
+
+def _say_choice(rendered: Rendered, choice: Choice | None, items: int) -> None:
+    size = len(rendered.html.encode())
+    console.say(f"\n“{rendered.subject}”, {count(items, 'article')}, {size:,} bytes of HTML")
+    left_out = [decision for decision in choice.decisions if not decision.included] if choice else []
+    if left_out:
+        console.say(f"{count(len(left_out), 'article')} left out; --json says why")
+
+
+def _as_json(edition: Edition, choice: Choice | None, files: dict[str, Path]) -> dict[str, Any]:
+    return {
+        "id": edition.key,
+        "subject": edition.subject,
+        "reason": edition.reason,
+        "files": {name: str(path) for name, path in files.items()},
+        "articles": [
+            {"article": d.article, "revision": d.revision, "included": d.included, "rule": d.rule}
+            for d in (choice.decisions if choice else ())
+        ],
+    }

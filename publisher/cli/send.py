@@ -1,0 +1,214 @@
+"""`publisher send`: an editor's manual send, its rehearsal, and a test to one address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from publisher import errors
+from publisher.cli import console, shown
+from publisher.cli.door import door, editor, finishing
+from publisher.cli.exits import Exit
+from publisher.cli.rehearsal import rehearse
+from publisher.cli.steps import hand_over
+from publisher.cli.trial import send_test
+from publisher.cli.words import count, sums, when
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from publisher.app import App
+    from publisher.model import Edition, Newsletter, Slot
+
+#: More readers than this are mailed only after a question.
+HANDFUL = 5
+
+
+def send(
+    context: typer.Context,
+    newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER", help="Its slug in the settings.")],
+    *,
+    now: Annotated[bool, typer.Option("--now", help="Send today's edition now, before or after its hour.")] = False,
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="With --now: one more edition, so named.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write what would go out; nobody is mailed.")] = False,
+    test: Annotated[str, typer.Option(metavar="ADDRESS", help="Mail the edition to this address only.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Send an edition by hand. Without --now: approve the one that waits for it."""
+    if name and not now:
+        raise typer.BadParameter("goes with --now", param_hint="--as")
+    with door(context).opened() as app:
+        from publisher import pipeline
+
+        there = pipeline.newsletter_of(app.parts, newsletter)
+        sending = _Sending(app, there, _slot(app, there, name), yes=yes, json=json)
+        if dry_run:
+            rehearse(app, there, sending.slot, json=json)
+        elif test:
+            send_test(app, there, test, json=json)
+        elif now:
+            raise typer.Exit(sending.now())
+        else:
+            raise typer.Exit(sending.approve())
+
+
+def _slot(app: App, newsletter: Newsletter, name: str) -> Slot:
+    """The open slot of today, or one made by hand under a name of its own."""
+    from publisher.kit import slots
+    from publisher.model import Slot
+    from publisher.settings import SLUG
+
+    moment = app.parts.clock.now()
+    if not name:
+        return slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, moment)
+    if not SLUG.fullmatch(name):
+        raise typer.BadParameter("use small letters, digits and hyphens, such as 'storm-extra'", param_hint="--as")
+    return Slot(name=f"manual:{name}", due_at=moment)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """One manual send."""
+
+    app: App
+    newsletter: Newsletter
+    slot: Slot
+    yes: bool
+    json: bool
+
+    def now(self) -> Exit:
+        """Send the edition of the slot. Its identity is the slot, so sending it twice is sending it once."""
+        from publisher import editions, pipeline
+        from publisher.model import EditionState
+
+        parts, key = self.app.parts, f"{self.newsletter.slug}/{self.slot.name}"
+        there = editions.find(parts.store, key)
+        if there is not None and there.state is EditionState.WAITING:
+            return self.approve()
+        if there is not None and there.state not in (*editions.OPEN, EditionState.APPROVED):
+            return self._again(there)
+        if there is None or there.state in editions.OPEN:
+            self._may_leave()
+            draft, _choice, rendered = pipeline.draft(parts, self.newsletter, self.slot)
+            if rendered is None and draft.state is EditionState.DRAFT:
+                raise errors.TemplateError(draft.reason)
+            if rendered is None:
+                return self._said(draft, f"No edition of {self.newsletter.slug} goes out: {draft.reason}.")
+            self._ask(rendered.subject)
+        return self._leave(pipeline.send(parts, self.newsletter, self.slot, editor()))
+
+    def approve(self) -> Exit:
+        """Approve the edition that waits for an editor, if there is one."""
+        from publisher import editions
+
+        parts = self.app.parts
+        waiting = self._waiting()
+        if waiting is None:
+            return self._explain()
+        self._may_leave()
+        self._ask(waiting.subject)
+        approved = editions.approve(
+            parts.store, waiting.key, editor(), undo=self.newsletter.undo, now=parts.clock.now()
+        )
+        return self._leave(approved)
+
+    def _waiting(self) -> Edition | None:
+        from publisher.model import EditionState
+
+        store = self.app.parts.store
+        return next(
+            (
+                edition
+                for edition in store.editions.newest(100, self.newsletter.slug)
+                if edition.state in (EditionState.WAITING, EditionState.DRAFT) and store.editions.variants(edition.id)
+            ),
+            None,
+        )
+
+    def _leave(self, edition: Edition) -> Exit:
+        """Deliver an approved edition, unless its undo window is open: then it leaves by itself."""
+        from publisher import pipeline
+        from publisher.model import EditionState
+
+        parts = self.app.parts
+        if edition.undo_until and edition.undo_until > parts.clock.now() and edition.state is EditionState.APPROVED:
+            moment = when(edition.undo_until, self.newsletter.timezone)
+            return self._said(edition, f"{edition.key} is approved; `publisher run` sends it from {moment}.")
+        with finishing(self.app):
+            if edition.state in (EditionState.APPROVED, EditionState.PLANNING):
+                edition = pipeline.plan(parts, edition.key)
+            hand_over(self.app, edition.mailer, shown=not self.json)
+        edition = parts.store.editions.get(edition.key)
+        became = parts.store.outbox.sums(edition.id)
+        self._said(edition, f"“{edition.subject}” ({edition.key}): {sums(became)}")
+        if became.waiting or became.unknown:
+            console.warn("Some of it has not gone yet; `publisher run` or `publisher deliver` goes on with it.")
+            return Exit.DELIVERY
+        return Exit.OK
+
+    def _again(self, there: Edition) -> Exit:
+        """The slot is taken: say by what, and mail nobody again."""
+        from publisher.model import EditionState
+
+        another = f"A second one needs a name: publisher send {self.newsletter.slug} --now --as NAME"
+        if there.state in (EditionState.PLANNING, EditionState.SENDING):
+            return self._leave(there)
+        if there.finished_at:
+            moment = when(there.finished_at, self.newsletter.timezone)
+            return self._said(there, f"{there.key} has already gone out, {moment}.\n{another}")
+        raise errors.Conflict(f"{there.key} is {there.state}. {another}", edition=there.key)
+
+    def _explain(self) -> Exit:
+        """No edition waits for anybody: when does the newsletter go by itself?"""
+        from publisher.kit import slots
+
+        newsletter, moment = self.newsletter, self.app.parts.clock.now()
+        slot = slots.upcoming(newsletter.cadence, newsletter.at, newsletter.timezone, moment)
+        if self.json:
+            console.dump({"edition": None, "next": slot.due_at})
+            return Exit.OK
+        zone = newsletter.timezone
+        console.say(f"No edition of {newsletter.slug} waits for approval.")
+        console.say(f"`publisher run` sends the next one by itself: {when(slot.due_at, zone)} {zone}.")
+        console.say(f"To send today's edition now: publisher send {newsletter.slug} --now")
+        return Exit.OK
+
+    def _may_leave(self) -> None:
+        """Raises MailerMisconfigured before anything is composed or asked."""
+        from publisher import deliver
+
+        if reason := deliver.refuses(self.app.parts.site, self.app.parts.mailers[self.newsletter.mailer].capability):
+            raise errors.MailerMisconfigured(f"the mailer {self.newsletter.mailer!r} does not send: {reason}")
+
+    def _ask(self, subject: str) -> None:
+        """Show what is about to happen; more than a handful of readers are mailed only after a yes."""
+        from publisher import deliver
+
+        number, excluded = deliver.readers(self.app.parts.store, self.newsletter)
+        if not self.json:
+            _show(subject, number, excluded, self.newsletter)
+        if number <= HANDFUL or self.yes:
+            return
+        if not console.may_ask():
+            console.warn(f"This would mail {count(number, 'reader')}, and there is nobody to ask: add --yes to do it.")
+            raise typer.Exit(Exit.USAGE)
+        if not typer.confirm(f"Mail {count(number, 'reader')} now?", err=True):
+            console.warn("Nothing was sent.")
+            raise typer.Exit(Exit.FAILED)
+
+    def _said(self, edition: Edition, text: str) -> Exit:
+        if self.json:
+            console.dump({"edition": shown.edition(self.app.parts, edition), "said": text})
+        else:
+            console.say(text)
+        return Exit.OK
+
+
+def _show(subject: str, number: int, excluded: Mapping[str, int], newsletter: Newsletter) -> None:
+    left_out = ", ".join(f"{many:,} {reason}" for reason, many in sorted(excluded.items()))
+    console.say(f"Subject  {subject}")
+    console.say(f"Readers  {number:,}" + (f" (left out: {left_out})" if left_out else ""))
+    console.say(f"Mailer   {newsletter.mailer}")

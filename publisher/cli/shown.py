@@ -1,0 +1,108 @@
+"""Editions and their files as commands show them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from publisher.cli import words
+
+if TYPE_CHECKING:
+    from publisher.app import App
+    from publisher.model import Edition, Rendered, Site, Sums
+    from publisher.ports import Parts
+
+
+def edition(parts: Parts, there: Edition) -> dict[str, Any]:
+    """An edition for programs. `id` is its key."""
+    return {
+        "id": there.key,
+        "newsletter": there.newsletter,
+        "slot": there.slot,
+        "state": there.state,
+        "reason": there.reason,
+        "subject": there.subject,
+        "items": len(there.items),
+        "due_at": there.due_at,
+        "approved_at": there.approved_at,
+        "approved_by": there.approved_by,
+        "undo_until": there.undo_until,
+        "finished_at": there.finished_at,
+        "mailer": there.mailer,
+        "sums": sums(parts.store.outbox.sums(there.id)),
+    }
+
+
+def sums(there: Sums) -> dict[str, Any]:
+    numbers = ("candidates", "planned", "accepted", "rejected", "skipped", "unknown", "cancelled", "waiting")
+    return {**{name: getattr(there, name) for name in numbers}, "excluded": dict(there.excluded)}
+
+
+def line(parts: Parts, there: Edition) -> str:
+    """An edition for people: what it is, and what became of it."""
+    from publisher.model import EditionState
+
+    if there.state in (EditionState.SKIPPED, EditionState.MERGED, EditionState.DRAFT, EditionState.WAITING):
+        reason = f": {there.reason}" if there.reason else ""
+        return f"{there.key} is {there.state}{reason}"
+    return f"“{there.subject}” ({there.key}), {there.state}: {words.sums(parts.store.outbox.sums(there.id))}"
+
+
+def filled(rendered: Rendered, site: Site) -> Rendered:
+    """An edition as one reader would see it, with a link to unsubscribe that belongs to nobody."""
+    from publisher.kit import message
+    from publisher.model import Letter
+
+    return message.personal(
+        rendered,
+        Letter(
+            position=0,
+            email="",
+            name="",
+            variant=0,
+            message_id="",
+            unsubscribe_url=f"{site.links_url}/u/preview",
+        ),
+    )
+
+
+def file_name(key: str) -> str:
+    """An edition's key as a path below a folder, on any file system: "daily/daily-2026-11-22"."""
+    return key.replace(":", "-")
+
+
+def write(folder: Path, rendered: Rendered) -> dict[str, Path]:
+    """Subject, HTML and text as three files, for a browser and an editor's eye."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "subject": (folder / "subject.txt", rendered.subject + "\n"),
+        "html": (folder / "body.html", rendered.html),
+        "text": (folder / "body.txt", rendered.text),
+    }
+    for path, text in files.values():
+        path.write_text(text, encoding="utf-8")
+    return {name: path for name, (path, _) in files.items()}
+
+
+def previewed(app: App, there: Edition) -> Path | None:
+    """An edition's HTML as a file to open in a browser; None when it has not been rendered."""
+    variants = app.parts.store.editions.variants(there.id)
+    if not variants:
+        return None
+    folder = app.root / "var" / "preview" / file_name(there.key)
+    return write(folder, filled(variants[0].rendered, app.parts.site))["html"]
+
+
+def newest_message(app: App) -> Path | None:
+    """The newest message in the folders of mailers that write to this machine."""
+    from publisher.settings import MaildirSettings
+
+    folders = [app.root / mailer.path / "new" for mailer in app.settings.mailers if isinstance(mailer, MaildirSettings)]
+    messages = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    return max(messages, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+
+
+def command(root: Path) -> str:
+    """How to call Publisher for this site from here: what a next command begins with."""
+    return "publisher" if root.resolve() == Path.cwd() else f"publisher --site {shlex.quote(str(root))}"

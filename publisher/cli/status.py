@@ -1,0 +1,191 @@
+"""`publisher status`: sources, feeds, newsletters, editions, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from publisher.cli import console, shown
+from publisher.cli.door import door
+from publisher.cli.words import ago, ahead, count, when
+
+if TYPE_CHECKING:
+    from publisher.ports import Parts
+
+#: Editions that are shown, newest first.
+EDITIONS = 10
+
+
+def status(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show how everything stands, what comes next, what waits."""
+    with door(context).opened() as app:
+        now = app.parts.clock.now()
+        report: dict[str, Any] = {
+            "site": app.parts.site.name,
+            "at": now,
+            "sources": _sources(app.parts),
+            "feeds": _feeds(app.parts),
+            "newsletters": _newsletters(app.parts, now),
+            "editions": [shown.edition(app.parts, e) for e in app.parts.store.editions.newest(EDITIONS)],
+            "waiting": _waiting(app.parts, now),
+        }
+        zone = app.parts.site.timezone
+    if json:
+        console.dump(report)
+    else:
+        _show(report, now, zone)
+
+
+def _sources(parts: Parts) -> list[dict[str, Any]]:
+    stored = {source.slug: source for source in parts.store.sources.all()}
+    articles = parts.store.articles.by_source()
+    return [
+        {
+            "slug": source.slug,
+            "kind": source.kind,
+            "articles": articles.get(source.slug, 0),
+            "last_look_at": stored[source.slug].fetched_at,
+            "next_look_at": stored[source.slug].next_fetch_at,
+            "failures": stored[source.slug].failures,
+            "error": stored[source.slug].last_error,
+        }
+        for source in parts.sources
+    ]
+
+
+def _feeds(parts: Parts) -> list[dict[str, Any]]:
+    states, due = parts.store.feeds.states(), set(parts.store.feeds.due())
+    return [
+        {"slug": slug, "built_at": built, "articles": articles, "due": slug in due, "error": error}
+        for slug, (built, error, articles) in sorted(states.items())
+    ]
+
+
+def _newsletters(parts: Parts, now: datetime) -> list[dict[str, Any]]:
+    from publisher.kit import slots
+
+    return [
+        {
+            "slug": newsletter.slug,
+            "name": newsletter.name,
+            "next_at": slots.upcoming(newsletter.cadence, newsletter.at, newsletter.timezone, now).due_at,
+            "timezone": newsletter.timezone,
+            "approval": newsletter.approval,
+            "mailer": newsletter.mailer,
+            "readers": {str(s): n for s, n in parts.store.audience.count(newsletter.slug).items()},
+        }
+        for newsletter in parts.newsletters
+    ]
+
+
+def _waiting(parts: Parts, now: datetime) -> dict[str, Any]:
+    from publisher.model import EditionState
+
+    sending = parts.store.editions.in_state(EditionState.PLANNING, EditionState.SENDING)
+    blocked = parts.store.outbox.blocked(now)
+    return {
+        "approval": [e.key for e in parts.store.editions.in_state(EditionState.WAITING)],
+        "batches": sum(parts.store.outbox.open(edition.id) for edition in sending),
+        "notices": parts.store.notices.waiting(),
+        "blocked": [{"mailer": name, "until": until, "reason": why} for name, (until, why) in blocked.items()],
+        "overdue": [{"edition": key, "reason": why} for key, why in _overdue(parts, now)],
+    }
+
+
+def _overdue(parts: Parts, now: datetime) -> Iterator[tuple[str, str]]:
+    """Editions that should have gone by now, and why they did not. Only looked at: nothing is made."""
+    from publisher import editions, pipeline
+    from publisher.kit import slots
+
+    blocked = parts.store.outbox.blocked(now)
+    for newsletter in parts.newsletters:
+        slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+        patience = newsletter.undo + pipeline.OVERDUE
+        if now < slot.due_at + patience or slot.due_at < parts.store.editions.born(newsletter.slug):
+            continue
+        key = f"{newsletter.slug}/{slot.name}"
+        edition = editions.find(parts.store, key)
+        if edition is None:
+            yield key, "nobody has made it; is `publisher run` running?"
+        elif why := editions.stuck(edition, blocked, patience=patience, now=now):
+            yield key, why
+
+
+# ---------------------------------------------------------------- for people
+
+
+def _show(report: dict[str, Any], now: datetime, zone: str) -> None:
+    _show_sources(report["sources"], now)
+    _show_feeds(report["feeds"], now)
+    _show_newsletters(report["newsletters"], now)
+    rows = [
+        [e["id"], when(e["due_at"], zone), e["state"], e["subject"] or e["reason"], _mailed(e)]
+        for e in report["editions"]
+    ]
+    console.say()
+    console.table(["edition", "due", "state", "subject", "readers"], rows, title="Editions")
+    console.say()
+    for line in _waiting_lines(report["waiting"], zone) or ["Nothing waits."]:
+        console.say(line)
+
+
+def _show_sources(sources: list[dict[str, Any]], now: datetime) -> None:
+    rows = [
+        [
+            s["slug"],
+            s["kind"],
+            f"{s['articles']:,}",
+            ago(s["last_look_at"], now),
+            ahead(s["next_look_at"], now),
+            s["error"],
+        ]
+        for s in sources
+    ]
+    console.table(["source", "kind", "articles", "last look", "next look", "error"], rows, title="Sources")
+
+
+def _show_feeds(feeds: list[dict[str, Any]], now: datetime) -> None:
+    rows = [
+        [f["slug"], f"{f['articles']:,}", ago(f["built_at"], now), "yes" if f["due"] else "", f["error"]] for f in feeds
+    ]
+    console.say()
+    console.table(["feed", "articles", "built", "due", "error"], rows, title="Feeds")
+
+
+def _show_newsletters(newsletters: list[dict[str, Any]], now: datetime) -> None:
+    rows = [
+        [
+            n["slug"],
+            f"{when(n['next_at'], n['timezone'])} {n['timezone']}",
+            ahead(n["next_at"], now),
+            ", ".join(f"{number:,} {name}" for name, number in n["readers"].items() if number) or "nobody",
+            n["mailer"],
+        ]
+        for n in newsletters
+    ]
+    console.say()
+    console.table(["newsletter", "next edition", "in", "readers", "mailer"], rows, title="Newsletters")
+
+
+def _mailed(edition: dict[str, Any]) -> str:
+    sums = edition["sums"]
+    return f"{sums['accepted']:,} of {sums['planned']:,}" if sums["planned"] else ""
+
+
+def _waiting_lines(waiting: dict[str, Any], zone: str) -> list[str]:
+    lines = [f"{key} waits for an editor: publisher send {key.partition('/')[0]}" for key in waiting["approval"]]
+    if waiting["batches"]:
+        lines.append(f"{count(waiting['batches'], 'batch').replace('batchs', 'batches')} to deliver")
+    if waiting["notices"]:
+        lines.append(f"{count(waiting['notices'], 'notice')} to send")
+    lines += [
+        f"mailer {b['mailer']} is left alone until {when(b['until'], zone)}: {b['reason']}" for b in waiting["blocked"]
+    ]
+    lines += [f"{o['edition']} should have gone out: {o['reason']}" for o in waiting["overdue"]]
+    return lines

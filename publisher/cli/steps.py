@@ -1,0 +1,235 @@
+"""Each step as a command of its own: `collect`, `syndicate`, `compose`, `deliver`. What is due is asked of the store,
+so a command by hand, the schedule and a second process may do the same thing at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from publisher import errors
+from publisher.cli import console, shown
+from publisher.cli.door import door, finishing
+from publisher.cli.errors import together
+from publisher.cli.words import count, when
+
+if TYPE_CHECKING:
+    from publisher.app import App
+    from publisher.collect import Tally
+    from publisher.model import Edition
+    from publisher.ports import Parts
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def collect(
+    context: typer.Context,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All, if none is named.")] = None,
+    json: Json = False,
+) -> None:
+    """Look at sources now, and keep what is new or changed."""
+    from publisher import pipeline
+
+    results: list[dict[str, Any]] = []
+    problems: list[BaseException] = []
+    with door(context).opened() as app:
+        for slug in _known("source", sources, [source.slug for source in app.parts.sources]):
+            try:
+                with console.progress(f"looking at {slug}", shown=not json):
+                    tally = pipeline.collect(app.parts, slug)
+            except errors.SourceError as error:
+                problems.append(error)
+                results.append({"source": slug, "error": str(error)})
+                console.warn(f"{slug}: {error}")
+            else:
+                results.append({"source": slug, "error": "", **counts(tally)})
+                done("collect", source=slug, **counts(tally))
+                _say_tally(slug, tally, shown=not json)
+        released = pipeline.release(app.parts)
+    if json:
+        console.dump({"sources": results, "released": released})
+    elif released:
+        console.say(f"{count(released, 'held article')} went live")
+    raise typer.Exit(together(problems))
+
+
+def syndicate(
+    context: typer.Context,
+    feeds: Annotated[list[str] | None, typer.Argument(metavar="[FEED]...", help="Those that changed, if none.")] = None,
+    all: Annotated[bool, typer.Option("--all", help="Build every feed, changed or not.")] = False,
+    json: Json = False,
+) -> None:
+    """Build the feeds that changed, and check them."""
+    from publisher import pipeline
+
+    results: list[dict[str, Any]] = []
+    problems: list[BaseException] = []
+    with door(context).opened() as app:
+        everything = [feed.slug for feed in app.parts.store.feeds.all()]
+        wanted = _known("feed", feeds or None, everything) if feeds or all else app.parts.store.feeds.due()
+        with console.progress("building feeds", len(wanted), shown=not json) as advance:
+            for slug in wanted:
+                try:
+                    published = pipeline.syndicate(app.parts, slug)
+                except (errors.GateError, errors.FolderError) as error:
+                    problems.append(error)
+                    results.append({"feed": slug, "written": [], "unchanged": [], "error": str(error)})
+                    console.warn(f"{slug}: {error}")
+                else:
+                    results.append({"feed": slug, **feed_counts(published)})
+                    done("syndicate", feed=slug, written=len(published.written))
+                    if not json:
+                        _say_feed(slug, published)
+                advance(1)
+    if json:
+        console.dump({"feeds": results})
+    elif not results:
+        console.say("No feed has changed. `publisher syndicate --all` builds them all the same.")
+    raise typer.Exit(together(problems))
+
+
+def compose(
+    context: typer.Context,
+    newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER", help="Its slug in the settings.")],
+    json: Json = False,
+) -> None:
+    """Make the edition whose hour has come, as the schedule would."""
+    from publisher import pipeline
+    from publisher.kit import slots
+
+    with door(context).opened() as app:
+        parts = app.parts
+        there = pipeline.newsletter_of(parts, newsletter)
+        now = parts.clock.now()
+        slot = slots.current(there.cadence, there.at, there.timezone, now)
+        if slot.due_at < parts.store.editions.born(there.slug):
+            following = slots.upcoming(there.cadence, there.at, there.timezone, now)
+            if json:
+                console.dump({"edition": None, "next": following.due_at})
+                return
+            console.say(f"No edition of {there.slug} is due before {when(following.due_at, there.timezone)}.")
+            console.say(f"To send one now: publisher send {there.slug} --now")
+            return
+        edition = pipeline.compose(parts, there.slug)
+        done("compose", edition=edition.key, state=edition.state)
+        if json:
+            console.dump({"edition": shown.edition(parts, edition)})
+        else:
+            console.say(shown.line(parts, edition))
+
+
+def deliver(
+    context: typer.Context,
+    mailers: Annotated[list[str] | None, typer.Argument(metavar="[MAILER]...", help="All, if none is named.")] = None,
+    json: Json = False,
+) -> None:
+    """Hand over what is due, to readers and editors."""
+    with door(context).opened() as app:
+        names = _known("mailer", mailers, list(app.parts.mailers))
+        before = _under_way(app.parts)
+        problems = _deliver(app, names, shown=not json)
+        touched = [app.parts.store.editions.get(edition.key) for edition in before]
+        if json:
+            waiting = app.parts.store.notices.waiting()
+            console.dump({"editions": [shown.edition(app.parts, e) for e in touched], "notices": waiting})
+        for edition in touched if not json else ():
+            console.say(shown.line(app.parts, edition))
+        if not touched and not json:
+            console.say("Nothing waits to be delivered.")
+    raise typer.Exit(together(problems))
+
+
+def _under_way(parts: Parts) -> tuple[Edition, ...]:
+    from publisher.model import EditionState
+
+    return parts.store.editions.in_state(EditionState.APPROVED, EditionState.PLANNING, EditionState.SENDING)
+
+
+def _deliver(app: App, names: Sequence[str], *, shown: bool) -> list[BaseException]:
+    """Plan, deliver and notify what is due. What one mailer refuses does not keep back the others' mail."""
+    from publisher import pipeline
+
+    problems: list[BaseException] = []
+    with finishing(app) as good_place:
+        for kind in ("sweep", "plan", "deliver", "notify"):
+            for work in [work for work in pipeline.due(app.parts) if work.kind == kind]:
+                good_place()
+                if kind == "deliver" and work.key not in names:
+                    continue
+                try:
+                    hand_over(app, work.key, shown=shown) if kind == "deliver" else pipeline.work(
+                        app.parts, kind, work.key
+                    )
+                except (errors.DeliveryError, errors.TemplateError) as error:
+                    problems.append(error)
+                    console.warn(str(error))
+    return problems
+
+
+def hand_over(app: App, mailer: str, *, shown: bool) -> None:
+    """Deliver what is due for one mailer, with a bar. Raises DeliveryError."""
+    from publisher import pipeline
+
+    with console.progress(f"delivering through {mailer}", waiting(app, mailer), shown=shown) as advance:
+        tally = pipeline.deliver(app.parts, mailer, progress=advance)
+    done("deliver", mailer=mailer, batches=tally.batches, **{str(name): n for name, n in tally.outcomes.items()})
+
+
+def waiting(app: App, mailer: str = "") -> int:
+    """How many readers wait for an edition, of one mailer or of all."""
+    return sum(
+        app.parts.store.outbox.sums(edition.id).waiting
+        for edition in _under_way(app.parts)
+        if mailer in ("", edition.mailer)
+    )
+
+
+# ---------------------------------------------------------------- in words
+
+
+def done(step: str, **values: object) -> None:
+    """Log that a step is done; shown with -v."""
+    import structlog
+
+    structlog.get_logger("publisher").info(f"{step}.done", **values)
+
+
+def counts(tally: Tally) -> dict[str, int]:
+    return {"new": tally.new, "changed": tally.changed, "removed": tally.removed, "refused": len(tally.refused)}
+
+
+def tally_words(tally: Tally) -> str:
+    """ "6 new, 1 changed", or "nothing new"."""
+    parts = [f"{number:,} {name}" for name, number in counts(tally).items() if number]
+    return ", ".join(parts) or "nothing new"
+
+
+def _say_tally(slug: str, tally: Tally, *, shown: bool) -> None:
+    if shown:
+        console.say(f"{slug}: {tally_words(tally)}")
+    for refusal in tally.refused:
+        console.warn(f"{slug}: left out {refusal.item}: {refusal.reason}")
+
+
+def feed_counts(published: Any) -> dict[str, Any]:
+    return {
+        "written": list(published.written),
+        "unchanged": list(published.unchanged),
+        "error": "; ".join(f"left out {left_out}" for left_out in published.left_out),
+    }
+
+
+def _say_feed(slug: str, published: Any) -> None:
+    told = ", ".join(published.written) + " written" if published.written else "unchanged"
+    console.say(f"{slug}: {told}")
+    for left_out in published.left_out:
+        console.warn(f"{slug}: left out {left_out}")
+
+
+def _known(noun: str, wanted: list[str] | None, there: Sequence[str]) -> Sequence[str]:
+    """What was named, or everything. Raises NotFound for a name that is not there."""
+    for name in wanted or ():
+        if name not in there:
+            raise errors.NotFound(f"there is no {noun} {name!r} here; there is {', '.join(there) or 'none yet'}")
+    return wanted or there

@@ -1,0 +1,66 @@
+"""`publisher send --test ADDRESS`: an edition as it would look, to one address, and to nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from publisher import errors
+from publisher.cli import console, shown
+from publisher.cli.preview import what_would_go
+
+if TYPE_CHECKING:
+    from publisher.app import App
+    from publisher.model import Newsletter, Notice, Rendered
+
+
+def send_test(app: App, newsletter: Newsletter, address: str, *, json: bool) -> None:
+    """Mail what would go out now to one address, as a notice. Raises DeliveryError when it does not leave."""
+    from publisher import deliver, pipeline
+    from publisher.model import NoticeState
+
+    parts = app.parts
+    address = _address(address)
+    if reason := deliver.refuses(parts.site, parts.mailers[newsletter.mailer].capability):
+        raise errors.MailerMisconfigured(f"the mailer {newsletter.mailer!r} does not send: {reason}")
+    edition, _choice, rendered = what_would_go(parts, newsletter)
+    if rendered is None:
+        raise errors.Conflict(f"there is nothing to test: {edition.reason}")
+    filled = shown.filled(rendered, parts.site)
+    notice = _notice(app, newsletter, edition.key, address, replace(filled, subject=f"[Test] {filled.subject}"))
+    parts.store.notices.add(notice)
+    pipeline.notify(parts)
+    left = next((one for one in parts.store.notices.last(100) if one.key == notice.key), notice)
+    if json:
+        console.dump({"id": edition.key, "address": address, "state": left.state, "error": left.last_error})
+    elif left.state is NoticeState.SENT:
+        console.say(f"“{left.rendered.subject}” went to {address} through {newsletter.mailer}.")
+    if left.state is not NoticeState.SENT:
+        raise errors.DeliveryError(f"the test is {left.state}: {left.last_error or 'see publisher status'}")
+
+
+def _notice(app: App, newsletter: Newsletter, edition: str, address: str, rendered: Rendered) -> Notice:
+    """Its key holds the time: a test may be repeated, and each leaves once."""
+    from publisher.model import Notice
+
+    now = app.parts.clock.now()
+    return Notice(
+        kind="test",
+        key=f"test:{edition}:{address}:{now.isoformat()}",
+        address=address,
+        rendered=rendered,
+        sender=newsletter.sender,
+        mailer=newsletter.mailer,
+        created_at=now,
+    )
+
+
+def _address(text: str) -> str:
+    from publisher import audience
+
+    try:
+        return audience.address(text)[0]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}", param_hint="--test") from None

@@ -1,0 +1,54 @@
+"""`publisher status`: how everything stands."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import NOW, as_json, call, change, done, newsroom
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    return newsroom(tmp_path / "gazette")
+
+
+def test_a_new_site_has_a_status(site: Path) -> None:
+    report = as_json(site, "status")
+    assert {"sources", "feeds", "newsletters", "editions"} <= set(report)
+    assert report["sources"][0]["last_look_at"] is None
+    assert report["newsletters"][0]["next_at"] == "2026-11-23T07:00:00+00:00"
+
+
+def test_editions_come_newest_first_with_their_sums(site: Path) -> None:
+    done(site, "run", "--once")
+    done(site, "run", "--once", at=NOW + timedelta(days=1))
+    report = as_json(site, "status", at=NOW + timedelta(days=1, hours=1))
+    assert [edition["id"] for edition in report["editions"]] == ["daily/daily:2026-11-23", "daily/daily:2026-11-22"]
+    assert [edition["state"] for edition in report["editions"]] == ["skipped", "done"]
+    assert report["editions"][1]["sums"]["accepted"] == 1
+    assert report["editions"][1]["sums"]["excluded"] == {"not confirmed": 1}
+    assert {feed["slug"] for feed in report["feeds"]} == {"all", "section-news", "section-evening"}
+    assert report["newsletters"][0]["readers"]["confirmed"] == 1
+
+
+def test_for_people_it_says_when_and_in_how_long(site: Path) -> None:
+    said = done(site, "status", at=NOW)
+    assert "Mon 23 Nov, 07:00 Europe/Dublin  in 21 h" in said
+    assert "Nothing waits." in said
+
+
+def test_an_edition_that_did_not_go_is_told(site: Path) -> None:
+    done(site, "collect", at=NOW - timedelta(days=1))
+    report = as_json(site, "status")
+    assert [late["edition"] for late in report["waiting"]["overdue"]] == ["daily/daily:2026-11-22"]
+    assert "should have gone out" in done(site, "status")
+
+
+def test_a_failing_source_is_told_with_its_reason(site: Path) -> None:
+    done(site, "collect")
+    change(site, 'path = "articles"', 'path = "artikel"')
+    assert call(site, "collect").exit_code == 6
+    assert "artikel" in as_json(site, "status")["sources"][0]["error"]

@@ -1,0 +1,135 @@
+"""`publisher subscribers`: who reads."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import as_json, call, change, done, many, newsroom
+
+WEEKLY = """
+[[newsletters]]
+slug = "weekly"
+name = "The Weekly"
+sender = "weekly@harbour-gazette.example"
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    return newsroom(tmp_path / "gazette")
+
+
+def emails(site: Path, *words: str) -> list[str]:
+    return [reader["email"] for reader in as_json(site, "subscribers", "list", *words)["subscribers"]]
+
+
+def test_an_import_reports_what_it_did_and_again_changes_nothing(site: Path) -> None:
+    assert "2 lines read, 2 added, 0 refused" in done(site, "subscribers", "import", site / "subscribers.csv")
+    assert "2 known" in done(site, "subscribers", "import", site / "subscribers.csv")
+    assert emails(site, "--status", "confirmed") == ["ben@mail.example"]
+
+
+def test_every_refused_line_is_reported_and_the_rest_is_kept(site: Path, tmp_path: Path) -> None:
+    """One line in a hundred is garbage."""
+    lines = many(3000).splitlines()
+    lines[100::100] = ["no address", "x@", "\0\0\0", "@mail.example", "a@b@c.example"] * 6
+    (tmp_path / "readers.csv").write_text("\n".join(lines))
+    result = call(site, "subscribers", "import", tmp_path / "readers.csv", "--refused", tmp_path / "refused.csv")
+    assert result.exit_code == 1
+    assert "3,000 lines read, 2,970 added, 30 refused" in result.stdout
+    assert "... and 10 more" in result.stdout
+    with (tmp_path / "refused.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["line"] for row in rows[:2]] == ["line 101", "line 201"]
+    assert len(rows) == 30
+    assert all(row["reason"] for row in rows)
+
+
+def test_a_file_without_addresses_is_a_wrong_call(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("name;mail\nBen;ben@mail.example\n")
+    result = call(site, "subscribers", "import", tmp_path / "notes.csv")
+    assert result.exit_code == 2
+    assert "'email'" in result.stderr
+
+
+def test_a_file_that_is_not_there(site: Path) -> None:
+    result = call(site, "subscribers", "import", site / "nowhere.csv")
+    assert result.exit_code == 1
+    assert "nowhere.csv: there is no such file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "email,name\njosé@mail.example,José Núñez\n".encode(),
+        codecs.BOM_UTF8 + "email,name\njosé@mail.example,José Núñez\n".encode(),
+        "email,name\njose@mail.example,José Núñez\n".encode("cp1252"),
+        "email,name\r\njose@mail.example,José Núñez\r\n".encode("utf-16"),
+    ],
+    ids=["utf-8", "utf-8 with a mark", "windows-1252", "utf-16"],
+)
+def test_a_file_in_any_encoding_a_spreadsheet_writes(site: Path, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "readers.csv").write_bytes(data)
+    done(site, "subscribers", "import", tmp_path / "readers.csv")
+    assert as_json(site, "subscribers", "list")["subscribers"][0]["name"] == "José Núñez"
+
+
+def test_which_newsletter_is_asked_when_there_are_two(site: Path) -> None:
+    change(site, "[[mailers]]", WEEKLY + "\n[[mailers]]")
+    result = call(site, "subscribers", "import", site / "subscribers.csv")
+    assert result.exit_code == 2
+    assert "daily, weekly" in result.stderr
+    done(site, "subscribers", "import", site / "subscribers.csv", "--newsletter", "weekly")
+    assert emails(site, "--newsletter", "weekly", "--status", "confirmed") == ["ben@mail.example"]
+    assert emails(site, "--newsletter", "daily") == []
+
+
+def test_an_export_is_read_back(site: Path, tmp_path: Path) -> None:
+    done(site, "subscribers", "import", site / "subscribers.csv")
+    done(site, "subscribers", "export", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == done(site, "subscribers", "export")
+    other = newsroom(tmp_path / "other")
+    done(other, "subscribers", "import", tmp_path / "out.csv")
+    assert as_json(other, "subscribers", "list")["newsletters"] == {"daily": {"confirmed": 1, "pending": 1}} | {
+        "daily": as_json(site, "subscribers", "list")["newsletters"]["daily"]
+    }
+
+
+def test_a_failed_export_leaves_the_file_before(site: Path, tmp_path: Path) -> None:
+    result = call(site, "subscribers", "export", tmp_path / "nowhere" / "out.csv")
+    assert result.exit_code == 1
+    assert "there is no such file or folder" in result.stderr
+    assert list(tmp_path.iterdir()) == [site]
+
+
+def test_one_reader_is_added_and_removed(site: Path) -> None:
+    assert "now reads daily" in done(site, "subscribers", "add", "zoe@mail.example", "--name", "Zoë Byrne")
+    assert "has already got daily" in done(site, "subscribers", "add", "zoe@mail.example")
+    assert "has left daily" in done(site, "subscribers", "remove", "ZOE@mail.example")
+    assert "had already left" in done(site, "subscribers", "remove", "zoe@mail.example")
+
+
+def test_who_left_is_not_brought_back(site: Path) -> None:
+    done(site, "subscribers", "add", "zoe@mail.example")
+    done(site, "subscribers", "remove", "zoe@mail.example")
+    result = call(site, "subscribers", "add", "zoe@mail.example")
+    assert result.exit_code == 4
+    assert "only they can come back" in result.stderr
+    assert emails(site, "--status", "confirmed") == []
+
+
+def test_nobody_of_that_address(site: Path) -> None:
+    result = call(site, "subscribers", "remove", "nobody@mail.example")
+    assert result.exit_code == 4
+    assert "nobody@mail.example" in result.stderr
+
+
+def test_a_long_list_says_that_there_is_more(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text(many(60))
+    done(site, "subscribers", "import", tmp_path / "more.csv")
+    assert "--limit 0 shows all" in done(site, "subscribers", "list")
+    assert len(emails(site, "--limit", "0")) == 60

@@ -1,0 +1,120 @@
+"""What became of an edition's recipients: as sums, and for one reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.kit.compact import unpack_ids, unpack_positions, unpack_runs
+from publisher.model import BatchState, Sums
+from publisher.store.tables import batch, delivery_exception, edition, newsletter, plan_chunk, plan_exclusion
+
+#: Under which sum the rest of a batch falls, those neither skipped, rejected nor moved.
+_SUM_OF = {
+    BatchState.READY: "waiting",
+    BatchState.CLAIMED: "waiting",
+    BatchState.SUBMITTING: "waiting",
+    BatchState.UNKNOWN: "unknown",
+    BatchState.RESOLVING: "unknown",
+    BatchState.HELD: "unknown",
+    BatchState.ACCEPTED: "accepted",
+    BatchState.FAILED: "rejected",
+    BatchState.CANCELLED: "cancelled",
+    BatchState.SPLIT: "moved",
+}
+
+
+def sums(connection: Connection, id: int) -> Sums:
+    plan = connection.execute(
+        sa.select(edition.c.candidates, edition.c.planned).where(edition.c.id == id)
+    ).one_or_none()
+    if plan is None:
+        return Sums()
+    exclusions = sa.select(plan_exclusion.c.reason, sa.func.sum(plan_exclusion.c.n))
+    excluded = connection.execute(exclusions.where(plan_exclusion.c.edition == id).group_by(plan_exclusion.c.reason))
+    found = _by_sum(connection, id)
+    return Sums(
+        candidates=plan.candidates,
+        excluded={str(reason): int(n) for reason, n in excluded},
+        planned=plan.planned,
+        accepted=found["accepted"],
+        rejected=found["rejected"],
+        skipped=found["skipped"],
+        unknown=found["unknown"],
+        cancelled=found["cancelled"],
+        waiting=found["waiting"],
+    )
+
+
+def _by_sum(connection: Connection, id: int) -> dict[str, int]:
+    total = sa.func.sum
+    rows = connection.execute(
+        sa.select(
+            batch.c.state,
+            batch.c.unknown_since.is_not(None),
+            total(batch.c.n - batch.c.skipped_n - batch.c.rejected_n - batch.c.moved_n),
+            total(batch.c.skipped_n),
+            total(batch.c.rejected_n),
+        )
+        .where(batch.c.edition == id)
+        .group_by(batch.c.state, batch.c.unknown_since.is_not(None))
+    )
+    found = dict.fromkeys({*_SUM_OF.values(), "skipped"}, 0)
+    for state, doubted, rest, skipped, rejected in rows:
+        found[_sum_of(BatchState(state), doubted)] += int(rest)
+        found["skipped"] += int(skipped)
+        found["rejected"] += int(rejected)
+    return found
+
+
+def _sum_of(state: BatchState, doubted: bool) -> str:
+    """While an earlier attempt is unknown, a further one on its way does not make its letters wait."""
+    return "unknown" if doubted and state is BatchState.SUBMITTING else _SUM_OF[state]
+
+
+def trace(connection: Connection, subscriber: int) -> Iterable[tuple[str, str, str]]:
+    """(edition key, outcome, detail) for one reader, the newest edition first."""
+    of = edition.join(newsletter, newsletter.c.id == edition.c.newsletter)
+    chunks = plan_chunk.join(of, plan_chunk.c.edition == edition.c.id)
+    around = sa.and_(plan_chunk.c.chunk_lo < subscriber, plan_chunk.c.chunk_hi >= subscriber)
+    columns = (edition.c.id, plan_chunk.c.chunk_lo, newsletter.c.slug, edition.c.slot)
+    rows = connection.execute(sa.select(*columns).select_from(chunks).where(around).order_by(edition.c.id.desc()))
+    for id, lo, slug, slot in rows.all():
+        found = _excluded(connection, id, lo, subscriber) or _sent(connection, id, lo, subscriber)
+        if found is not None:
+            yield (f"{slug}/{slot}", *found)
+
+
+def _excluded(connection: Connection, id: int, lo: int, subscriber: int) -> tuple[str, str] | None:
+    chunk = sa.and_(plan_exclusion.c.edition == id, plan_exclusion.c.chunk_lo == lo)
+    for reason, members in connection.execute(
+        sa.select(plan_exclusion.c.reason, plan_exclusion.c.members).where(chunk)
+    ):
+        if subscriber in unpack_ids(members):
+            return "excluded", reason
+    return None
+
+
+def _sent(connection: Connection, id: int, lo: int, subscriber: int) -> tuple[str, str] | None:
+    """From the batch that holds them now: letters move to younger ones only."""
+    near = sa.and_(batch.c.first_id <= subscriber, batch.c.last_id >= subscriber)
+    mine = sa.select(batch).where(batch.c.edition == id, batch.c.chunk == lo, near).order_by(batch.c.id.desc())
+    for row in connection.execute(mine).mappings():
+        ids = [member for _, members in unpack_runs(row["runs"]) for member in members]
+        if subscriber in ids:
+            return _outcome(connection, row, ids.index(subscriber), subscriber)
+    return None
+
+
+def _outcome(connection: Connection, row: Any, position: int, subscriber: int) -> tuple[str, str]:
+    if position in unpack_positions(row["skipped"]):
+        return "skipped", ""
+    if position in unpack_positions(row["rejected"]):
+        mine = sa.and_(delivery_exception.c.batch == row["id"], delivery_exception.c.subscriber == subscriber)
+        said = connection.execute(sa.select(delivery_exception.c.code, delivery_exception.c.detail).where(mine)).first()
+        return "rejected", " ".join(part for part in said or () if part)
+    state = BatchState(row["state"])
+    return _sum_of(state, row["unknown_since"] is not None), row["last_error"]

@@ -1,0 +1,124 @@
+"""What a mailer's answer makes of a batch: decided purely, written down by `outbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from publisher.model import Batch, BatchState, Outcome, Result
+from publisher.store._batches import child_key, runs_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The batch's new state, the positions that were rejected, and those that move to child batches:
+    `again` was proved not sent, in groups that are tried apart; `unknown` may have been."""
+
+    state: BatchState
+    rejected: frozenset[int] = frozenset()
+    again: tuple[frozenset[int], ...] = ()
+    unknown: frozenset[int] = frozenset()
+
+    @property
+    def moved(self) -> frozenset[int]:
+        return self.unknown.union(*self.again)
+
+
+def settlement(batch: Batch, results: Sequence[Result]) -> Settlement:
+    """A letter without a result is unknown: nobody said that it was not sent.
+
+    While an earlier attempt is unknown, a refusal of this one proves nothing about that one, so its letters
+    stay unknown; only a look-up (the batch is resolving) proves that nothing was sent. When all letters are
+    unknown the batch stays whole, and with it the key under which it may be handed over again.
+    Raises ValueError when a result has no letter, or when a batch that was only claimed is said to have left.
+    """
+    told = _told(batch, results)
+    found = {outcome: frozenset(at for at, one in told.items() if one.outcome is outcome) for outcome in Outcome}
+    again, unknown = found[Outcome.DEFERRED], found[Outcome.UNKNOWN]
+    if batch.state is BatchState.CLAIMED and (found[Outcome.ACCEPTED] or unknown):
+        raise ValueError(f"batch {batch.id} has no intent: nothing of it can have left")
+    if batch.unknown_since is not None and batch.state is BatchState.SUBMITTING:
+        again, unknown = frozenset(), again | unknown
+    if unknown and len(unknown) == len(told):
+        return Settlement(state=BatchState.UNKNOWN)
+    return Settlement(
+        state=_state(found),
+        rejected=found[Outcome.REJECTED],
+        again=_groups(again, told),
+        unknown=unknown,
+    )
+
+
+def _told(batch: Batch, results: Sequence[Result]) -> Mapping[int, Result]:
+    """The result of each letter, in order."""
+    letters = sorted(set(range(batch.size)) - batch.skipped - batch.moved)
+    told = {at: Result(position=at, outcome=Outcome.UNKNOWN) for at in letters}
+    for result in results:
+        if result.position not in told:
+            raise ValueError(f"batch {batch.id} has no letter at position {result.position}")
+        told[result.position] = result
+    return told
+
+
+def _groups(positions: frozenset[int], told: Mapping[int, Result]) -> tuple[frozenset[int], ...]:
+    groups: dict[int, set[int]] = {}
+    for position in sorted(positions):
+        groups.setdefault(told[position].group, set()).add(position)
+    return tuple(frozenset(groups[group]) for group in sorted(groups))
+
+
+def _state(found: Mapping[Outcome, frozenset[int]]) -> BatchState:
+    if found[Outcome.ACCEPTED]:
+        return BatchState.ACCEPTED
+    if found[Outcome.REJECTED]:
+        return BatchState.FAILED
+    if found[Outcome.DEFERRED] or found[Outcome.UNKNOWN]:
+        return BatchState.SPLIT
+    return BatchState.ACCEPTED  # everybody was skipped: there was nothing to hand over
+
+
+def child(batch: Batch, reason: str, positions: frozenset[int], *, sequence: int, next_at: datetime) -> Batch:
+    """The batch that those letters move to, ready; it keeps its parent's place, mailer and attempts."""
+    members = batch.members
+    return replace(
+        batch,
+        id=0,
+        parent=batch.id,
+        sequence=sequence,
+        runs=runs_of(members[position] for position in sorted(positions)),
+        state=BatchState.READY,
+        owner="",
+        lease_until=None,
+        fence=0,
+        next_at=next_at,
+        key=child_key(batch.key, reason, positions),
+        payload_hash="",
+        intent_at=None,
+        first_intent_at=None,
+        unknown_since=None,
+        skipped=frozenset(),
+        rejected=frozenset(),
+        moved=frozenset(),
+        last_error="",
+    )
+
+
+def children(batch: Batch, settled: Settlement, *, sequence: int, now: datetime, next_at: datetime) -> list[Batch]:
+    """One for each group to try again, and one to find out about; its doubt is as old as the oldest."""
+    made = [
+        child(batch, "deferred", positions, sequence=number, next_at=next_at)
+        for number, positions in enumerate(settled.again, start=sequence)
+    ]
+    if settled.unknown:
+        doubted = child(batch, "unknown", settled.unknown, sequence=sequence + len(made), next_at=next_at)
+        made.append(
+            replace(
+                doubted,
+                state=BatchState.UNKNOWN,
+                intent_at=batch.intent_at,
+                first_intent_at=batch.first_intent_at,
+                unknown_since=batch.unknown_since or now,
+            )
+        )
+    return made

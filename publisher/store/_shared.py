@@ -1,0 +1,64 @@
+"""What several roles need: upserts, long lists of values, and slugs for ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from publisher.errors import NotFound
+
+
+def insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, which both databases write alike."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def among(connection: Connection, column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """`column` is one of `values`, as a single parameter, so that no limit on parameters is met.
+
+    On SQLite this is IN over json_each: an UPDATE joined to json_each would scan the whole table instead.
+    """
+    if connection.dialect.name == "sqlite":
+        listed = sa.func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    kind = column.type.dialect_impl(connection.dialect)
+    array = sa.cast(sa.literal(list(values), sa.ARRAY(kind)), sa.ARRAY(kind))
+    return column == sa.func.any(array)
+
+
+def id_of(connection: Connection, table: sa.Table, slug: str) -> int:
+    """The id behind a slug. Raises NotFound."""
+    found = connection.execute(sa.select(table.c.id).where(table.c.slug == slug)).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"There is no {table.name} {slug!r}; run `publisher check` to see what the settings hold.")
+    return int(found)
+
+
+def ids_of(connection: Connection, table: sa.Table, slugs: Collection[str]) -> dict[str, int]:
+    """Ids by slug. Raises NotFound naming the first slug that is missing."""
+    rows = connection.execute(sa.select(table.c.slug, table.c.id).where(among(connection, table.c.slug, slugs)))
+    found = {str(slug): int(id) for slug, id in rows}
+    for slug in slugs:
+        if slug not in found:
+            raise NotFound(f"There is no {table.name} {slug!r}; run `publisher check` to see what the settings hold.")
+    return found
+
+
+def rename(connection: Connection, table: sa.Table, old: str, new: str) -> bool:
+    """Give a row its new slug, unless there is no such row or the new slug is taken."""
+    slugs = connection.execute(sa.select(table.c.slug).where(table.c.slug.in_([old, new]))).scalars().all()
+    if slugs != [old]:
+        return False
+    connection.execute(sa.update(table).where(table.c.slug == old).values(slug=new))
+    return True
+
+
+def retire(connection: Connection, table: sa.Table, kept: Sequence[str], **values: Any) -> None:
+    """Rows that the settings no longer name become inactive; their history stays."""
+    gone = sa.and_(table.c.active, sa.not_(among(connection, table.c.slug, kept)))
+    connection.execute(sa.update(table).where(gone).values(active=False, **values))

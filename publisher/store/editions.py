@@ -1,0 +1,225 @@
+"""Newsletters and their editions. See `ports.Editions`.
+
+An edition's identity is (newsletter, slot), unique in the database: a second trigger inserts nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.errors import Conflict, NotFound
+from publisher.model import COMMITTED, BatchState, Edition, EditionState, Newsletter, Variant
+from publisher.store import _editions as rows
+from publisher.store import _shared as shared
+from publisher.store._batches import reached
+from publisher.store.engine import Access
+from publisher.store.tables import (
+    batch,
+    decision,
+    edition,
+    edition_item,
+    newsletter,
+    suppression,
+    variant,
+    variant_item,
+)
+
+_PAGE = 100
+
+
+class Editions:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def sync(self, newsletters: Sequence[Newsletter], *, now: datetime) -> None:
+        with self._access.write() as connection:
+            for one in newsletters:
+                for old in one.was:
+                    if shared.rename(connection, newsletter, old, one.slug):
+                        _rename_elsewhere(connection, old, one.slug)
+                _keep(connection, one, now)
+            shared.retire(connection, newsletter, [one.slug for one in newsletters])
+
+    def born(self, newsletter: str) -> datetime:
+        """Raises NotFound."""
+        with self._access.read() as connection:
+            return _born(connection, newsletter)
+
+    def open(self, edition: Edition) -> Edition:
+        with self._access.write() as connection:
+            id = _insert(connection, edition)
+            rows.put_items(connection, edition_item, "edition", id, edition.items)
+            return _by_id(connection, id)
+
+    def replace(self, edition: Edition, *, was: EditionState) -> Edition:
+        with self._access.write() as connection:
+            id = _change(connection, edition.key, [was], rows.content_row(edition))
+            _forget_content(connection, id)
+            rows.put_items(connection, edition_item, "edition", id, edition.items)
+            return _by_id(connection, id)
+
+    def get(self, key: str) -> Edition:
+        with self._access.read() as connection:
+            found = rows.load(connection, *_named(key))
+        if not found:
+            raise NotFound(f"There is no edition {key!r}; `publisher status` lists the last ones.")
+        return found[0]
+
+    def by_id(self, id: int) -> Edition:
+        """Raises NotFound."""
+        with self._access.read() as connection:
+            return _by_id(connection, id)
+
+    def newest(self, limit: int, newsletter: str = "") -> tuple[Edition, ...]:
+        with self._access.read() as connection:
+            return rows.load(connection, *(_of(newsletter) if newsletter else ()), limit=limit)
+
+    def in_state(self, *states: EditionState) -> tuple[Edition, ...]:
+        """The one due first comes first."""
+        with self._access.read() as connection:
+            found = rows.load(connection, edition.c.state.in_([state.value for state in states]))
+        return tuple(reversed(found))
+
+    def move(self, key: str, was: Collection[EditionState], to: EditionState, **changes: Any) -> Edition:
+        """`changes` are fields of `Edition` other than its identity, state and items, or `hold_reason` and
+        `settings`. Raises NotFound."""
+        if unknown := changes.keys() - rows.CHANGEABLE:
+            raise TypeError(f"an edition's {', '.join(sorted(unknown))} cannot be changed with its state")
+        with self._access.write() as connection:
+            id = _change(connection, key, was, changes | {"state": to.value})
+            return _by_id(connection, id)
+
+    def sent(self, newsletter: str) -> Mapping[int, frozenset[int]]:
+        committed = sa.select(edition.c.id).where(
+            *_of(newsletter), edition.c.state.in_([state.value for state in COMMITTED])
+        )
+        held = sa.select(edition_item.c.article, edition_item.c.revision).where(edition_item.c.edition.in_(committed))
+        found: dict[int, set[int]] = defaultdict(set)
+        with self._access.read() as connection:
+            for article, revision in connection.execute(held):
+                found[article].add(revision)
+        return {article: frozenset(revisions) for article, revisions in found.items()}
+
+    def add_variant(self, edition: int, variant: Variant) -> Variant:
+        """The one that was stored first is returned, whoever stored it."""
+        with self._access.write() as connection:
+            return _add_variant(connection, edition, variant)
+
+    def variants(self, edition: int) -> tuple[Variant, ...]:
+        with self._access.read() as connection:
+            return rows.load_variants(connection, variant.c.edition == edition)
+
+    def who_got(self, article: int, revision: int) -> Iterator[int]:
+        """Each once, ascending within an edition, without holding a whole edition in memory."""
+        holding = sa.select(variant_item.c.variant).where(
+            variant_item.c.article == article, variant_item.c.revision == revision
+        )
+        with self._access.read() as connection:
+            pairs = connection.execute(sa.select(variant.c.id, variant.c.edition).where(variant.c.id.in_(holding)))
+            by_edition: dict[int, set[int]] = defaultdict(set)
+            for id, edition_id in pairs:
+                by_edition[edition_id].add(id)
+        before: set[int] = set()
+        for number, (edition_id, variants) in enumerate(sorted(by_edition.items()), start=1):
+            for subscriber in self._reached(edition_id, variants):
+                if subscriber not in before:
+                    yield subscriber
+                    if number < len(by_edition):  # the last edition's readers need not be remembered
+                        before.add(subscriber)
+
+    def _reached(self, edition_id: int, variants: set[int]) -> Iterator[int]:
+        last = -1
+        columns = (batch.c.sequence, batch.c.runs, batch.c.skipped, batch.c.rejected, batch.c.moved)
+        accepted = sa.select(*columns).where(batch.c.edition == edition_id, batch.c.state == BatchState.ACCEPTED.value)
+        while True:
+            with self._access.read() as connection:
+                page = accepted.where(batch.c.sequence > last).order_by(batch.c.sequence).limit(_PAGE)
+                found = connection.execute(page).mappings().all()
+            for row in found:
+                yield from reached(row, variants)
+            if len(found) < _PAGE:
+                return
+            last = found[-1]["sequence"]
+
+
+def _keep(connection: Connection, one: Newsletter, now: datetime) -> None:
+    told = {"name": one.name, "was": list(one.was), "active": True}
+    statement = shared.insert(connection, newsletter).values(slug=one.slug, born_at=now, **told)
+    connection.execute(statement.on_conflict_do_update(index_elements=["slug"], set_=told))
+
+
+def _born(connection: Connection, slug: str) -> datetime:
+    id = shared.id_of(connection, newsletter, slug)
+    born: datetime = connection.execute(sa.select(newsletter.c.born_at).where(newsletter.c.id == id)).scalar_one()
+    return born
+
+
+def _rename_elsewhere(connection: Connection, old: str, new: str) -> None:
+    """Where a newsletter stands as text."""
+    outputs = sa.update(decision).where(decision.c.output == f"newsletter:{old}")
+    connection.execute(outputs.values(output=f"newsletter:{new}"))
+    other = suppression.alias()
+    taken = sa.exists().where(other.c.scope == new, other.c.address_key == suppression.c.address_key)
+    connection.execute(sa.update(suppression).where(suppression.c.scope == old, ~taken).values(scope=new))
+
+
+def _of(slug: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (edition.c.newsletter == sa.select(newsletter.c.id).where(newsletter.c.slug == slug).scalar_subquery(),)
+
+
+def _named(key: str) -> tuple[sa.ColumnElement[bool], ...]:
+    slug, _, slot = key.partition("/")
+    return (*_of(slug), edition.c.slot == slot)
+
+
+def _by_id(connection: Connection, id: int) -> Edition:
+    found = rows.load(connection, edition.c.id == id)
+    if not found:
+        raise NotFound(f"There is no edition with the id {id}.")
+    return found[0]
+
+
+def _insert(connection: Connection, one: Edition) -> int:
+    values = rows.content_row(one) | rows.plan_row(one) | {"hold_reason": "", "settings": {}}
+    owner = shared.id_of(connection, newsletter, one.newsletter)
+    statement = shared.insert(connection, edition).values(newsletter=owner, slot=one.slot, **values)
+    id = connection.execute(statement.on_conflict_do_nothing().returning(edition.c.id)).scalar_one_or_none()
+    if id is None:
+        raise Conflict(f"There is an edition {one.key} already.")
+    return int(id)
+
+
+def _change(connection: Connection, key: str, was: Collection[EditionState], values: Mapping[str, Any]) -> int:
+    """Change an edition that is in one of those states, and return its id. Raises Conflict or NotFound."""
+    where = sa.and_(*_named(key), edition.c.state.in_([state.value for state in was]))
+    id = connection.execute(
+        sa.update(edition).where(where).values(**values).returning(edition.c.id)
+    ).scalar_one_or_none()
+    if id is not None:
+        return int(id)
+    state = connection.execute(sa.select(edition.c.state).where(*_named(key))).scalar_one_or_none()
+    if state is None:
+        raise NotFound(f"There is no edition {key!r}; `publisher status` lists the last ones.")
+    raise Conflict(f"The edition {key} is {state} by now; look again.")
+
+
+def _forget_content(connection: Connection, id: int) -> None:
+    """The items and variants of an edition that nothing has been planned for."""
+    made = sa.select(variant.c.id).where(variant.c.edition == id)
+    connection.execute(sa.delete(variant_item).where(variant_item.c.variant.in_(made)))
+    connection.execute(sa.delete(variant).where(variant.c.edition == id))
+    connection.execute(sa.delete(edition_item).where(edition_item.c.edition == id))
+
+
+def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Variant:
+    statement = shared.insert(connection, variant).values(**rows.variant_row(edition_id, one))
+    id = connection.execute(statement.on_conflict_do_nothing().returning(variant.c.id)).scalar_one_or_none()
+    if id is not None:
+        rows.put_items(connection, variant_item, "variant", id, one.items)
+    return rows.load_variants(connection, variant.c.edition == edition_id, variant.c.key == one.key)[0]

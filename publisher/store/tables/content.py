@@ -1,0 +1,124 @@
+"""Sources, articles and feeds."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from publisher.store.columns import BYTEWISE, data, identity, moment, refers, text, whole, yes_no
+from publisher.store.tables.base import primary, table, unique
+
+source = table(
+    "source",
+    identity(),
+    text("slug"),
+    text("kind"),
+    text("url"),
+    whole("interval_seconds"),
+    yes_no("active"),
+    data("cursor"),
+    moment("next_fetch_at"),
+    moment("fetched_at"),
+    moment("first_complete_at"),
+    whole("failures"),
+    text("last_error"),
+    unique("slug"),
+)
+
+article = table(
+    "article",
+    identity(),
+    refers("source", "source.id"),
+    text("native_id"),
+    text("guid"),
+    text("story"),
+    text("canonical_url"),
+    text("entry_id"),
+    text("state"),
+    text("mail"),
+    moment("first_seen_at", nullable=False),
+    moment("retracted_at"),
+    whole("missing_looks"),
+    whole("revision"),  # the number of the current one
+    moment("published_at", nullable=False),  # of the current revision, here so that windows are an index
+    unique("source", "native_id"),
+    unique("entry_id"),
+    sa.Index(None, "story"),
+    sa.Index(None, "canonical_url"),
+    sa.Index(None, "state", "published_at"),
+    sa.Index(None, "state", "first_seen_at"),
+)
+
+# The short columns come first: a search over titles then never reads the long text behind them.
+revision = table(
+    "revision",
+    refers("article", "article.id"),
+    whole("number"),
+    text("kind"),
+    text("title"),
+    moment("published_at", nullable=False),
+    moment("updated_at", nullable=False),
+    text("content_hash"),
+    text("raw_hash"),
+    text("language"),
+    text("note"),
+    text("standfirst"),
+    data("authors"),
+    data("categories"),
+    data("tags"),
+    data("image", nullable=True),
+    data("enclosures"),
+    text("content_html"),
+    primary("article", "number"),
+)
+
+feed = table(
+    "feed",
+    identity(),
+    text("slug"),
+    text("title"),
+    text("description"),
+    text("home_url"),
+    text("language"),
+    data("selection"),
+    text("selection_hash"),
+    data("formats"),
+    whole("entries"),
+    text("pattern"),
+    whole("wanted"),
+    whole("built"),
+    moment("built_at"),
+    moment("failed_at"),  # when the last try failed; nothing after it was published
+    text("error"),
+    yes_no("active"),
+    moment("removed_at"),
+    unique("slug"),
+)
+
+# What each pattern selected when its feeds were last filled.
+feed_pattern = table(
+    "feed_pattern",
+    text("slug"),
+    text("each"),
+    text("selection_hash"),
+    primary("slug"),
+)
+
+feed_entry = table(
+    "feed_entry",
+    refers("feed", "feed.id"),
+    refers("article", "article.id", index=True),
+    sa.Column("sort_key", BYTEWISE, nullable=False),
+    primary("feed", "article"),
+    sa.Index("ix_feed_entry_order", "feed", sa.text("sort_key DESC")),
+)
+
+decision = table(
+    "decision",
+    text("output"),
+    refers("article", "article.id", index=True),
+    whole("revision"),
+    yes_no("included"),
+    text("rule"),
+    moment("at", nullable=False),
+    primary("output", "article", "revision"),
+)

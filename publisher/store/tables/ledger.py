@@ -1,0 +1,136 @@
+"""The ledger of delivery: chunks, batches, attempts and what came back."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from publisher.store.columns import blob, identity, moment, refers, text, whole, yes_no
+from publisher.store.tables.base import partial, primary, table, unique
+
+plan_chunk = table(
+    "plan_chunk",
+    refers("edition", "edition.id"),
+    whole("chunk_lo"),
+    whole("chunk_hi"),
+    primary("edition", "chunk_lo"),
+)
+
+plan_exclusion = table(
+    "plan_exclusion",
+    refers("edition", "edition.id"),
+    whole("chunk_lo"),
+    text("reason"),
+    whole("n"),
+    blob("members"),
+    primary("edition", "chunk_lo", "reason"),
+)
+
+# The counts beside the bitmaps are what the sums add up: no database counts bits the same way.
+batch = table(
+    "batch",
+    identity(),
+    refers("edition", "edition.id"),
+    refers("parent", "batch.id", nullable=True, index=True),
+    whole("sequence"),
+    whole("chunk"),
+    whole("wave"),
+    whole("priority"),
+    whole("n"),
+    whole("first_id"),
+    whole("last_id"),
+    whole("fence"),
+    whole("attempt"),
+    whole("skipped_n"),
+    whole("rejected_n"),
+    whole("moved_n"),
+    whole("possible_duplicates"),
+    text("mailer"),
+    text("state"),
+    text("owner"),
+    text("key"),
+    text("payload_hash"),
+    text("last_error"),
+    yes_no("suspect"),
+    moment("not_before"),
+    moment("next_at"),
+    moment("lease_until"),
+    moment("key_expires_at"),
+    moment("intent_at"),
+    moment("first_intent_at"),
+    moment("unknown_since"),
+    moment("resolved_at"),
+    blob("skipped"),
+    blob("rejected"),
+    blob("moved"),
+    blob("delivered"),
+    blob("runs"),
+    unique("edition", "sequence"),
+    unique("key"),
+    sa.Index(None, "edition", "chunk"),
+    # In the order of a claim; "unknown" sorts after "ready", so descending puts it first.
+    partial("ix_batch_claim", "mailer", "priority DESC", "state DESC", "id", where="state IN ('ready', 'unknown')"),
+    partial("ix_batch_lease", "lease_until", where="state IN ('claimed', 'submitting', 'resolving')"),
+)
+
+delivery_exception = table(
+    "delivery_exception",
+    refers("batch", "batch.id"),
+    whole("subscriber"),  # no reference: what was sent stays on record when a person is erased
+    text("kind"),
+    refers("edition", "edition.id", index=True),
+    text("code"),
+    text("detail"),
+    moment("at", nullable=False),
+    primary("batch", "subscriber", "kind"),
+    sa.Index(None, "subscriber"),
+)
+
+attempt = table(
+    "attempt",
+    refers("batch", "batch.id"),
+    whole("attempt"),
+    whole("fence"),
+    text("worker"),
+    text("mailer"),
+    moment("intent_at", nullable=False),
+    moment("ended_at"),
+    text("outcome"),
+    text("code"),
+    text("reference"),
+    primary("batch", "attempt"),
+    partial("ix_attempt_open", "intent_at", where="ended_at IS NULL"),
+)
+
+mail_event = table(
+    "mail_event",
+    identity(),
+    text("mailer"),
+    text("event_id"),
+    moment("received_at", nullable=False),
+    blob("body"),
+    moment("processed_at"),
+    unique("mailer", "event_id"),
+    partial("ix_mail_event_waiting", "id", where="processed_at IS NULL"),
+)
+
+bucket = table(
+    "bucket",
+    text("scope"),
+    sa.Column("tokens", sa.Double(), nullable=False),
+    sa.Column("rate", sa.Double(), nullable=False),
+    sa.Column("burst", sa.Double(), nullable=False),
+    moment("at", nullable=False),
+    moment("blocked_until"),
+    whole("day_used"),
+    whole("day_limit", nullable=True),
+    primary("scope"),
+)
+
+mailer_state = table(
+    "mailer_state",
+    text("mailer"),
+    text("circuit"),
+    moment("blocked_until"),
+    text("reason"),
+    primary("mailer"),
+)

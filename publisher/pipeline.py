@@ -23,20 +23,22 @@ from functools import partial
 from publisher import collect as collecting
 from publisher import compose as composing
 from publisher import deliver as delivering
-from publisher import editions, notices
+from publisher import editions, errors, notices
 from publisher import syndicate as syndicating
-from publisher.errors import (
-    Conflict,
-    FolderError,
-    GateError,
-    MailerMisconfigured,
-    NotFound,
-    PublisherError,
-    SourceError,
-    TemplateError,
-)
 from publisher.kit import slots
-from publisher.model import Article, Edition, EditionState, Feed, FeedPattern, Newsletter, Rendered, Slot, Source, Work
+from publisher.model import (
+    Article,
+    Edition,
+    EditionState,
+    Feed,
+    FeedPattern,
+    Newsletter,
+    Rendered,
+    Slot,
+    Source,
+    SubscriptionStatus,
+    Work,
+)
 from publisher.ports import Parts, Store
 
 #: An edition that has not left this long after its hour is an alarm.
@@ -52,7 +54,8 @@ def adopt(parts: Parts) -> None:
     store = parts.store
     store.sources.sync(parts.sources, renamed={old: source.slug for source in parts.sources for old in source.was})
     store.editions.sync(parts.newsletters, now=parts.clock.now())
-    refill(parts, store.feeds.sync(parts.feeds, parts.patterns))
+    with store.transaction() as together:
+        refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns))
 
 
 # ---------------------------------------------------------------- what is due
@@ -121,7 +124,7 @@ def collect(parts: Parts, slug: str) -> collecting.Tally:
                 _place(parts, together, changed, together.feeds.all(), parts.patterns)
                 together.sources.advance(slug, page.cursor)
             tally.add(accepted)
-    except SourceError as error:
+    except errors.SourceError as error:
         _looked(parts, source, error)
         raise
     _looked(parts, source, None)
@@ -157,13 +160,11 @@ def _source(parts: Parts, slug: str) -> Source:
     for source in parts.sources:
         if source.slug == slug:
             there = stored[slug]
-            return replace(
-                source, id=there.id, cursor=there.cursor, next_fetch_at=there.next_fetch_at, failures=there.failures
-            )
-    raise NotFound(f"there is no source {slug!r} in the settings", source=slug)
+            return replace(source, id=there.id, cursor=there.cursor, failures=there.failures)
+    raise errors.NotFound(f"there is no source {slug!r} in the settings", source=slug)
 
 
-def _looked(parts: Parts, source: Source, error: SourceError | None) -> None:
+def _looked(parts: Parts, source: Source, error: errors.SourceError | None) -> None:
     """Record a look. A failing source is asked less and less often, and no less often than it wants."""
     now = parts.clock.now()
     wait = source.interval
@@ -173,39 +174,33 @@ def _looked(parts: Parts, source: Source, error: SourceError | None) -> None:
     parts.store.sources.looked(source.slug, at=now, next_fetch_at=now + wait, error=str(error or ""))
 
 
-def refill(parts: Parts, slugs: tuple[str, ...]) -> None:
+def refill(parts: Parts, store: Store, slugs: tuple[str, ...]) -> None:
     """Put every stored article into feeds that are new or select otherwise than before."""
-    feeds = tuple(feed for feed in parts.store.feeds.all() if feed.slug in slugs or feed.pattern in slugs)
+    feeds = tuple(feed for feed in store.feeds.all() if feed.slug in slugs or feed.pattern in slugs)
     patterns = tuple(pattern for pattern in parts.patterns if pattern.slug in slugs)
     if not feeds and not patterns:
         return
-    with parts.store.transaction() as together:
-        for feed in feeds:
-            together.feeds.empty(feed.slug)
-        _place(parts, together, together.articles.each(), feeds, patterns)
+    for feed in feeds:
+        store.feeds.empty(feed.slug)
+    _place(parts, store, store.articles.each(), feeds, patterns)
 
 
 def syndicate(parts: Parts, slug: str) -> syndicating.Published:
     """Build one feed. A failure keeps the last good files, is recorded, and raised."""
-    feed = _feed(parts, slug)
+    feeds = {feed.slug: feed for feed in parts.store.feeds.all()}
+    if (feed := feeds.get(slug)) is None:
+        raise errors.NotFound(f"there is no feed {slug!r}", feed=slug)
     articles = parts.store.feeds.newest(slug, feed.limit)
     document = syndicating.document(feed, articles, site=parts.site)
     may_be_empty = parts.store.feeds.states()[slug][2] > 0  # it has articles, and all of them are retracted
     try:
         published = syndicating.publish(document, parts.formats, parts.folder, may_be_empty=may_be_empty)
-    except (GateError, FolderError) as error:
+    except (errors.GateError, errors.FolderError) as error:
         parts.store.feeds.built(slug, feed.built, at=parts.clock.now(), error=str(error))
         raise
     problem = "; ".join(f"left out {left.item}: {left.reason}" for left in published.left_out)
     parts.store.feeds.built(slug, feed.wanted, at=parts.clock.now(), error=problem)
     return published
-
-
-def _feed(parts: Parts, slug: str) -> Feed:
-    for feed in parts.store.feeds.all():
-        if feed.slug == slug:
-            return feed
-    raise NotFound(f"there is no feed {slug!r}", feed=slug)
 
 
 # ---------------------------------------------------------------- step 3: articles into an edition
@@ -233,7 +228,13 @@ def compose_slot(
     if not by_hand and now > slot.due_at + newsletter.late:
         return editions.write(store, composing.merged(newsletter, slot, now=now))
     edition, choice, rendered = draft(parts, newsletter, slot)
+    if not choice.skip and not store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]:
+        skipped = composing.Choice(items=(), decisions=(), skip="nobody has subscribed")
+        edition, choice, rendered = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
     with store.transaction() as together:
+        together.editions.lock(newsletter.slug)
+        if {item.article for item in choice.items} & together.editions.sent(newsletter.slug).keys():
+            raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
         edition = editions.write(together, edition)
         together.decisions.record(choice.decisions)
         if rendered is not None:
@@ -242,7 +243,7 @@ def compose_slot(
             if newsletter.approval == "auto":
                 edition = editions.approve(together, edition.key, by, undo=newsletter.undo, now=now)
     if edition.state is EditionState.DRAFT and edition.reason:
-        raise TemplateError(edition.reason)
+        raise errors.TemplateError(edition.reason)
     return edition
 
 
@@ -260,7 +261,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edition, co
         rendered = composing.render(
             newsletter, slot, choice.items, chosen, site=parts.site, templates=parts.templates, now=now
         )
-    except TemplateError as error:
+    except errors.TemplateError as error:
         return replace(edition, state=EditionState.DRAFT, reason=str(error)), choice, None
     return replace(edition, subject=rendered.subject), choice, rendered
 
@@ -279,7 +280,7 @@ def newsletter_of(parts: Parts, slug: str) -> Newsletter:
         if newsletter.slug == slug:
             return newsletter
     known = ", ".join(newsletter.slug for newsletter in parts.newsletters) or "none"
-    raise NotFound(f"there is no newsletter {slug!r} in the settings ({known})", newsletter=slug)
+    raise errors.NotFound(f"there is no newsletter {slug!r} in the settings ({known})", newsletter=slug)
 
 
 # ---------------------------------------------------------------- step 4: editions into mailboxes
@@ -311,15 +312,15 @@ def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = No
     )
     _finish(parts)
     if tally.misconfigured:
-        raise MailerMisconfigured(f"the mailer {name!r} refuses us: {tally.misconfigured}", mailer=name)
+        raise errors.MailerMisconfigured(f"the mailer {name!r} refuses us: {tally.misconfigured}", mailer=name)
     return tally
 
 
 def _may_leave(parts: Parts, name: str) -> None:
     if name not in parts.mailers:
-        raise MailerMisconfigured(f"there is no mailer {name!r} in the settings any more; add it again", mailer=name)
+        raise errors.MailerMisconfigured(f"there is no mailer {name!r} any more; add it again", mailer=name)
     if reason := delivering.refuses(parts.site, parts.mailers[name].capability):
-        raise MailerMisconfigured(f"the mailer {name!r} does not send: {reason}", mailer=name)
+        raise errors.MailerMisconfigured(f"the mailer {name!r} does not send: {reason}", mailer=name)
 
 
 def notify(parts: Parts) -> int:
@@ -359,7 +360,7 @@ def overdue(parts: Parts) -> Iterator[tuple[str, str]]:
         if (edition := editions.find(store, key)) is None:
             try:
                 edition = compose_slot(parts, newsletter, slot)
-            except Conflict:
+            except errors.Conflict:
                 continue  # somebody else makes it this very moment
             except Exception as error:
                 yield key, f"it cannot be made: {error}"
@@ -391,5 +392,5 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
 def _try(said: Callable[[str, object], None], step: str, call: Callable[[], object]) -> None:
     try:
         said(step, call())
-    except PublisherError as error:
+    except errors.PublisherError as error:
         said(step, error)

@@ -256,6 +256,9 @@ class Editions(Protocol):
     def born(self, newsletter: str) -> datetime:
         """When the newsletter was first seen in the settings: no slot before that is ever due."""
 
+    def lock(self, newsletter: str) -> None:
+        """Until this transaction ends nobody else composes an edition of the newsletter."""
+
     def open(self, edition: Edition) -> Edition:
         """Insert an edition with its items. Raises Conflict when its (newsletter, slot) exists."""
 

@@ -13,7 +13,7 @@ from publisher.cli.words import count
 
 if TYPE_CHECKING:
     from publisher.compose import Choice
-    from publisher.model import Edition, Newsletter, Rendered
+    from publisher.model import Edition, Newsletter, Rendered, Slot, Variant
     from publisher.ports import Parts
 
 
@@ -25,10 +25,13 @@ def preview(
 ) -> None:
     """Write what would go out now as files to look at."""
     from publisher import pipeline
+    from publisher.kit import slots
 
     with door(context).opened() as app:
         there = pipeline.newsletter_of(app.parts, newsletter)
-        edition, choice, rendered = what_would_go(app.parts, there)
+        slot = slots.today(there.cadence, there.at, there.timezone, app.parts.clock.now())
+        edition, choice, variant = what_would_go(app.parts, there, slot)
+        rendered = variant.rendered if variant else None
         folder = to or app.root / "var" / "preview" / shown.file_name(edition.key)
         files = shown.write(folder, shown.filled(rendered, app.parts.site)) if rendered else {}
         if json:
@@ -42,22 +45,22 @@ def preview(
             _say_choice(rendered, choice, len(edition.items))
 
 
-def what_would_go(parts: Parts, newsletter: Newsletter) -> tuple[Edition, Choice | None, Rendered | None]:
-    """Today's edition as it waits or is on its way, else as it would be composed now; not rendered when there
-    would be none. Raises TemplateError."""
-    from publisher import editions, pipeline
+def what_would_go(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edition, Choice | None, Variant | None]:
+    """The edition of a slot as it waits or is on its way, else as it would be composed now; without a variant when
+    there would be none. Raises TemplateError."""
+    from publisher import compose, editions, pipeline
     from publisher.errors import TemplateError
-    from publisher.kit import slots
+    from publisher.model import COMMITTED, EditionState
 
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
     there = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
-    variants = parts.store.editions.variants(there.id) if there and there.finished_at is None else ()
-    if there and variants and there.state not in editions.OPEN:
-        return there, None, variants[0].rendered
+    if there and there.finished_at is None and there.state in (*COMMITTED, EditionState.WAITING):
+        return there, None, parts.store.editions.variants(there.id)[0]
     edition, choice, rendered = pipeline.draft(parts, newsletter, slot)
-    if rendered is None and not choice.skip:
-        raise TemplateError(edition.reason)
-    return edition, choice, rendered
+    if rendered is None:
+        if not choice.skip:
+            raise TemplateError(edition.reason)
+        return edition, choice, None
+    return edition, choice, compose.variant(newsletter, choice.items, rendered, language=newsletter.language)
 
 
 def _say_choice(rendered: Rendered, choice: Choice | None, items: int) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from publisher import errors
 from publisher.cli import console, shown
+from publisher.cli.preview import what_would_go
 from publisher.cli.words import count
 
 if TYPE_CHECKING:
@@ -52,21 +52,13 @@ def rehearse(app: App, newsletter: Newsletter, slot: Slot, *, json: bool) -> Non
 
 def _would_be(app: App, newsletter: Newsletter, slot: Slot) -> tuple[Edition, Variant | None]:
     """The edition of the slot as it waits, or as it would be made and approved now. Raises TemplateError."""
-    from publisher import compose, editions, pipeline
+    from publisher import editions
 
-    parts, now = app.parts, app.parts.clock.now()
-    there = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
-    if there is not None and there.state not in editions.OPEN:
-        if there.finished_at is not None:
-            return replace(there, reason="it has already gone out"), None
-        return replace(there, approved_at=there.approved_at or now), parts.store.editions.variants(there.id)[0]
-    draft, choice, rendered = pipeline.draft(parts, newsletter, slot)
-    if rendered is None:
-        if not choice.skip:
-            raise errors.TemplateError(draft.reason)
-        return draft, None
-    variant = compose.variant(newsletter, choice.items, rendered, language=newsletter.language)
-    return replace(draft, approved_at=now), variant
+    there = editions.find(app.parts.store, f"{newsletter.slug}/{slot.name}")
+    if there is not None and there.finished_at is not None:
+        return replace(there, reason="it has already gone out"), None
+    edition, _, variant = what_would_go(app.parts, newsletter, slot)
+    return replace(edition, approved_at=edition.approved_at or app.parts.clock.now()), variant
 
 
 def _empty(folder: Path) -> None:

@@ -40,19 +40,19 @@ def send(
     """Send an edition by hand. Without --now: approve the one that waits for it."""
     if name and not now:
         raise typer.BadParameter("goes with --now", param_hint="--as")
-    with door(context).opened() as app:
-        from publisher import pipeline
+    from publisher import pipeline
 
+    with door(context).opened() as app:
         there = pipeline.newsletter_of(app.parts, newsletter)
         sending = _Sending(app, there, _slot(app, there, name), yes=yes, json=json)
         if dry_run:
             rehearse(app, there, sending.slot, json=json)
         elif test:
-            send_test(app, there, test, json=json)
+            send_test(app, there, sending.slot, test, json=json)
         elif now:
             raise typer.Exit(sending.now())
         else:
-            raise typer.Exit(sending.approve())
+            raise typer.Exit(sending.waiting())
 
 
 def _slot(app: App, newsletter: Newsletter, name: str) -> Slot:
@@ -87,7 +87,7 @@ class _Sending:
         parts, key = self.app.parts, f"{self.newsletter.slug}/{self.slot.name}"
         there = editions.find(parts.store, key)
         if there is not None and there.state is EditionState.WAITING:
-            return self.approve()
+            return self._approve(there)
         if there is not None and there.state not in (*editions.OPEN, EditionState.APPROVED):
             return self._again(there)
         if there is None or there.state in editions.OPEN:
@@ -100,33 +100,23 @@ class _Sending:
             self._ask(rendered.subject)
         return self._leave(pipeline.send(parts, self.newsletter, self.slot, editor()))
 
-    def approve(self) -> Exit:
-        """Approve the edition that waits for an editor, if there is one."""
-        from publisher import editions
-
-        parts = self.app.parts
-        waiting = self._waiting()
-        if waiting is None:
-            return self._explain()
-        self._may_leave()
-        self._ask(waiting.subject)
-        approved = editions.approve(
-            parts.store, waiting.key, editor(), undo=self.newsletter.undo, now=parts.clock.now()
-        )
-        return self._leave(approved)
-
-    def _waiting(self) -> Edition | None:
+    def waiting(self) -> Exit:
+        """Approve the newest edition that waits for an editor; when none does, say when the newsletter goes."""
         from publisher.model import EditionState
 
         store = self.app.parts.store
-        return next(
-            (
-                edition
-                for edition in store.editions.newest(100, self.newsletter.slug)
-                if edition.state in (EditionState.WAITING, EditionState.DRAFT) and store.editions.variants(edition.id)
-            ),
-            None,
-        )
+        for edition in store.editions.newest(100, self.newsletter.slug):
+            if edition.state in (EditionState.WAITING, EditionState.DRAFT) and store.editions.variants(edition.id):
+                return self._approve(edition)
+        return self._explain()
+
+    def _approve(self, edition: Edition) -> Exit:
+        from publisher import editions
+
+        self._may_leave()
+        self._ask(edition.subject)
+        store, now = self.app.parts.store, self.app.parts.clock.now()
+        return self._leave(editions.approve(store, edition.key, editor(), undo=self.newsletter.undo, now=now))
 
     def _leave(self, edition: Edition) -> Exit:
         """Deliver an approved edition, unless its undo window is open: then it leaves by itself."""

@@ -13,10 +13,10 @@ from publisher.cli.preview import what_would_go
 
 if TYPE_CHECKING:
     from publisher.app import App
-    from publisher.model import Newsletter, Notice, Rendered
+    from publisher.model import Newsletter, Notice, Rendered, Slot
 
 
-def send_test(app: App, newsletter: Newsletter, address: str, *, json: bool) -> None:
+def send_test(app: App, newsletter: Newsletter, slot: Slot, address: str, *, json: bool) -> None:
     """Mail what would go out now to one address, as a notice. Raises DeliveryError when it does not leave."""
     from publisher import deliver, pipeline
     from publisher.model import NoticeState
@@ -25,10 +25,10 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, json: bool) -> 
     address = _address(address)
     if reason := deliver.refuses(parts.site, parts.mailers[newsletter.mailer].capability):
         raise errors.MailerMisconfigured(f"the mailer {newsletter.mailer!r} does not send: {reason}")
-    edition, _choice, rendered = what_would_go(parts, newsletter)
-    if rendered is None:
+    edition, _, variant = what_would_go(parts, newsletter, slot)
+    if variant is None:
         raise errors.Conflict(f"there is nothing to test: {edition.reason}")
-    filled = shown.filled(rendered, parts.site)
+    filled = shown.filled(variant.rendered, parts.site)
     notice = _notice(app, newsletter, edition.key, address, replace(filled, subject=f"[Test] {filled.subject}"))
     parts.store.notices.add(notice)
     pipeline.notify(parts)

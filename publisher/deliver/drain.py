@@ -168,6 +168,9 @@ def _submit(desk: Desk, batch: Batch, prepared: Prepared, tally: Tally) -> bool:
         outbox.unknown(batch, now=clock.now(), next_at=next_at, error=str(error))
         return True
     except Refused as error:
+        if batch.unknown_since is not None:  # it proves nothing about the attempt before
+            outbox.hold(batch, error=f"an earlier attempt is unknown, and now: {error}")
+            return True
         results = halves(tuple(letter.position for letter in prepared.letters), str(error))
         next_at = clock.now()
     _settle(desk, batch, results, tally, next_at=next_at)

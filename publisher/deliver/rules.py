@@ -58,11 +58,12 @@ def skips(batch: Batch, people: Mapping[int, Candidate]) -> frozenset[int]:
 
 
 def may_repeat(batch: Batch, capability: Capability, now: datetime) -> bool:
-    """Whether handing the same bytes over again cannot give anybody a second message."""
+    """Whether handing the same bytes over again cannot give anybody a second message. A key protects only a
+    batch that was handed over under it: what became unknown inside another batch has a key nobody has seen."""
     if batch.state is not BatchState.RESOLVING or capability.deduplicates:
         return True
     first = batch.first_intent_at
-    return first is not None and now - first < capability.key_lifetime
+    return first is not None and bool(batch.payload_hash) and now - first < capability.key_lifetime
 
 
 def backoff(attempt: int) -> timedelta:

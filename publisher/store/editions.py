@@ -51,6 +51,11 @@ class Editions:
         with self._access.read() as connection:
             return _born(connection, newsletter)
 
+    def lock(self, newsletter: str) -> None:
+        """SQLite has one writer at a time anyway; PostgreSQL locks the newsletter's row."""
+        with self._access.write() as connection:
+            connection.execute(_locked(newsletter))
+
     def open(self, edition: Edition) -> Edition:
         with self._access.write() as connection:
             id = _insert(connection, edition)
@@ -152,6 +157,10 @@ def _keep(connection: Connection, one: Newsletter, now: datetime) -> None:
     told = {"name": one.name, "was": list(one.was), "active": True}
     statement = shared.insert(connection, newsletter).values(slug=one.slug, born_at=now, **told)
     connection.execute(statement.on_conflict_do_update(index_elements=["slug"], set_=told))
+
+
+def _locked(slug: str) -> sa.Select[tuple[int]]:
+    return sa.select(newsletter.c.id).where(newsletter.c.slug == slug).with_for_update()
 
 
 def _born(connection: Connection, slug: str) -> datetime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,6 @@ from typer.testing import CliRunner
 
 from publisher.cli import app, logs
 from tests.cli.calling import newsroom
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
-    logging.getLogger("publisher").setLevel(logging.NOTSET)
 
 
 def test_events_are_json_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,14 @@ def undated(message: bytes) -> list[bytes]:
     return [line for line in message.splitlines() if not line.startswith(b"Date: ")]
 
 
+def test_a_rehearsal_has_one_file_for_every_reader(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text(many(250))
+    done(site, "subscribers", "import", tmp_path / "more.csv")
+    folder = Path(as_json(site, "send", "daily", "--dry-run")["folder"])
+    to = {line for path in folder.iterdir() for line in path.read_text().splitlines() if line.startswith("To: ")}
+    assert len(to) == len(list(folder.iterdir())) == 251
+
+
 def test_a_rehearsal_forgets_the_one_before(site: Path, tmp_path: Path) -> None:
     folder = Path(as_json(site, "send", "daily", "--dry-run")["folder"])
     done(site, "subscribers", "remove", "ben@mail.example")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from publisher.errors import Conflict, NotFound
 from publisher.model import Article, Decision, EditionState, Item, Label
-from publisher.store import Database
+from publisher.store import Database, open_store
 from tests.people import (
     BEN,
     NOW,
@@ -53,6 +54,28 @@ def test_a_slot_is_opened_once(desk: Database) -> None:
     with pytest.raises(Conflict, match="daily/daily:2026-11-22"):
         desk.editions.open(edition(subject="Another"))
     desk.editions.open(edition(newsletter="weekly"))
+
+
+def test_two_at_once_compose_one_after_the_other(desk: Database, store_url: str) -> None:
+    """The second sees what the first has taken."""
+    (bridge,) = stored(desk, "The swing bridge reopens")
+    begun, saw, other = threading.Event(), [], open_store(store_url)
+
+    def second() -> None:
+        begun.set()
+        with other.transaction() as together:
+            together.editions.lock("daily")
+            saw.append(dict(together.editions.sent("daily")))
+
+    thread = threading.Thread(target=second)
+    with desk.transaction() as together:
+        together.editions.lock("daily")
+        thread.start()
+        assert begun.wait(10)
+        together.editions.open(edition(items=items(bridge), state=EditionState.APPROVED))
+    thread.join()
+    other.close()
+    assert saw == [{bridge.id: frozenset({1})}]
 
 
 def test_unknown_names_are_told(desk: Database) -> None:

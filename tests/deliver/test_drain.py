@@ -256,6 +256,20 @@ def test_one_address_that_the_mailer_refuses_does_not_keep_the_rest_from_it(
     assert len(resend.mails) == 6
 
 
+def test_a_refusal_after_a_lost_answer_proves_nothing_and_is_held(
+    memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 4)
+    mailer = Resend("resend", KEY, base_url=resend.url)
+    there = approved(memory_store, mailer)
+    resend.plan("500", "413")
+    drain(memory_store, mailer, keys, clock)
+    clock.move(minutes=5)
+    tally = drain(memory_store, mailer, keys, clock)
+    assert tally.batches == 1
+    assert memory_store.outbox.sums(there.id).unknown == 4
+
+
 def test_a_worker_that_died_after_its_intent_leaves_a_batch_that_settles(
     memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
 ) -> None:

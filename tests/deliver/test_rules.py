@@ -72,8 +72,14 @@ def test_after_an_intent_the_same_readers_are_skipped_whatever_happened_since() 
 def test_an_unknown_batch_is_repeated_only_where_that_gives_nobody_a_second_message(
     capability: Capability, age: timedelta, may: bool
 ) -> None:
-    unknown = replace(BATCH, state=BatchState.RESOLVING, first_intent_at=NOW - age)
+    unknown = replace(BATCH, state=BatchState.RESOLVING, first_intent_at=NOW - age, payload_hash="f" * 64)
     assert rules.may_repeat(unknown, capability, NOW) is may
+
+
+def test_a_key_protects_only_what_was_handed_over_under_it() -> None:
+    keyed = replace(EXTERNAL, key_lifetime=timedelta(hours=20))
+    child = replace(BATCH, state=BatchState.RESOLVING, first_intent_at=NOW, parent=7)
+    assert not rules.may_repeat(child, keyed, NOW)
 
 
 def test_waiting_doubles_and_has_an_end() -> None:

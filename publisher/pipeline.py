@@ -93,8 +93,9 @@ def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
     return edition.state is EditionState.DRAFT and newsletter.approval == "auto" and mended
 
 
-def work(parts: Parts, kind: str, key: str) -> None:
-    """Do one piece of work. Raises PublisherError for what a person should know; doing it again is safe."""
+def work(parts: Parts, kind: str, key: str) -> object:
+    """Do one piece of work and return what came of it; doing it again is safe. Raises PublisherError for what a
+    person should know."""
     handlers: Mapping[str, Callable[[Parts, str], object]] = {
         "sweep": lambda parts, _: sweep(parts),
         "release": lambda parts, _: release(parts),
@@ -105,7 +106,7 @@ def work(parts: Parts, kind: str, key: str) -> None:
         "deliver": deliver,
         "notify": lambda parts, _: notify(parts),
     }
-    handlers[kind](parts, key)
+    return handlers[kind](parts, key)
 
 
 # ---------------------------------------------------------------- step 1 and 2: articles into feeds

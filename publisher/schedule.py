@@ -10,10 +10,10 @@ from types import FrameType
 
 import structlog
 
-from publisher import pipeline
+from publisher import collect, deliver, pipeline, syndicate
 from publisher.app import App, engine
 from publisher.errors import PublisherError
-from publisher.model import Work
+from publisher.model import Edition, Work
 from publisher.ports import Engine
 from publisher.web import Server
 
@@ -89,14 +89,16 @@ class Report:
         self._log = log
         self._failing: dict[tuple[str, str], str] = {}
 
-    def attempt(self, work: Work, call: Callable[[], None]) -> None:
+    def attempt(self, work: Work, call: Callable[[], object]) -> None:
         try:
-            call()
+            result = call()
         except Exception as error:
             self.failed(work, error)
         else:
             if self._failing.pop((work.kind, work.key), None):
                 self._log.info(f"{work.kind}.recovered", key=work.key)
+            if facts := told(result):
+                self._log.info(f"{work.kind}.done", **({"key": work.key} if work.key else {}), **facts)
 
     def failed(self, work: Work, error: BaseException) -> None:
         words = f"{type(error).__name__}: {error}"
@@ -108,3 +110,20 @@ class Report:
             self._log.warning(f"{work.kind}.failed", **said)
         else:
             self._log.error(f"{work.kind}.bug", key=work.key, exc_info=error)
+
+
+def told(result: object) -> dict[str, object]:
+    """What is worth a line in the log about work that is done; nothing when it changed nothing."""
+    match result:
+        case collect.Tally(new=new, changed=changed, refused=refused) if new or changed:
+            return {"new": new, "changed": changed, "refused": len(refused)}
+        case syndicate.Published(written=written, left_out=left_out) if written or left_out:
+            return {"written": len(written), "left_out": len(left_out)}
+        case Edition(key=edition, state=state, subject=subject, reason=reason):
+            facts = {"edition": edition, "state": state.value, "subject": subject, "reason": reason}
+            return {name: value for name, value in facts.items() if value}
+        case deliver.Tally(outcomes=outcomes, skipped=skipped) if outcomes or skipped:
+            return {"skipped": skipped, **{outcome.value: count for outcome, count in outcomes.items()}}
+        case int(count) if count:
+            return {"count": count}
+    return {}

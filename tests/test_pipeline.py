@@ -259,6 +259,18 @@ def test_a_late_machine_sends_late_and_a_very_late_one_merges_and_raises_an_alar
     assert addressees(root).count("ben@mail.example") == 2
 
 
+def test_an_edition_that_nobody_asked_for_is_skipped_and_uses_up_no_article(root: Path, clock: TestClock) -> None:
+    app = open_site(root, clock)
+    to_the_hour(app, clock)
+    skipped = app.parts.store.editions.get("daily/daily:2026-11-22")
+    assert (skipped.state, skipped.reason) == (EditionState.SKIPPED, "nobody has subscribed")
+    add_readers(app, *READERS)
+    clock.move(days=1)
+    run_due(app)
+    assert addressees(root) == sorted(READERS)
+    app.close()
+
+
 def test_who_has_not_confirmed_or_has_left_gets_nothing(app: App, root: Path, clock: TestClock) -> None:
     add_readers(app, "pending@mail.example", status="pending")
     add_readers(app, "left@mail.example", status="unsubscribed")

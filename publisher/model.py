@@ -672,19 +672,68 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a mailer is asked about a batch whose answer was lost: its key, its letters, when it was first and
+    last handed over, and the key of a batch accepted later ("" when there is none): only where that one can be
+    seen does the absence of this one mean anything."""
+
+    key: str
+    letters: tuple[Letter, ...]
+    first_at: datetime
+    last_at: datetime
+    witness: str = ""
+
+
+class EventKind(StrEnum):
+    ACCEPTED = "accepted"  # the provider has it
+    DELIVERED = "delivered"  # the receiving server has it
+    DEFERRED = "deferred"  # the provider goes on trying
+    SOFT_BOUNCE = "soft bounce"
+    HARD_BOUNCE = "hard bounce"
+    BLOCKED = "blocked"  # refused because of the sender (5.7.x): no fault of the reader's address
+    COMPLAINT = "complaint"
+    UNSUBSCRIBED = "unsubscribed"
+    OPENED = "opened"
+    CLICKED = "clicked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailEvent:
+    """What became of one message, as a provider tells it. `event_id` is unique per mailer; `batch` is our key
+    and `position` the place in that batch (-1 when the provider did not give them back)."""
+
+    event_id: str
+    kind: EventKind
+    at: datetime
+    recipient: str
+    batch: str = ""
+    position: int = -1
+    message_id: str = ""
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
     """What a mailer can do, as numbers and words that the planner and the documentation read.
 
-    `key_lifetime` is how long an idempotency key protects (zero: none). `deduplicates` means that the same
-    Message-ID handed over twice ends as one message. `external` mailers reach people: links in their mail
-    must work. `batch` is recipients per call, `batch_bytes` the largest call.
+    `batch` is recipients per call, `batch_bytes` the largest call. `external` mailers reach people: links in
+    their mail must work. `shared_body`: a call carries one body, personal values apart. `key_lifetime` is how
+    long an idempotency key protects (zero: none). `deduplicates`: the same Message-ID handed over twice ends as
+    one message. `look_up_lag` is how long after a call its absence at the provider may be believed (zero:
+    nothing can be looked up); `evidence` is where that is seen: "search", "events" or "". `webhook` names the
+    signature of its events ("" when it has none).
     """
 
     batch: int
     batch_bytes: int
     external: bool = True
+    shared_body: bool = False
     key_lifetime: timedelta = timedelta(0)
     deduplicates: bool = False
+    look_up_lag: timedelta = timedelta(0)
+    evidence: str = ""
+    webhook: str = ""
     timeout: timedelta = timedelta(seconds=60)
 
 

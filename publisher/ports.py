@@ -26,11 +26,13 @@ from publisher.model import (
     FeedEntry,
     FeedPattern,
     Fetched,
+    MailEvent,
     Mailing,
     Newsletter,
     Notice,
     NoticeState,
     Prepared,
+    Question,
     ReadEntry,
     Result,
     Revision,
@@ -116,6 +118,15 @@ class Mailer(Protocol):
         Raises TryLater (proved that nothing was taken), MailerMisconfigured (likewise, and a person must
         act), OutcomeUnknown (anything may have been taken).
         """
+
+    def look_up(self, question: Question, *, now: datetime) -> tuple[Result, ...]:
+        """What the provider knows of a batch whose answer was lost, one result per letter: accepted where it
+        has it, deferred where it provably never had it, unknown while it cannot tell. Only asked where
+        `capability.evidence` is "search". Raises TryLater, MailerMisconfigured."""
+
+    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> tuple[MailEvent, ...]:
+        """Read a webhook call: its signature first, compared in constant time, then its events. `headers`
+        have names in lower case. Raises WebhookRejected; what is signed and says nothing to us is no event."""
 
     def check(self) -> str:
         """Try the mailer without sending; a short line. Raises DeliveryError."""

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 
+from publisher.errors import WebhookRejected
 from publisher.kit.message import address, mailbox
-from publisher.model import Letter, Mailing, Outcome, Prepared, Result
+from publisher.model import Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
+
+
+class NothingToAsk:
+    """For mailers that cannot tell what became of a batch."""
+
+    def look_up(self, question: Question, *, now: datetime) -> tuple[Result, ...]:
+        return tuple(Result(position=letter.position, outcome=Outcome.UNKNOWN) for letter in question.letters)
+
+
+class NoWebhook:
+    """For mailers that call nobody."""
+
+    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> tuple[MailEvent, ...]:
+        raise WebhookRejected("this mailer sends no events")
 
 
 def prepared(mailing: Mailing, payloads: Sequence[bytes]) -> Prepared:

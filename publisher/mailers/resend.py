@@ -28,7 +28,7 @@ from publisher.kit.message import (
     unsubscribe_headers,
     web_address,
 )
-from publisher.mailers._shared import deferred, is_loopback, one_line, prepared
+from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, is_loopback, one_line, prepared
 from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 10.0  # seconds
@@ -43,7 +43,7 @@ _SHARED = re.compile(r"[`'\"](?:from|reply_to|subject|html|text|tags|headers)\b"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
-class Resend:
+class Resend(NothingToAsk, NoWebhook):
     """`ports.Mailer` for api.resend.com, or a server of the same kind at `base_url`.
 
     `patience` bounds the wait for an answer, in seconds.

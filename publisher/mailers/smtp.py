@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from publisher.errors import MailerMisconfigured, TryLater
 from publisher.kit.message import address, messages
-from publisher.mailers._shared import deferred, is_loopback, one_line, prepared
+from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, is_loopback, one_line, prepared
 from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 30.0  # seconds
@@ -35,7 +35,7 @@ _OUTCOMES = {2: Outcome.ACCEPTED, 4: Outcome.DEFERRED, 5: Outcome.REJECTED}
 _Reply = tuple[int, bytes]
 
 
-class Smtp:
+class Smtp(NothingToAsk, NoWebhook):
     """`ports.Mailer` for one SMTP server.
 
     `security` is "starttls", "tls" (from the first byte) or "none". Certificates are verified, against `ca_file` when

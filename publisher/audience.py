@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any
 
 from publisher.errors import BadToken, NotFound
@@ -21,6 +21,8 @@ CHUNK = 2_000
 COLUMNS = ("email", "name", "newsletters", "status", "language")
 #: A cell that begins with one of these is a formula to a spreadsheet; an export writes it as text.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: Characters of a language tag (BCP 47 section 4.4.1).
+LANGUAGE = 35
 
 
 def address(text: str) -> tuple[str, str]:
@@ -186,10 +188,16 @@ class Importer:
 
     def read(self, row: Mapping[str, str]) -> tuple[Subscriber, list[Subscription]]:
         """One line. Raises ValueError saying what is wrong with it."""
+        if "\n" in row.get("email", ""):
+            raise ValueError("a quotation mark is not closed, so this line and those before it were read as one")
         if not row.get("email", "").strip():
             raise ValueError("there is no address")
         reader = person(
-            row["email"], self.keys, name=_unquoted(row.get("name", "")), language=row.get("language", ""), now=self.now
+            _unquoted(row["email"]),
+            self.keys,
+            name=_unquoted(row.get("name", "")),
+            language=row.get("language", "").strip()[:LANGUAGE],
+            now=self.now,
         )
         named = tuple(slug.strip() for slug in row.get("newsletters", "").split(";") if slug.strip())
         for slug in named:
@@ -207,16 +215,23 @@ class Importer:
 
 def _unquoted(cell: str) -> str:
     """A cell that an export wrote as text, as it was."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(cell: str) -> bool:
+    """Whether a spreadsheet would run it, or it is the text of one already: both get one more apostrophe."""
+    return cell.lstrip("'").startswith(FORMULA)
 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Lines as (line number, cells by small column name). A line with a NUL or a torn quote is one bad row."""
     cleaned = (line.replace("\0", "�").removeprefix("﻿") for line in lines)
-    reader = csv.reader(cleaned)
+    first = next(cleaned, "")
+    reader = csv.reader(chain([first], cleaned), delimiter=_delimiter(first))
     header = [name.strip().casefold() for name in next(reader, [])]
     if "email" not in header:
-        raise ValueError("the first line must name the columns, and one of them must be 'email'")
+        found = ", ".join(header)[:100] or "nothing"
+        raise ValueError(f"the first line must name the columns, and one of them must be 'email'; it has {found}")
     while True:
         try:
             cells = next(reader)
@@ -227,6 +242,11 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
             continue
         if cells:
             yield reader.line_num, dict(zip(header, cells, strict=False))
+
+
+def _delimiter(header: str) -> str:
+    """What parts the cells: spreadsheets write a semicolon where a comma is in numbers, or a tab."""
+    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def _chunks(rows: Iterator[tuple[int, dict[str, str]]]) -> Iterator[list[tuple[int, dict[str, str]]]]:
@@ -247,5 +267,5 @@ def export(store: Store, file: IO[str], *, newsletter: str = "") -> int:
             by_status.setdefault(subscription.status, []).append(subscription.newsletter)
         for status, slugs in by_status.items() or [("", [])]:
             cells = (reader.email, reader.name, ";".join(slugs), status, reader.language)
-            writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
+            writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in cells])
     return count

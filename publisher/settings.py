@@ -37,7 +37,12 @@ def _address(value: str) -> str:
         raise ValueError("give a whole address, such as 'https://example.org'")
     if parts.password:
         raise ValueError("take the password out of the address and name an environment variable instead")
-    return value.rstrip("/")
+    return value
+
+
+def _base(value: str) -> str:
+    """An address that others are made from, without a closing slash."""
+    return _address(value).rstrip("/")
 
 
 def _zone(value: str) -> str:
@@ -84,6 +89,7 @@ def _matching(pattern: re.Pattern[str], remedy: str) -> AfterValidator:
 
 Slug = Annotated[str, AfterValidator(_slug)]
 Address = Annotated[str, AfterValidator(_address)]
+Base = Annotated[str, AfterValidator(_base)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
@@ -100,12 +106,12 @@ class Section(BaseModel):
 
 class SiteSettings(Section):
     name: Text
-    url: Address
+    url: Base
     language: Language = "en"
     timezone: Zone = "UTC"
     tag_authority: TagAuthority
     postal_address: str = ""
-    public_url: Address | Literal[""] = ""
+    public_url: Base | Literal[""] = ""
     hub: Address | Literal[""] = ""
 
 
@@ -213,7 +219,7 @@ class ResendSettings(Section):
     name: Slug
     kind: Literal["resend"]
     key_env: Variable = "RESEND_API_KEY"
-    base_url: Address = "https://api.resend.com"
+    base_url: Base = "https://api.resend.com"
 
 
 class AlarmSettings(Section):
@@ -245,11 +251,12 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise SettingsError(
-            [Problem(key=str(path), value=None, remedy="there is no such file; `publisher init DIR` makes one")],
-            path.name,
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        remedy = "there is no such file; `publisher init DIR` makes a site, --site DIR names one"
+        raise SettingsError([Problem(key=str(path), value=None, remedy=remedy)], path.name) from None
+    except UnicodeDecodeError:
+        problem = Problem(key=str(path), value=None, remedy="is not UTF-8; save it as UTF-8")
+        raise SettingsError([problem], path.name) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
             [Problem(key=str(path), value=None, remedy=f"cannot be read: {error}")], path.name
         ) from error
@@ -277,9 +284,9 @@ def _problem(details: Any, values: Mapping[str, Any]) -> Problem:
     ]
     location = [part for part in location if part not in ("maildir", "smtp", "resend")]
     kind, shown = details["type"], details.get("input")
-    remedy = str(details["msg"]).removeprefix("Value error, ")
+    remedy = _remedy(details, location)
     if kind == "extra_forbidden":
-        remedy = "there is no such setting; look for a misspelling, or in docs/reference/settings.md"
+        remedy = _stranger(str(location[-1]))
     elif kind == "missing":
         shown, remedy = None, "is missing; give it a value"
     elif kind in ("union_tag_not_found", "union_tag_invalid"):
@@ -289,6 +296,33 @@ def _problem(details: Any, values: Mapping[str, Any]) -> Problem:
     key = _key(location, values)
     hidden = isinstance(shown, dict | list) or SECRET.search(f"{key}={shown}")
     return Problem(key=key, value=None if hidden else shown, remedy=remedy)
+
+
+def _remedy(details: Any, location: list[Any]) -> str:
+    """What would be right, in the words of the file rather than of the library that reads it."""
+    limits = details.get("ctx", {})
+    if details["type"] == "tuple_type":
+        return f"write [[{location[0]}]], in double brackets" if len(location) == 1 else 'give a list, such as ["one"]'
+    remedies = {
+        "literal_error": f"choose one of {limits.get('expected', '')}",
+        "string_type": "give a text, in quotation marks",
+        "int_type": "give a whole number, without quotation marks",
+        "bool_type": "give true or false, without quotation marks",
+        "model_type": f"write it as a table, [{location[0]}]",
+        "model_attributes_type": f"write it as a table, [{location[0]}]",
+        "greater_than_equal": f"give {limits.get('ge')} or more",
+        "less_than_equal": f"give {limits.get('le')} or less",
+        "string_too_short": "give it a value",
+    }
+    return remedies.get(details["type"], str(details["msg"]).removeprefix("Value error, "))
+
+
+def _stranger(name: str) -> str:
+    """What to do about a setting that nobody knows."""
+    if name in ("password", "key", "api_key"):
+        variable = "password_env" if name == "password" else "key_env"
+        return f"secrets never stand here: take it out, and name an environment variable in {variable}"
+    return "there is no such setting; look for a misspelling, or in docs/reference/settings.md"
 
 
 def _kinds(section: str) -> str:

@@ -73,6 +73,12 @@ def test_every_problem_is_told_at_once_with_its_place() -> None:
         ("harbour-gazette.example,2026", "2026", "site.tag_authority", "a domain you own"),
         ('path = "articles"', "", "sources[newsroom].path", "missing"),
         ('kind = "maildir"', "", "mailers[maildir].kind", "'smtp'"),
+        ('at = "06:30"', 'cadence = "hourly"', "newsletters[daily].cadence", "choose one of"),
+        ('at = "06:30"', 'minimum_items = "two"', "newsletters[daily].minimum_items", "a whole number"),
+        ('at = "06:30"', "minimum_items = 0", "newsletters[daily].minimum_items", "1 or more"),
+        ('"The Daily"', "1", "newsletters[daily].name", "in quotation marks"),
+        ("[[mailers]]", "[mailers]", "mailers", "[[mailers]]"),
+        ('kind = "maildir"', 'kind = "smtp"\nhost = "h"\npassword = "x"', "mailers[maildir].password", "password_env"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(wrong: str, right: str, key: str, said: str) -> None:
@@ -116,7 +122,7 @@ def test_a_password_in_the_address_of_the_store_is_a_problem() -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"[site\n", "line 1"), (b"name = \xff\n", "cannot be read"), (None, "publisher init")],
+    [(b"[site\n", "line 1"), (b"name = \xff\n", "save it as UTF-8"), (None, "publisher init")],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "settings.toml"
@@ -124,3 +130,9 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=said):
         settings.load(path, {})
+
+
+def test_the_address_of_a_source_is_used_as_it_stands() -> None:
+    more = '[[sources]]\nslug = "web"\nkind = "syndication"\nurl = "https://harbour-gazette.example/feed/"\n'
+    there = settings.parse(tomllib.loads(GOOD + more), {})
+    assert there.sources[-1].model_dump()["url"] == "https://harbour-gazette.example/feed/"

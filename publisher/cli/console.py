@@ -55,7 +55,8 @@ def safe(text: str) -> str:
 
 def dump(value: object) -> None:
     """A value for programs, as JSON: times in ISO 8601 with their zone, spans in seconds."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable))
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable)
+    typer.echo(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:

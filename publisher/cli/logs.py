@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from publisher.cli import console
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -38,13 +40,20 @@ def configure(form: str, verbosity: int) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Printable(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(form)],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
     logging.getLogger("publisher").setLevel(level)
+
+
+class _Printable(structlog.stdlib.ProcessorFormatter):
+    """Lines without control characters: titles, and what servers say, are logged too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return console.safe(super().format(record))
 
 
 def _renderers(form: str) -> list[Processor]:

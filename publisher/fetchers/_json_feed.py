@@ -60,7 +60,7 @@ def _articles(
             articles.append(_article(item, url, feed))
         except ValueError as error:
             name = words(item.get("title")) or words(item.get("id")) or f"item {number}"
-            refused.append(Refusal(item=name[:100], reason=str(error)))
+            refused.append(Refusal(item=unescaped(name)[:100], reason=str(error)))
     return tuple(articles), tuple(refused)
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import requests
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
-from publisher.fetchers._shared import credentials, decoded, fields, line, listed, not_a, read_json, words
+from publisher.fetchers._shared import absolute, credentials, decoded, fields, line, listed, not_a, read_json, words
 from publisher.kit.http_session import Limits, Reply, get, shown
 from publisher.model import Source
 
@@ -157,12 +157,10 @@ def _places(session: requests.Session, source: Source, limits: Limits, known: st
 def links(page: Reply) -> Iterator[str]:
     """The addresses that a page of a WordPress site gives for the site's API."""
     header = _LINK_HEADER.search(page.headers.get("Link", "")[:10_000])
-    if header:
-        yield urljoin(page.url, header[1])
     tag = _LINK_TAG.search(decoded(page.body[:200_000], page.headers.get("Content-Type", "")))
     href = tag and _HREF.search(tag[0])
-    if href:
-        yield urljoin(page.url, unescape(href[1]))
+    named = (header and header[1], href and unescape(href[1]))
+    yield from filter(None, (absolute(page.url, address) for address in named))
 
 
 def _same_site(one: str, other: str) -> bool:

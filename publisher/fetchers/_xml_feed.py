@@ -180,7 +180,7 @@ def _articles(
             articles.append(_article(entry, element, place))
         except ValueError as error:
             name = str(entry.get("title") or entry.get("id") or entry.get("link") or f"item {number}")
-            refused.append(Refusal(item=name[:100], reason=str(error)))
+            refused.append(Refusal(item=unescaped(name)[:100], reason=str(error)))
     return tuple(articles), refused
 
 

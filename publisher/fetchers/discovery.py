@@ -12,7 +12,7 @@ import requests
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from publisher.errors import SourceError, SourceInvalid
-from publisher.fetchers._shared import Reading, count, decoded, line
+from publisher.fetchers._shared import Reading, absolute, count, decoded, line
 from publisher.fetchers._wordpress_api import Api, Broken, links
 from publisher.fetchers.syndication import read
 from publisher.kit.http_session import Limits, Reply, get, shown
@@ -87,10 +87,10 @@ def _feeds_named(html: LexborHTMLParser, url: str) -> Iterator[str]:
     """The addresses of feeds that a page names, those of comments left out."""
     named = 0
     for link in html.css("link[rel][href]"):
-        kind, address = _attribute(link, "type").lower(), urljoin(url, _attribute(link, "href"))
+        kind, address = _attribute(link, "type").lower(), absolute(url, _attribute(link, "href"))
         if "alternate" not in _attribute(link, "rel").lower().split() or kind not in _FEED_TYPES:
             continue
-        if "/comments/" not in urlsplit(address).path and named < _MOST:
+        if address and "/comments/" not in urlsplit(address).path and named < _MOST:
             named += 1
             yield address
 

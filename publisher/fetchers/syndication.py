@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from publisher.kit.http_session import Limits, Reply, get, open_session
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
 
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
+_VALIDATOR = re.compile(r"[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]{0,999}")
 
 
 class Syndication:
@@ -36,7 +38,7 @@ class Syndication:
             yield Fetched(articles=(), cursor=source.cursor, unchanged=True)
             return
         reading = read(reply.body, reply.headers.get("Content-Type", ""), reply.url)
-        validators = {"etag": reply.headers.get("ETag", ""), "last_modified": reply.headers.get("Last-Modified", "")}
+        validators = {"etag": _validator(reply, "ETag"), "last_modified": _validator(reply, "Last-Modified")}
         yield Fetched(articles=reading.articles, cursor={"url": source.url, **validators}, refused=reading.refused)
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
@@ -55,6 +57,12 @@ class Syndication:
                 headers[name] = str(cursor[key])
         with open_session(allow_private=source.allow_private, user_agent=self._user_agent) as session:
             return get(session, source.url, headers=headers, auth=credentials(source), limits=self._limits)
+
+
+def _validator(reply: Reply, name: str) -> str:
+    """A validator as it was sent (RFC 9110 section 8.8), "" for one that could not be sent back."""
+    value = reply.headers.get(name, "")
+    return value if _VALIDATOR.fullmatch(value) else ""
 
 
 def read(body: bytes, content_type: str, url: str) -> Reading:

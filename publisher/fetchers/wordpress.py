@@ -17,7 +17,7 @@ from publisher.errors import SourceInvalid
 from publisher.fetchers._shared import count, fields, moment, whole, words
 from publisher.fetchers._wordpress_api import Api, Broken, find, overlap, zone_of
 from publisher.fetchers._wordpress_post import article, modified_at, name
-from publisher.kit.http_session import Limits, open_session
+from publisher.kit.http_session import Limits, open_session, shown
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
 
 PER_PAGE = 100  # the most that WordPress gives at once
@@ -113,6 +113,7 @@ class _Look:
         self.state = state if state.newest is not None else replace(state, newest=self._newest(now))
         self._size = self._most = PER_PAGE
         self._backs = 0
+        self._ids: list[int] = []  # of the page before
 
     def pages(self) -> Iterator[tuple[tuple[FetchedArticle, ...], tuple[Refusal, ...]]]:
         """The articles of each page and what was refused; `state` is then what stands after it."""
@@ -120,12 +121,22 @@ class _Look:
             page = self._page()
             ids = [whole(post.get("id")) for post in page.posts]
             new = [post for id, post in zip(ids, page.posts, strict=True) if id > self.state.last or not id]
+            if ids and ids == self._ids:
+                raise self._repeats()
+            self._ids = ids
             self._backs = 0 if new else self._backs
             if page.ended:
                 self.state = _State(since=self.state.newest or self.state.since)
             else:
                 self.state = replace(self.state, offset=page.begin + len(ids), last=max(self.state.last, *ids))
             yield self._articles(new, page.broken)
+
+    def _repeats(self) -> SourceInvalid:
+        return SourceInvalid(
+            f"{shown(self._api.root)} gives the same posts whatever it is asked: a cache in front of it must tell "
+            "addresses apart by their query; let it leave out the API",
+            url=shown(self._api.root),
+        )
 
     def _articles(
         self, posts: Sequence[Mapping[str, Any]], broken: str

@@ -95,7 +95,7 @@ def _sqlite(url: URL, options: dict[str, Any]) -> Engine:
 def _make_file(path: Path) -> None:
     """An empty file that only we may read, as it will hold readers' addresses; SQLite fills it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise StoreError(

@@ -39,6 +39,7 @@ def test_every_problem_of_the_settings_comes_at_once(site: Path) -> None:
 def test_a_folder_that_is_no_site_is_named_with_the_remedy(tmp_path: Path) -> None:
     result = call(tmp_path, "check")
     assert result.exit_code == 3
+    assert result.stderr.startswith(f"{tmp_path}/settings.toml: there is no such file")
     assert "publisher init DIR" in result.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -85,3 +86,12 @@ def test_sums_in_words() -> None:
     assert words.sums(Sums()) == "nobody is subscribed"
     there = Sums(candidates=3, excluded={"not confirmed": 1}, planned=2, accepted=1, waiting=1)
     assert words.sums(there) == "2 readers: 1 accepted, 1 waiting; left out: 1 not confirmed"
+
+
+def test_json_holds_no_command_for_a_terminal_and_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    title = "Café\x9b2J \u202eeve\x1b[2J"
+    console.dump({"title": title})
+    said = capsys.readouterr().out
+    assert json.loads(said) == {"title": title}
+    assert "Café" in said
+    assert not {"\x9b", "\u202e", "\x1b"} & set(said)

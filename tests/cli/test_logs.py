@@ -64,3 +64,13 @@ def test_v_tells_what_a_command_does(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["-v", "--log-format", "json", "--site", str(site), "collect"])
     events = [json.loads(line) for line in result.stderr.splitlines()]
     assert [(event["event"], event["new"]) for event in events] == [("collect.done", 2)]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nothing_that_is_logged_commands_a_terminal(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(form, 1)
+    structlog.get_logger("publisher").info("compose.done", subject="a\x9b31mb", title="c\x1b[2Jd", author="\u202eeve")
+    logging.getLogger("urllib3").warning("x\x1b]0;y\x07")
+    said = capsys.readouterr().err
+    assert len(said.split("\n")) == 3
+    assert not {"\x9b", "\x1b", "\u202e", "\x07"} & set(said)

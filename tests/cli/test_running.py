@@ -63,6 +63,12 @@ def test_serve_stops_cleanly(site: Path) -> None:
             running.kill()
 
 
+def test_json_is_for_one_pass_only(site: Path) -> None:
+    result = call(site, "run", "--json")
+    assert result.exit_code == 2
+    assert "--once" in result.stderr
+
+
 def test_a_port_that_is_taken_is_named(site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -124,6 +124,28 @@ def test_a_test_goes_to_one_address_each_time_it_is_asked_for(site: Path) -> Non
     assert as_json(site, "status")["editions"] == []
 
 
+def test_a_test_can_be_had_when_nothing_is_new(site: Path) -> None:
+    done(site, "send", "daily", "--now")
+    said = done(site, "send", "daily", "--test", "aoife@harbour-gazette.example")
+    assert "went out already" in said
+    assert sorted(addressees(site)) == ["Ben Okafor <ben@mail.example", "aoife@harbour-gazette.example"]
+
+
+def test_an_approved_edition_that_could_not_leave_is_asked_for_too(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text(many(5))
+    done(site, "subscribers", "import", tmp_path / "more.csv")
+    change(site, 'kind = "maildir"', 'kind = "smtp"\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"')
+    change(site, 'public_url = "https://news.harbour-gazette.example"\n', "")
+    said = call(site, "run", "--once")
+    assert "nobody has been mailed yet" in said.stdout
+    assert "cannot leave: site.public_url is missing" in done(site, "status")
+    change(site, 'kind = "smtp"\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"', 'kind = "maildir"')
+    assert call(site, "send", "daily", "--now").exit_code == 2
+    assert letters(site) == []
+    done(site, "send", "daily", "--now", "--yes")
+    assert len(letters(site)) == 6
+
+
 def test_a_test_wants_an_address(site: Path) -> None:
     assert call(site, "send", "daily", "--test", "aoife").exit_code == 2
 

@@ -52,3 +52,12 @@ def test_a_failing_source_is_told_with_its_reason(site: Path) -> None:
     change(site, 'path = "articles"', 'path = "artikel"')
     assert call(site, "collect").exit_code == 6
     assert "artikel" in as_json(site, "status")["sources"][0]["error"]
+
+
+def test_an_edition_whose_template_is_broken_is_held(site: Path) -> None:
+    template = site / "templates" / "digest" / "daily" / "subject.txt"
+    template.parent.mkdir(parents=True)
+    template.write_text("{{ nobody.knows }}")
+    assert call(site, "run", "--once").exit_code == 8
+    assert [held["edition"] for held in as_json(site, "status")["waiting"]["held"]] == ["daily/daily:2026-11-22"]
+    assert f"cannot leave: {template}, line 1" in done(site, "status")

@@ -82,7 +82,18 @@ def test_a_preview_stores_and_mails_nothing(site: Path) -> None:
 
 
 def test_a_preview_says_why_there_would_be_none(site: Path) -> None:
-    assert "nothing new" in done(site, "preview", "daily")
+    said = done(site, "preview", "daily")
+    assert "nothing new" in said
+    assert "collect` looks for articles" in said
+
+
+def test_a_template_can_be_looked_at_while_nothing_is_new(site: Path) -> None:
+    done(site, "run", "--once")
+    assert "The last articles look like this" in done(site, "preview", "daily")
+    report = as_json(site, "preview", "daily")
+    assert report["again"]
+    assert "ferry" in Path(report["files"]["text"]).read_text()
+    assert {article["title"] for article in report["articles"]} >= {"The ferry returns after forty years"}
 
 
 def test_a_preview_tells_programs_why_each_article_is_in_or_out(site: Path) -> None:

@@ -54,6 +54,23 @@ def test_a_file_without_addresses_is_a_wrong_call(site: Path, tmp_path: Path) ->
     result = call(site, "subscribers", "import", tmp_path / "notes.csv")
     assert result.exit_code == 2
     assert "'email'" in result.stderr
+    assert "it has name, mail" in result.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_spreadsheet_may_part_cells_otherwise(site: Path, tmp_path: Path, mark: str) -> None:
+    (tmp_path / "readers.csv").write_text(f"email{mark}name\nzoe@mail.example{mark}Byrne, Zoe\n")
+    done(site, "subscribers", "import", tmp_path / "readers.csv")
+    assert as_json(site, "subscribers", "list")["subscribers"][0]["name"] == "Byrne, Zoe"
+
+
+def test_a_quotation_mark_that_is_not_closed_is_told(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "readers.csv").write_text(
+        'email,name\n"zoe@mail.example,Zoe\nben@mail.example,"Ben"\nai@mail.example,\n'
+    )
+    result = call(site, "subscribers", "import", tmp_path / "readers.csv")
+    assert "quotation mark is not closed" in result.stdout
+    assert emails(site) == ["ai@mail.example"]
 
 
 def test_a_file_that_is_not_there(site: Path) -> None:
@@ -102,7 +119,7 @@ def test_an_export_is_read_back(site: Path, tmp_path: Path) -> None:
 def test_a_failed_export_leaves_the_file_before(site: Path, tmp_path: Path) -> None:
     result = call(site, "subscribers", "export", tmp_path / "nowhere" / "out.csv")
     assert result.exit_code == 1
-    assert "there is no such file or folder" in result.stderr
+    assert f"{tmp_path / 'nowhere'}: there is no such file or folder" in result.stderr
     assert list(tmp_path.iterdir()) == [site]
 
 
@@ -133,3 +150,18 @@ def test_a_long_list_says_that_there_is_more(site: Path, tmp_path: Path) -> None
     done(site, "subscribers", "import", tmp_path / "more.csv")
     assert "--limit 0 shows all" in done(site, "subscribers", "list")
     assert len(emails(site, "--limit", "0")) == 60
+
+
+def test_what_a_spreadsheet_would_run_is_text_in_an_export_and_comes_back_as_it_was(site: Path, tmp_path: Path) -> None:
+    odd = ["=ben@mail.example,=1+1", "+ben@mail.example,'Tis", "''=carla@mail.example,@sum"]
+    (tmp_path / "odd.csv").write_text("\n".join(["email,name", *odd]))
+    done(site, "subscribers", "import", tmp_path / "odd.csv")
+    done(site, "subscribers", "export", tmp_path / "out.csv")
+    cells = [cell for line in (tmp_path / "out.csv").read_text().splitlines() for cell in line.split(",")]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    other = newsroom(tmp_path / "other")
+    done(other, "subscribers", "import", tmp_path / "out.csv")
+    here, there = (as_json(one, "subscribers", "list")["subscribers"] for one in (site, other))
+    people = [("=ben@mail.example", "=1+1"), ("+ben@mail.example", "'Tis"), ("'=carla@mail.example", "@sum")]
+    assert [(reader["email"], reader["name"]) for reader in here] == people
+    assert [(reader["email"], reader["name"]) for reader in there] == people

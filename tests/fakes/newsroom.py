@@ -359,7 +359,7 @@ def huge(request: Request) -> None:
     request.send_response(200)
     request.send_header("Content-Length", str(5 * 10**9))
     request.end_headers()
-    _pour(request, b"x" * 65536)
+    pour(request)
 
 
 def endless(request: Request) -> None:
@@ -367,7 +367,7 @@ def endless(request: Request) -> None:
     request.send_response(200)
     request.end_headers()
     request.close_connection = True
-    _pour(request, b"x" * 65536)
+    pour(request)
 
 
 def bomb(request: Request) -> None:
@@ -385,7 +385,9 @@ def broken_off(request: Request) -> None:
     request.close_connection = True
 
 
-def _pour(request: Request, block: bytes) -> None:
+def pour(request: Request) -> None:
+    """Send a body without end."""
+    block = b"x" * 65536
     until = time.monotonic() + 60
     while time.monotonic() < until and not request.newsroom.stopping.is_set():
         try:

@@ -120,3 +120,12 @@ def test_a_site_that_does_not_answer_is_unavailable(site: Newsroom) -> None:
 def test_a_private_address_is_refused_unless_allowed(site: Newsroom) -> None:
     with open_session() as session, pytest.raises(SourceInvalid, match="private address"):
         discover(site.url, session=session, now=NOW)
+
+
+def test_what_is_no_address_is_passed_over(site: Newsroom) -> None:
+    hostile = ("http://[gazette", "//[::1", "file:///etc/passwd", "javascript:alert(1)", "/news.xml")
+    links = "".join(f'<link rel="alternate" type="application/rss+xml" href="{one}">' for one in hostile)
+    page(site, f'<link rel="https://api.w.org/" href="http://[gazette">{links}')
+    site.answer("/wp-json/", status=404)
+    site.answer("/news.xml", RSS)
+    assert [found.url for found in look(site.url)] == [f"{site.origin}/news.xml"]

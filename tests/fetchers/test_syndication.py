@@ -452,3 +452,18 @@ def test_durations_are_seconds() -> None:
 )
 def test_a_summary_that_only_repeats_the_beginning_is_known(summary: str, only_repeats: bool) -> None:
     assert starts(summary, "The tide comes in and goes out again.") is only_repeats
+
+
+@pytest.mark.parametrize("tag", ['"a\0b"', '"' + "x" * 5000 + '"'])
+def test_a_validator_that_could_not_be_kept_or_sent_back_is_left_out(room: FeedRoom, tag: str) -> None:
+    body = b"<rss version='2.0'><channel><title>Quay</title></channel></rss>"
+    room.answer("/feed/", body, type="text/xml", ETag=tag)
+    (page,) = room.fetcher.fetch(room.source, now=NOW)
+    assert page.cursor["etag"] == ""
+
+
+def test_what_is_refused_is_named_on_one_line() -> None:
+    item = {"title": "a\nok: all is well", "content_html": "<b>" * 300_000, "summary": "<b>" * 300_000}
+    feed = {"version": "https://jsonfeed.org/version/1.1", "items": [item]}
+    (refusal,) = read(json.dumps(feed).encode(), "", URL).refused
+    assert refusal.item == "a ok: all is well"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -408,3 +409,23 @@ def test_an_answer_that_breaks_off_is_unavailable(room: WordPressRoom) -> None:
     room.misbehave("/wp-json/wp/v2/posts", newsroom.broken_off)
     with pytest.raises(SourceUnavailable, match="broke off"):
         look(room)
+
+
+def test_a_cache_that_gives_the_same_posts_whatever_it_is_asked_ends_the_look(room: WordPressRoom) -> None:
+    for number in range(3):
+        room.publish(f"story-{number}", f"Story {number}")
+    room.totals = False
+    room.misbehave("/wp-json/wp/v2/posts", lambda request: request._wordpress("/wp-json/wp/v2/posts", {}))
+    pages = islice(room.fetcher.fetch(room.source, now=NOW), 20)
+    assert len(next(pages).articles) == 3
+    with pytest.raises(SourceInvalid, match="gives the same posts whatever it is asked: a cache"):
+        list(pages)
+
+
+@pytest.mark.parametrize("where", ["http://[gazette", "file:///etc/passwd", "//[::1"])
+def test_a_home_page_that_names_no_address_as_its_api_is_read_all_the_same(room: WordPressRoom, where: str) -> None:
+    room.publish("ferry", "Ferry returns")
+    page = f"<link rel='https://api.w.org/' href='{where}'>".encode()
+    room.answer("/", page, Link=f'<{where}>; rel="https://api.w.org/"')
+    (only,) = room.fetcher.fetch(room.source, now=NOW)
+    assert [article.title for article in only.articles] == ["Ferry returns"]

@@ -333,3 +333,30 @@ def test_the_same_bounds_hold_under_tls(safe_site: Newsroom, session: requests.S
 def test_mailers_post_through_the_same_session(site: Newsroom, session: requests.Session) -> None:
     answer = session.post(site.origin + "/api", json={}, timeout=(1, 1))
     assert answer.status_code == 501  # this site takes no posts
+
+
+# ---------------------------------------------------------------- redirects that are meant to hurt
+
+
+@pytest.mark.parametrize("location", ["http://[gazette", "//[::1", "http://gazette.example:port/", "http://:80/"])
+def test_a_redirect_to_no_address_is_told(site: Newsroom, session: requests.Session, location: str) -> None:
+    site.answer("/a", status=302, Location=location)
+    with pytest.raises(SourceInvalid, match="address"):
+        get(session, site.origin + "/a")
+
+
+def test_the_body_of_a_redirect_is_not_read(site: Newsroom, session: requests.Session) -> None:
+    def endless_redirect(request: newsroom.Request) -> None:
+        request.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /new\r\n\r\n")
+        request.close_connection = True
+        newsroom.pour(request)
+
+    site.misbehave("/old", endless_redirect)
+    site.answer("/new", b"here")
+    assert get(session, site.origin + "/old", limits=Limits(total=1)).body == b"here"
+
+
+def test_control_characters_in_an_address_are_escaped(site: Newsroom, session: requests.Session) -> None:
+    site.answer("/a", status=302, Location="/b\0\x1b[2J")
+    with pytest.raises(SourceInvalid, match=r"/b%00%1B\[2J has nothing at this address"):
+        get(session, site.origin + "/a")

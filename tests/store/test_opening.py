@@ -19,6 +19,7 @@ def test_a_store_makes_its_file_and_folder_which_only_its_owner_may_read(tmp_pat
     path = tmp_path / "site" / "var" / "publisher.db"
     open_store(f"sqlite:///{path}").close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_an_old_sqlite_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

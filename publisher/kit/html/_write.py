@@ -33,6 +33,7 @@ from publisher.kit.html._read import DIGITS, paragraphs, text
 
 MAXIMUM_ADDRESS: Final = 8_000  # characters
 _ROUNDS: Final = 6
+_NAME: Final = 200  # characters of a file's name that are looked at
 _VOIDS: Final = re.compile(r'<(br|hr|img|source|wbr)((?:\s[^\s=>]+="[^"]*")*)>')
 _INK: Final = re.compile(r"(?:&nbsp;|[\s\u200b\ufeff])*+\S")
 _HIDING: Final = re.compile(r"display:none|visibility:hidden|(?:^|;)(?:max-)?(?:width|height):[01](?:px)?(?:;|$)")
@@ -201,7 +202,7 @@ class _Writer:
     def _picture(self, has: Mapping[str, str]) -> str:
         """The picture that is meant: pages that load it late have a stand-in in src."""
         src = address(has.get("src", ""), self.base_url)
-        if src and not _STAND_IN.search(urlsplit(src).path):
+        if src and not _STAND_IN.search(urlsplit(src).path[-_NAME:]):
             return src
         wanted = [has.get(name, "") for name in LAZY] + [_largest(has.get(name, "")) for name in SETS]
         return next((url for url in (address(url, self.base_url) for url in wanted) if url), src)

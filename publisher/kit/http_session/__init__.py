@@ -4,7 +4,17 @@
 for their own calls: an API's address is the settings' business, and retrying is the ledger's.
 """
 
-from publisher.kit.http_session._connections import is_private, open_session
+from publisher.kit.http_session._connections import Deadline, is_private, open_session
 from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, get, retry_after, shown
 
-__all__ = ["LONGEST_WAIT", "Limits", "Reply", "get", "is_private", "open_session", "retry_after", "shown"]
+__all__ = [
+    "LONGEST_WAIT",
+    "Deadline",
+    "Limits",
+    "Reply",
+    "get",
+    "is_private",
+    "open_session",
+    "retry_after",
+    "shown",
+]

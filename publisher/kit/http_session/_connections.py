@@ -36,9 +36,9 @@ _NOT_PUBLIC = tuple(
 
 
 def open_session(*, allow_private: bool = False, user_agent: str = "") -> requests.Session:
-    """A session without retries, proxies or netrc. Unless `allow_private`, a connection whose other end is a
+    """A session without retries, redirects, proxies or netrc. Unless `allow_private`, a connection whose other end is a
     private address is closed before a byte is sent, and that raises SourceInvalid."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.headers["User-Agent"] = user_agent or f"Publisher/{__version__}"
     session.headers["Accept-Encoding"] = "gzip, deflate"  # not whatever happens to be installed
@@ -46,6 +46,14 @@ def open_session(*, allow_private: bool = False, user_agent: str = "") -> reques
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+class _Session(requests.Session):
+    """Follows no redirect by itself. Even where it must not follow, `requests` reads a redirect's whole body into
+    memory, without any limit, and parses where it leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # as the original has it
+        return None
 
 
 def is_private(address: str) -> bool:

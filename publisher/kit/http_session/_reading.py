@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -21,6 +22,7 @@ from publisher.kit.http_session._connections import Deadline
 LONGEST_WAIT = timedelta(days=1)
 
 _CHUNK = 65536
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
@@ -128,7 +130,11 @@ def _next(hop: _Hop, location: str) -> _Hop:
     # Header bytes arrive read as Latin-1; addresses are UTF-8 when they are not ASCII.
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode("utf-8")
-    url, _ = _without_user(urljoin(hop.url, location))
+    try:
+        url, _ = _without_user(urljoin(hop.url, location))
+    except ValueError as error:
+        told = f"{shown(hop.url)} redirects to something that is not an address: correct the url"
+        raise SourceInvalid(told, url=shown(hop.url)) from error
     if _origin(url) == _origin(hop.url):
         return replace(hop, url=url)
     kept = {name: value for name, value in hop.headers.items() if name.lower() not in _SECRET_HEADERS}
@@ -137,7 +143,7 @@ def _next(hop: _Hop, location: str) -> _Hop:
 
 def _without_user(url: str) -> tuple[str, tuple[str, str] | None]:
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(_CONTROL.sub(lambda control: quote(control[0]), url.strip()))
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise SourceInvalid("the url is not an address: correct it", url=shown(url)) from error

@@ -166,7 +166,7 @@ def _identity(sent: FetchedArticle) -> str:
 def _entry_id(source: Source, identity: str, site: Site) -> str:
     """A tag: URI (RFC 4151): the same after a rebuild from an empty database, and wherever the article moves."""
     name = _short(quote(identity, safe="/:@-._~"), ENTRY_ID)
-    return f"tag:{site.tag_authority}:{source.slug}/{name}"
+    return f"tag:{site.tag_authority}:{source.origin}/{name}"
 
 
 def _short(name: str, limit: int) -> str:
@@ -175,7 +175,7 @@ def _short(name: str, limit: int) -> str:
 
 def _story(source: Source, identity: str, url: str) -> str:
     """Equal for articles at the same address, whichever source they came from."""
-    return _hash([url] if url else [source.slug, identity])[:32]
+    return _hash([url] if url else [source.origin, identity])[:32]
 
 
 def _shown(sent: FetchedArticle) -> str:

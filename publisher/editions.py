@@ -14,6 +14,9 @@ from publisher.ports import Store
 #: States from which composing may start over: nothing has been promised to anybody.
 OPEN = (EditionState.DRAFT, EditionState.SKIPPED, EditionState.MERGED)
 
+#: States from which an edition may be approved.
+APPROVABLE = (EditionState.DRAFT, EditionState.WAITING)
+
 #: States in which an edition whose hour is over has not begun to leave.
 STUCK = (EditionState.DRAFT, EditionState.WAITING, EditionState.APPROVED, EditionState.PLANNING, EditionState.MERGED)
 
@@ -38,15 +41,28 @@ def write(store: Store, edition: Edition) -> Edition:
 def approve(store: Store, key: str, editor: str, *, undo: timedelta, now: datetime) -> Edition:
     """Freeze items, revisions, overrides, rendering and audience. It leaves when `undo` has passed.
 
-    Raises Conflict when the edition is neither a draft nor waiting for approval.
+    Raises Conflict when the edition is neither a draft nor waiting for approval, or when some of its articles
+    went out in another edition meanwhile; it then is a draft, to be made anew.
     """
-    edition = store.editions.get(key)
+    with store.transaction() as together:
+        together.editions.lock(key.partition("/")[0])
+        edition = together.editions.get(key)
+        repeated = together.editions.sent(edition.newsletter, [item.article for item in edition.items])
+        if not repeated or edition.state not in APPROVABLE:
+            return _approve(together, edition, editor, undo=undo, now=now)
+        why = "some of its articles went out in another edition: make it anew"
+        together.editions.move(key, APPROVABLE, EditionState.DRAFT, reason=why)
+    raise Conflict(f"{key} cannot go: {why}", edition=key)
+
+
+def _approve(store: Store, edition: Edition, editor: str, *, undo: timedelta, now: datetime) -> Edition:
+    key = edition.key
     variants = store.editions.variants(edition.id)
     if not variants:
         raise Conflict(f"{key} has not been rendered yet; compose it first", edition=key)
     return store.editions.move(
         key,
-        (EditionState.DRAFT, EditionState.WAITING),
+        APPROVABLE,
         EditionState.APPROVED,
         approved_at=now,
         approved_by=editor,
@@ -90,6 +106,12 @@ def undo(store: Store, key: str) -> Edition:
         approved_hash="",
         undo_until=None,
     )
+
+
+def taken_back(edition: Edition) -> bool:
+    """Whether an editor undid its approval: it then goes only when an editor says so. The other drafts say in
+    their reason what has to be mended."""
+    return edition.state is EditionState.DRAFT and not edition.reason
 
 
 def stuck(edition: Edition, blocked: Mapping[str, tuple[datetime, str]], *, patience: timedelta, now: datetime) -> str:

@@ -33,7 +33,9 @@ class SettingsError(Exception):
     def __init__(self, problems: Sequence[Problem], path: str = "settings.toml") -> None:
         self.problems = tuple(problems)
         self.path = path
-        super().__init__("\n".join([f"{path} has {_count(len(self.problems), 'problem')}:", *map(str, self.problems)]))
+        of_the_file = [problem for problem in self.problems if problem.key.endswith(path)]  # all of it, not one key
+        heading = [] if of_the_file else [f"{path} has {_count(len(self.problems), 'problem')}:"]
+        super().__init__("\n".join([*heading, *map(str, self.problems)]))
 
 
 class PublisherError(Exception):

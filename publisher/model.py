@@ -427,10 +427,24 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Letterhead:
+    """What the settings give to every message of an edition. `newsletter` is the slug in unsubscribe links,
+    `origin` its first slug, from which Message-IDs are made; `links_url` is the base of the links."""
+
+    newsletter: str
+    origin: str
+    sender: str
+    reply_to: str
+    list_id: str
+    links_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
     """One dated number of a newsletter. Its identity is (newsletter, slot), unique in the database.
 
-    `counts` holds the sums of the plan: candidates, planned, and excluded by reason.
+    `counts` holds the sums of the plan: candidates, planned, and excluded by reason. `letterheads` are those
+    its messages were made with, more than one when the settings changed while it was sent.
     """
 
     id: int = 0
@@ -454,6 +468,7 @@ class Edition:
     maximum_subscriber: int = 0
     candidates: int = 0
     planned: int = 0
+    letterheads: tuple[Letterhead, ...] = ()
     items: tuple[Item, ...] = ()
 
     @property
@@ -472,6 +487,7 @@ class SubscriptionStatus(StrEnum):
 
 class SuppressionReason(StrEnum):
     HARD_BOUNCE = "hard bounce"
+    SOFT_BOUNCES = "soft bounces"  # so many letters in a row that nobody reads there
     COMPLAINT = "complaint"
     UNSUBSCRIBE = "unsubscribe"
     MANUAL = "manual"
@@ -574,7 +590,8 @@ class Batch:
     """One call to a mailer. Members are frozen: positions count through `runs` in order.
 
     `fence` grows with every claim, and only the holder of the current one may change the batch. `key` is
-    derived (never random, never per attempt). `skipped`, `rejected`, `moved` are sets of positions.
+    derived (never random, never per attempt). `skipped`, `rejected`, `moved` are sets of positions. `deferrals`
+    counts how often its letters were put off one by one, `letterhead` is the place among its edition's.
     """
 
     id: int = 0
@@ -592,6 +609,8 @@ class Batch:
     lease_until: datetime | None = None
     fence: int = 0
     attempt: int = 0
+    deferrals: int = 0
+    letterhead: int = 0
     next_at: datetime | None = None
     key: str
     payload_hash: str = ""
@@ -711,6 +730,70 @@ class MailEvent:
     message_id: str = ""
     code: str = ""
     detail: str = ""
+
+
+#: Kinds of events by how much they say, the last one most. What became of a letter is the greatest of what was
+#: told about it, in whatever order it was told: "deferred" only holds until the mailer is through.
+EVENT_RANK = (
+    EventKind.ACCEPTED,
+    EventKind.DEFERRED,
+    EventKind.DELIVERED,
+    EventKind.OPENED,
+    EventKind.CLICKED,
+    EventKind.SOFT_BOUNCE,
+    EventKind.BLOCKED,
+    EventKind.HARD_BOUNCE,
+    EventKind.UNSUBSCRIBED,
+    EventKind.COMPLAINT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An event that was kept and is not merged into the ledger yet. `mailer` is the name of the one that told it."""
+
+    id: int
+    mailer: str
+    event: MailEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderEvent:
+    """An event that concerns a reader and not only a letter. What is not known is 0, "" or b"": `edition` (an id)
+    and `newsletter` (a slug) when the letter is none of the ledger's, `subscriber` and their `address_key` when
+    nobody has that address."""
+
+    mailer: str
+    event: MailEvent
+    edition: int = 0
+    newsletter: str = ""
+    subscriber: int = 0
+    address_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What merging events showed: those that concern readers, in the order they were kept; the subscribers, with
+    their address keys, to whom a letter was delivered after all that had bounced softly; how many events named
+    no letter of ours."""
+
+    readers: tuple[ReaderEvent, ...] = ()
+    recovered: Mapping[int, bytes] = field(default_factory=dict)
+    orphans: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of subscriptions that an event asks for: to one newsletter, or to all when it is "". Unless it is
+    `always`, a consent given after `at` stays."""
+
+    subscriber: int
+    newsletter: str
+    at: datetime
+    why: str
+    mailer: str
+    event_id: str
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

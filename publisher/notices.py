@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from publisher.errors import DeliveryError, TryLater
+from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, TryLater
 from publisher.kit import message, templating
 from publisher.model import Letter, Mailing, Notice, NoticeState, Outcome, Rendered, Site
 from publisher.ports import Clock, Mailer, Store, Templates
@@ -34,25 +34,28 @@ def drain(store: Store, mailers: Mapping[str, Mailer], *, clock: Clock) -> int:
         notice = store.notices.claim(now=clock.now(), lease=LEASE)
         if notice is None:
             break
-        state, error = _send(notice, mailers[notice.mailer])
+        state, error = _send(notice, mailers.get(notice.mailer))
         store.notices.settle(notice.id, state, now=clock.now(), error=error)
         sent += state is NoticeState.SENT
-        if state is NoticeState.READY:
-            break
     return sent
 
 
-def _send(notice: Notice, mailer: Mailer) -> tuple[NoticeState, str]:
+def _send(notice: Notice, mailer: Mailer | None) -> tuple[NoticeState, str]:
     """The state a notice ends in after one attempt. Unknown is never tried again: once, or not at all."""
+    again = NoticeState.READY if notice.attempts < ATTEMPTS else NoticeState.FAILED
+    if mailer is None:
+        return again, f"there is no mailer {notice.mailer!r} any more; add it again"
     try:
         results = mailer.submit(mailer.prepare(_mailing(notice)))
-    except TryLater as error:
-        return (NoticeState.READY if notice.attempts < ATTEMPTS else NoticeState.FAILED), str(error)
-    except DeliveryError as error:
+    except (TryLater, MailerMisconfigured) as error:
+        return again, str(error)
+    except OutcomeUnknown as error:
+        return NoticeState.UNKNOWN, str(error)
+    except (DeliveryError, ValueError) as error:
         return NoticeState.FAILED, str(error)
     result = results[0]
     if result.outcome is Outcome.DEFERRED:
-        return (NoticeState.READY if notice.attempts < ATTEMPTS else NoticeState.FAILED), result.detail
+        return again, result.detail
     state = {Outcome.ACCEPTED: NoticeState.SENT, Outcome.REJECTED: NoticeState.FAILED}
     return state.get(result.outcome, NoticeState.UNKNOWN), result.detail
 

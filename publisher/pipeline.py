@@ -15,7 +15,7 @@ safe thing. Engines carry only (kind, key).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -27,11 +27,8 @@ from publisher import editions, errors, notices
 from publisher import syndicate as syndicating
 from publisher.kit import slots
 from publisher.model import (
-    Article,
     Edition,
     EditionState,
-    Feed,
-    FeedPattern,
     Newsletter,
     Rendered,
     Slot,
@@ -55,6 +52,7 @@ def adopt(parts: Parts) -> None:
     store.sources.sync(parts.sources, renamed={old: source.slug for source in parts.sources for old in source.was})
     store.editions.sync(parts.newsletters, now=parts.clock.now())
     with store.transaction() as together:
+        together.feeds.lock()
         refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns))
 
 
@@ -89,8 +87,9 @@ def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
     edition = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
     if edition is None:
         return True
-    mended = edition.template_hash != parts.templates.fingerprint(newsletter.template)
-    return edition.state is EditionState.DRAFT and newsletter.approval == "auto" and mended
+    if edition.state is not EditionState.DRAFT or newsletter.approval != "auto" or editions.taken_back(edition):
+        return False
+    return edition.template_hash != parts.templates.fingerprint(newsletter.template)
 
 
 def work(parts: Parts, kind: str, key: str) -> object:
@@ -121,12 +120,14 @@ def collect(parts: Parts, slug: str) -> collecting.Tally:
         for page in parts.fetchers[source.kind].fetch(source, now=clock.now()):
             accepted = collecting.accept(source, page, store.articles, site=parts.site, now=clock.now())
             with store.transaction() as together:
+                together.feeds.lock()
                 changed = collecting.record(accepted, together.articles)
-                _place(parts, together, changed, together.feeds.all(), parts.patterns)
+                syndicating.put(together, changed, together.feeds.all(), parts.patterns, now=clock.now())
                 together.sources.advance(slug, page.cursor)
             tally.add(accepted)
-    except errors.SourceError as error:
-        _looked(parts, source, error)
+    except Exception as error:  # a fault of ours too: nobody's server is asked at every tick because of it
+        if not isinstance(error, errors.StoreError):
+            _looked(parts, source, error)
         raise
     _looked(parts, source, None)
     return tally
@@ -135,24 +136,10 @@ def collect(parts: Parts, slug: str) -> collecting.Tally:
 def release(parts: Parts) -> int:
     """Held articles whose time has come go live, and into their feeds. How many."""
     with parts.store.transaction() as together:
+        together.feeds.lock()
         released = together.articles.release(parts.clock.now())
-        _place(parts, together, released, together.feeds.all(), parts.patterns)
+        syndicating.put(together, released, together.feeds.all(), parts.patterns, now=parts.clock.now())
     return len(released)
-
-
-def _place(
-    parts: Parts, store: Store, articles: Iterable[Article], feeds: tuple[Feed, ...], patterns: tuple[FeedPattern, ...]
-) -> None:
-    """Put articles into those of the feeds where they belong, and into what the patterns make for them."""
-    for article in articles:
-        now, memberships = parts.clock.now(), store.feeds.memberships(article.id)
-        placement = syndicating.place(article, feeds, patterns, now=now, memberships=memberships)
-        for feed in placement.feeds:
-            store.feeds.add(feed)
-            feeds = (*feeds, feed)
-        store.feeds.place(placement.entries)
-        store.feeds.withdraw(article.id, placement.withdrawn)
-        store.decisions.record(placement.decisions)
 
 
 def _source(parts: Parts, slug: str) -> Source:
@@ -165,14 +152,15 @@ def _source(parts: Parts, slug: str) -> Source:
     raise errors.NotFound(f"there is no source {slug!r} in the settings", source=slug)
 
 
-def _looked(parts: Parts, source: Source, error: errors.SourceError | None) -> None:
+def _looked(parts: Parts, source: Source, error: Exception | None) -> None:
     """Record a look. A failing source is asked less and less often, and no less often than it wants."""
     now = parts.clock.now()
     wait = source.interval
     if error is not None:
         wanted = getattr(error, "retry_after", None) or timedelta(0)
         wait = max(wanted, min(source.interval * 2 ** min(source.failures + 1, 10), LONGEST_BACKOFF))
-    parts.store.sources.looked(source.slug, at=now, next_fetch_at=now + wait, error=str(error or ""))
+    said = (str(error) or type(error).__name__) if error else ""
+    parts.store.sources.looked(source.slug, at=now, next_fetch_at=now + wait, error=said)
 
 
 def refill(parts: Parts, store: Store, slugs: tuple[str, ...]) -> None:
@@ -183,7 +171,7 @@ def refill(parts: Parts, store: Store, slugs: tuple[str, ...]) -> None:
         return
     for feed in feeds:
         store.feeds.empty(feed.slug)
-    _place(parts, store, store.articles.each(), feeds, patterns)
+    syndicating.put(store, store.articles.each(), feeds, patterns, now=parts.clock.now())
 
 
 def syndicate(parts: Parts, slug: str) -> syndicating.Published:
@@ -193,9 +181,8 @@ def syndicate(parts: Parts, slug: str) -> syndicating.Published:
         raise errors.NotFound(f"there is no feed {slug!r}", feed=slug)
     articles = parts.store.feeds.newest(slug, feed.limit)
     document = syndicating.document(feed, articles, site=parts.site)
-    may_be_empty = parts.store.feeds.states()[slug][2] > 0  # it has articles, and all of them are retracted
-    try:
-        published = syndicating.publish(document, parts.formats, parts.folder, may_be_empty=may_be_empty)
+    try:  # what was built before may become empty; a database that never built it may have been lost
+        published = syndicating.publish(document, parts.formats, parts.folder, may_be_empty=feed.built > 0)
     except (errors.GateError, errors.FolderError) as error:
         parts.store.feeds.built(slug, feed.built, at=parts.clock.now(), error=str(error))
         raise
@@ -226,6 +213,8 @@ def compose_slot(
     there = editions.find(store, f"{newsletter.slug}/{slot.name}")
     if there is not None and there.state not in (editions.OPEN if by_hand else (EditionState.DRAFT,)):
         return there
+    if there is not None and by == "auto" and editions.taken_back(there):
+        return there
     if not by_hand and now > slot.due_at + newsletter.late:
         return editions.write(store, composing.merged(newsletter, slot, now=now))
     edition, choice, rendered = draft(parts, newsletter, slot)
@@ -234,7 +223,7 @@ def compose_slot(
         edition, choice, rendered = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
     with store.transaction() as together:
         together.editions.lock(newsletter.slug)
-        if {item.article for item in choice.items} & together.editions.sent(newsletter.slug).keys():
+        if together.editions.sent(newsletter.slug, [item.article for item in choice.items]):
             raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
         edition = editions.write(together, edition)
         together.decisions.record(choice.decisions)
@@ -248,12 +237,16 @@ def compose_slot(
     return edition
 
 
-def draft(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edition, composing.Choice, Rendered | None]:
+def draft(
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, again: bool = False
+) -> tuple[Edition, composing.Choice, Rendered | None]:
     """What an edition would be right now. Nothing is stored. Not rendered when it would be skipped, or when
-    a template is broken: the edition then is a draft whose reason says where."""
+    a template is broken: the edition then is a draft whose reason says where. With `again`, to look at only,
+    articles that went out already count as new."""
     now = parts.clock.now()
     articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
-    choice = composing.choose(newsletter, articles, parts.store.editions.sent(newsletter.slug), now=now)
+    sent = {} if again else parts.store.editions.sent(newsletter.slug, [article.id for article in articles])
+    choice = composing.choose(newsletter, articles, sent, now=now)
     edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
     if choice.skip:
         return edition, choice, None
@@ -288,12 +281,15 @@ def newsletter_of(parts: Parts, slug: str) -> Newsletter:
 
 
 def plan(parts: Parts, key: str) -> Edition:
-    """The undo window is over: freeze the recipients into batches."""
+    """The undo window is over: freeze the recipients into batches. While it is open nothing happens."""
     edition = parts.store.editions.get(key)
+    if edition.undo_until is not None and edition.undo_until > parts.clock.now():
+        return edition
     _may_leave(parts, edition.mailer)
+    newsletter = newsletter_of(parts, edition.newsletter)
     if edition.state is EditionState.APPROVED:
         edition = editions.start(parts.store, key)
-    newsletter = newsletter_of(parts, edition.newsletter)
+    parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
     variant = parts.store.editions.variants(edition.id)[0]
     return delivering.plan(parts.store, edition, newsletter, parts.mailers[edition.mailer].capability, variant)
 
@@ -318,10 +314,14 @@ def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = No
 
 
 def _may_leave(parts: Parts, name: str) -> None:
-    if name not in parts.mailers:
-        raise errors.MailerMisconfigured(f"there is no mailer {name!r} any more; add it again", mailer=name)
-    if reason := delivering.refuses(parts.site, parts.mailers[name].capability):
+    if reason := _refusal(parts, name):
         raise errors.MailerMisconfigured(f"the mailer {name!r} does not send: {reason}", mailer=name)
+
+
+def _refusal(parts: Parts, name: str) -> str:
+    if name not in parts.mailers:
+        return "it is not in the settings any more; add it again"
+    return delivering.refuses(parts.site, parts.mailers[name].capability)
 
 
 def notify(parts: Parts) -> int:
@@ -366,7 +366,9 @@ def overdue(parts: Parts) -> Iterator[tuple[str, str]]:
             except Exception as error:
                 yield key, f"it cannot be made: {error}"
                 continue
-        if why := editions.stuck(edition, store.outbox.blocked(now), patience=newsletter.undo + OVERDUE, now=now):
+        refusal = _refusal(parts, edition.mailer)
+        blocked = {edition.mailer: (now, refusal)} if refusal else store.outbox.blocked(now)
+        if why := editions.stuck(edition, blocked, patience=newsletter.undo + OVERDUE, now=now):
             yield key, why
 
 

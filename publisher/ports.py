@@ -21,13 +21,18 @@ from publisher.model import (
     Decision,
     Edition,
     EditionState,
+    Ending,
+    EventKind,
     Feed,
     FeedDocument,
     FeedEntry,
     FeedPattern,
     Fetched,
+    KeptEvent,
+    Letterhead,
     MailEvent,
     Mailing,
+    Merged,
     Newsletter,
     Notice,
     NoticeState,
@@ -230,6 +235,9 @@ class Feeds(Protocol):
     def place(self, entries: Iterable[FeedEntry]) -> None:
         """Put articles into feeds; the feeds touched are due."""
 
+    def lock(self) -> None:
+        """Until this transaction ends nobody else places articles, or changes which feeds there are."""
+
     def withdraw(self, article: int, feeds: Collection[str]) -> None:
         """Take an article out of feeds; those are due."""
 
@@ -238,7 +246,8 @@ class Feeds(Protocol):
     def touch(self, article: int) -> None:
         """Every feed that holds this article is due."""
 
-    def empty(self, feed: str) -> None: ...
+    def empty(self, feed: str) -> None:
+        """Take everything out, to begin anew: the feed then counts as never built."""
 
     def newest(self, feed: str, limit: int) -> tuple[Article, ...]:
         """The live articles of a feed, newest first."""
@@ -247,7 +256,8 @@ class Feeds(Protocol):
         """Slugs of feeds that changed since they were published; without those whose last try failed later."""
 
     def built(self, feed: str, wanted: int, *, at: datetime, error: str) -> None:
-        """The state counted `wanted` was published, or failed with that error."""
+        """The state counted `wanted` was published, or failed with that error. When somebody published a later
+        one meanwhile, nobody knows whose files stand there: the feed is due again."""
 
     def states(self) -> Mapping[str, tuple[datetime | None, str, int]]:
         """By feed: when it was last built, its last error, and its number of articles."""
@@ -291,8 +301,12 @@ class Editions(Protocol):
     def move(self, key: str, was: Collection[EditionState], to: EditionState, **changes: Any) -> Edition:
         """Conditional change of state, with other fields. Raises Conflict when it was in none of `was`."""
 
-    def sent(self, newsletter: str) -> Mapping[int, frozenset[int]]:
-        """By article: the revisions that committed editions of this newsletter hold."""
+    def sent(self, newsletter: str, among: Collection[int] | None = None) -> Mapping[int, frozenset[int]]:
+        """By article: the revisions that committed editions of this newsletter hold; only of those articles
+        when they are named."""
+
+    def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
+        """The place of a letterhead among the edition's, where it is put when it is new."""
 
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """Store a variant with its items once per (edition, key)."""
@@ -332,7 +346,9 @@ class Outbox(Protocol):
         """Take the most urgent ready or unknown batch of editions that are sending: a conditional update
         that raises the fence. Ready becomes claimed, unknown becomes resolving."""
 
-    def intend(self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int]) -> Batch | None:
+    def intend(
+        self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
+    ) -> Batch | None:
         """Commit the intent: submitting, attempt + 1. None when the fence moved on."""
 
     def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:
@@ -414,6 +430,54 @@ class Audience(Protocol):
     def suppressed(self, address_key: bytes, newsletter: str) -> str: ...
 
 
+class Events(Protocol):
+    """What mailers told unasked. An event is kept first, once; later it is merged, in whatever order and as often
+    as it comes, because all that is merged are facts that add up."""
+
+    def keep(self, mailer: str, events: Sequence[MailEvent], *, at: datetime) -> int:
+        """Commit those not known yet by (mailer, event id). How many were new."""
+
+    def waiting(self) -> bool:
+        """Whether an event was kept and not merged."""
+
+    def take(self, limit: int) -> tuple[KeptEvent, ...]:
+        """Events not merged yet, oldest first. Until this transaction ends nobody else gets any."""
+
+    def merge(self, kept: Sequence[KeptEvent], *, at: datetime) -> Merged:
+        """Write what events tell into the ledger: who was delivered to, and an exception for anything worse."""
+
+    def letters(
+        self, subscribers: Collection[int], *, least: int
+    ) -> Mapping[int, tuple[tuple[int, datetime | None], ...]]:
+        """For readers with at least that many soft bounces: their letters from the first of these to the last, in
+        the order they left. A letter is its edition, and when it bounced softly; None when it did not, or was
+        delivered after all. Only letters of mailers that reported such a bounce."""
+
+    def suppress(self, suppressions: Sequence[Suppression]) -> int:
+        """Suppress addresses everywhere; of two reasons the graver one stays, of two equal ones the earlier.
+        How many addresses were not suppressed before."""
+
+    def release(self, address_keys: Collection[bytes]) -> int:
+        """End suppressions because of soft bounces, and no others."""
+
+    def end(self, endings: Sequence[Ending]) -> int:
+        """End subscriptions, keeping the evidence and what they said before. How many ended."""
+
+    def tally(self, edition: int) -> Mapping[EventKind, int]:
+        """Letters of an edition by what was told about them; a letter may stand under several kinds."""
+
+    def positions(self, key: str) -> frozenset[int]:
+        """Letters of a batch of which an event tells: they were accepted. Those of the batches it was split from
+        count too."""
+
+    def witness(self, mailer: str, after: datetime) -> str:
+        """The key of a batch first handed to the mailer after that time of which an event was merged, or "": only
+        where there is one does it mean anything that there are none of an earlier batch."""
+
+    def forget(self, before: datetime) -> int:
+        """Delete merged events that were kept before that time. How many."""
+
+
 class Notices(Protocol):
     def add(self, notice: Notice) -> bool:
         """False when a notice with that key exists."""
@@ -437,6 +501,7 @@ class Store(Protocol):
     outbox: Outbox
     audience: Audience
     notices: Notices
+    events: Events
 
     @property
     def instance(self) -> str:

@@ -1,7 +1,7 @@
 """Step 2: which articles belong in which feed, feed documents, and the gate they pass before readers get them.
 
-`place` and `document` decide and are pure. `publish` writes: a feed is built in all its formats, read back by
-parsers that did not write it, and only then do its files replace the last ones.
+`place` and `document` decide and are pure; `put` stores what `place` decided. `publish` writes: a feed is built in
+all its formats, read back by parsers that did not write it, and only then do its files replace the last ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from publisher.model import (
     Selection,
     Site,
 )
-from publisher.ports import Folder, Format
+from publisher.ports import Folder, Format, Store
 
 #: Letters that Unicode does not take apart into a Latin one and its mark.
 _LATIN = str.maketrans({"æ": "ae", "ø": "o", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i", "ħ": "h"})
@@ -96,6 +96,21 @@ def place(
         withdrawn=tuple(leaves),
         decisions=tuple(_decision(article, slug, *verdicts[slug], now) for slug in told),
     )
+
+
+def put(
+    store: Store, articles: Iterable[Article], feeds: Iterable[Feed], patterns: Sequence[FeedPattern], *, now: datetime
+) -> None:
+    """Put articles into those of the feeds where they belong, and into what the patterns make for them."""
+    feeds = tuple(feeds)
+    for article in articles:
+        placement = place(article, feeds, patterns, now=now, memberships=store.feeds.memberships(article.id))
+        for feed in placement.feeds:
+            store.feeds.add(feed)
+        feeds = (*feeds, *placement.feeds)
+        store.feeds.place(placement.entries)
+        store.feeds.withdraw(article.id, placement.withdrawn)
+        store.decisions.record(placement.decisions)
 
 
 def sort_key(article: Article) -> str:

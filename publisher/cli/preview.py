@@ -30,15 +30,18 @@ def preview(
     with door(context).opened() as app:
         there = pipeline.newsletter_of(app.parts, newsletter)
         slot = slots.today(there.cadence, there.at, there.timezone, app.parts.clock.now())
-        edition, choice, variant = what_would_go(app.parts, there, slot)
+        edition, choice, variant, again = what_would_look(app.parts, there, slot)
         rendered = variant.rendered if variant else None
         folder = to or app.root / "var" / "preview" / shown.file_name(edition.key)
         files = shown.write(folder, shown.filled(rendered, app.parts.site)) if rendered else {}
         if json:
-            console.dump(_as_json(edition, choice, files))
+            console.dump({**_as_json(app.parts, edition, choice, files), "again": again})
             return
         if not rendered:
             console.say(f"No edition of {there.slug} would go out now: {edition.reason}.")
+            console.say(f"`{shown.command(app.root)} collect` looks for articles.")
+        if again:
+            console.say(f"No edition of {there.slug} would go out now: nothing new. The last articles look like this:")
         for name, path in files.items():
             console.say(f"{name:8} {path}")
         if rendered:
@@ -63,6 +66,26 @@ def what_would_go(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edi
     return edition, choice, compose.variant(newsletter, choice.items, rendered, language=newsletter.language)
 
 
+def what_would_look(
+    parts: Parts, newsletter: Newsletter, slot: Slot
+) -> tuple[Edition, Choice | None, Variant | None, bool]:
+    """What would go out, for the eyes only: while nothing is new, articles that went out already stand in, and the
+    last value is true. So a template can be worked on at any hour. Raises TemplateError."""
+    from publisher import compose, pipeline
+    from publisher.errors import TemplateError
+
+    edition, choice, variant = what_would_go(parts, newsletter, slot)
+    if variant is not None:
+        return edition, choice, variant, False
+    draft, last, rendered = pipeline.draft(parts, newsletter, slot, again=True)
+    if rendered is not None:
+        shown_again = compose.variant(newsletter, last.items, rendered, language=newsletter.language)
+        return draft, last, shown_again, True
+    if not last.skip:
+        raise TemplateError(draft.reason)
+    return edition, choice, None, False
+
+
 def _say_choice(rendered: Rendered, choice: Choice | None, items: int) -> None:
     size = len(rendered.html.encode())
     console.say(f"\n“{rendered.subject}”, {count(items, 'article')}, {size:,} bytes of HTML")
@@ -71,14 +94,22 @@ def _say_choice(rendered: Rendered, choice: Choice | None, items: int) -> None:
         console.say(f"{count(len(left_out), 'article')} left out; --json says why")
 
 
-def _as_json(edition: Edition, choice: Choice | None, files: dict[str, Path]) -> dict[str, Any]:
+def _as_json(parts: Parts, edition: Edition, choice: Choice | None, files: dict[str, Path]) -> dict[str, Any]:
+    decisions = choice.decisions if choice else ()
+    articles = parts.store.articles.get([decision.article for decision in decisions])
     return {
         "id": edition.key,
         "subject": edition.subject,
         "reason": edition.reason,
         "files": {name: str(path) for name, path in files.items()},
         "articles": [
-            {"article": d.article, "revision": d.revision, "included": d.included, "rule": d.rule}
-            for d in (choice.decisions if choice else ())
+            {
+                "article": d.article,
+                "title": articles[d.article].revision.title,
+                "revision": d.revision,
+                "included": d.included,
+                "rule": d.rule,
+            }
+            for d in decisions
         ],
     }

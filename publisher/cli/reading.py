@@ -105,7 +105,11 @@ def _text(line: bytes) -> str:
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[str]]:
     """A text file that only its owner may read, and that is there whole or not at all. Raises OSError."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        error.filename = str(path.parent)  # nobody knows the temporary name
+        raise
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             yield file

@@ -25,6 +25,8 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="For programs; with --once.")] = False,
 ) -> None:
     """Keep everything going, on its schedule."""
+    if json and not once:
+        raise typer.BadParameter("goes with --once", param_hint="--json")
     with door(context).opened(informed=not once) as app:
         if once:
             raise typer.Exit(one_pass(app, json=json))

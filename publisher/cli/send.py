@@ -98,6 +98,9 @@ class _Sending:
             if rendered is None:
                 return self._said(draft, f"No edition of {self.newsletter.slug} goes out: {draft.reason}.")
             self._ask(rendered.subject)
+        elif not self._in_undo(there):
+            self._may_leave()
+            self._ask(there.subject)
         return self._leave(pipeline.send(parts, self.newsletter, self.slot, editor()))
 
     def waiting(self) -> Exit:
@@ -124,7 +127,7 @@ class _Sending:
         from publisher.model import EditionState
 
         parts = self.app.parts
-        if edition.undo_until and edition.undo_until > parts.clock.now() and edition.state is EditionState.APPROVED:
+        if edition.undo_until and self._in_undo(edition):
             moment = when(edition.undo_until, self.newsletter.timezone)
             return self._said(edition, f"{edition.key} is approved; `publisher run` sends it from {moment}.")
         with finishing(self.app):
@@ -138,6 +141,13 @@ class _Sending:
             console.warn("Some of it has not gone yet; `publisher run` or `publisher deliver` goes on with it.")
             return Exit.DELIVERY
         return Exit.OK
+
+    def _in_undo(self, edition: Edition) -> bool:
+        """Whether it is approved and may still be taken back."""
+        from publisher.model import EditionState
+
+        until = edition.undo_until
+        return edition.state is EditionState.APPROVED and until is not None and until > self.app.parts.clock.now()
 
     def _again(self, there: Edition) -> Exit:
         """The slot is taken: say by what, and mail nobody again."""

@@ -46,7 +46,10 @@ def line(parts: Parts, there: Edition) -> str:
     if there.state in (EditionState.SKIPPED, EditionState.MERGED, EditionState.DRAFT, EditionState.WAITING):
         reason = f": {there.reason}" if there.reason else ""
         return f"{there.key} is {there.state}{reason}"
-    return f"“{there.subject}” ({there.key}), {there.state}: {words.sums(parts.store.outbox.sums(there.id))}"
+    became = "nobody has been mailed yet"  # who reads it is known when it is planned
+    if there.state is not EditionState.APPROVED:
+        became = words.sums(parts.store.outbox.sums(there.id))
+    return f"“{there.subject}” ({there.key}), {there.state}: {became}"
 
 
 def filled(rendered: Rendered, site: Site) -> Rendered:

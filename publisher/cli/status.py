@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Editions that are shown, newest first.
 EDITIONS = 10
+#: Letters of a reason in a table.
+WIDEST = 72
 
 
 def status(
@@ -91,11 +93,28 @@ def _waiting(parts: Parts, now: datetime) -> dict[str, Any]:
     blocked = parts.store.outbox.blocked(now)
     return {
         "approval": [e.key for e in parts.store.editions.in_state(EditionState.WAITING)],
+        "held": [{"edition": key, "reason": why} for key, why in _held(parts)],
         "batches": sum(parts.store.outbox.open(edition.id) for edition in sending),
         "notices": parts.store.notices.waiting(),
         "blocked": [{"mailer": name, "until": until, "reason": why} for name, (until, why) in blocked.items()],
         "overdue": [{"edition": key, "reason": why} for key, why in _overdue(parts, now)],
     }
+
+
+def _held(parts: Parts) -> Iterator[tuple[str, str]]:
+    """Editions that are made and cannot leave until somebody mends something."""
+    from publisher import deliver
+    from publisher.model import EditionState
+
+    for edition in parts.store.editions.in_state(EditionState.DRAFT):
+        if edition.reason:
+            yield edition.key, edition.reason
+    for edition in parts.store.editions.in_state(EditionState.APPROVED):
+        mailer = parts.mailers.get(edition.mailer)
+        if mailer is None:
+            yield edition.key, f"there is no mailer {edition.mailer!r} in the settings"
+        elif reason := deliver.refuses(parts.site, mailer.capability):
+            yield edition.key, reason
 
 
 def _overdue(parts: Parts, now: datetime) -> Iterator[tuple[str, str]]:
@@ -125,7 +144,7 @@ def _show(report: dict[str, Any], now: datetime, zone: str) -> None:
     _show_feeds(report["feeds"], now)
     _show_newsletters(report["newsletters"], now)
     rows = [
-        [e["id"], when(e["due_at"], zone), e["state"], e["subject"] or e["reason"], _mailed(e)]
+        [e["id"], when(e["due_at"], zone), e["state"], e["subject"] or _short(e["reason"]), _mailed(e)]
         for e in report["editions"]
     ]
     console.say()
@@ -173,6 +192,11 @@ def _show_newsletters(newsletters: list[dict[str, Any]], now: datetime) -> None:
     console.table(["newsletter", "next edition", "in", "readers", "mailer"], rows, title="Newsletters")
 
 
+def _short(reason: str) -> str:
+    """A reason that fits a table; whole where it is told what waits, and in --json."""
+    return reason if len(reason) <= WIDEST else reason[: WIDEST - 2] + " …"
+
+
 def _mailed(edition: dict[str, Any]) -> str:
     sums = edition["sums"]
     return f"{sums['accepted']:,} of {sums['planned']:,}" if sums["planned"] else ""
@@ -180,6 +204,7 @@ def _mailed(edition: dict[str, Any]) -> str:
 
 def _waiting_lines(waiting: dict[str, Any], zone: str) -> list[str]:
     lines = [f"{key} waits for an editor: publisher send {key.partition('/')[0]}" for key in waiting["approval"]]
+    lines += [f"{h['edition']} cannot leave: {h['reason']}" for h in waiting["held"]]
     if waiting["batches"]:
         lines.append(f"{count(waiting['batches'], 'batch').replace('batchs', 'batches')} to deliver")
     if waiting["notices"]:

@@ -9,7 +9,7 @@ import typer
 
 from publisher import errors
 from publisher.cli import console, shown
-from publisher.cli.preview import what_would_go
+from publisher.cli.preview import what_would_look
 
 if TYPE_CHECKING:
     from publisher.app import App
@@ -25,9 +25,13 @@ def send_test(app: App, newsletter: Newsletter, slot: Slot, address: str, *, jso
     address = _address(address)
     if reason := deliver.refuses(parts.site, parts.mailers[newsletter.mailer].capability):
         raise errors.MailerMisconfigured(f"the mailer {newsletter.mailer!r} does not send: {reason}")
-    edition, _, variant = what_would_go(parts, newsletter, slot)
+    edition, _, variant, again = what_would_look(parts, newsletter, slot)
     if variant is None:
-        raise errors.Conflict(f"there is nothing to test: {edition.reason}")
+        raise errors.Conflict(
+            f"there is nothing to test: {edition.reason}. `{shown.command(app.root)} collect` looks for articles"
+        )
+    if again and not json:
+        console.say("Nothing is new: the test has articles that went out already.")
     filled = shown.filled(variant.rendered, parts.site)
     notice = _notice(app, newsletter, edition.key, address, replace(filled, subject=f"[Test] {filled.subject}"))
     parts.store.notices.add(notice)

@@ -4,8 +4,9 @@ The truth is the ledger (`ports.Outbox`); whoever calls these functions only say
 """
 
 from publisher.deliver.drain import Tally, drain
+from publisher.deliver.letters import letterhead
 from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.rules import refuses
 
-__all__ = ["Tally", "drain", "plan", "readers", "refuses", "rehearse"]
+__all__ = ["Tally", "drain", "letterhead", "plan", "readers", "refuses", "rehearse"]

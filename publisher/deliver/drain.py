@@ -7,23 +7,22 @@ exact bytes, is committed before the call. Whatever cannot be told apart afterwa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, skips
+from publisher.deliver.letters import letterhead, mailing
+from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, skips, without
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
-from publisher.kit import message
 from publisher.model import (
     Batch,
     BatchState,
-    Candidate,
     Edition,
     Letter,
+    Letterhead,
     Mailing,
     Newsletter,
     Outcome,
     Prepared,
-    Rendered,
     Result,
     Site,
 )
@@ -102,7 +101,7 @@ def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
     if batch.state is BatchState.RESOLVING and not may_repeat(batch, desk.mailer.capability, now):
         outbox.hold(batch, error=f"nothing tells whether it was sent: {batch.last_error}")
         return True
-    if batch.attempt >= ATTEMPTS and batch.state is BatchState.CLAIMED:
+    if batch.deferrals >= ATTEMPTS and batch.state is BatchState.CLAIMED:
         _settle(desk, batch, give_up(batch), tally)
         return True
     intended = _intend(desk, batch, tally)
@@ -110,10 +109,15 @@ def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
         return True
     batch, prepared = intended
     if not prepared.letters:
-        _settle(desk, batch, (), tally)
+        if batch.unknown_since is not None:
+            outbox.hold(batch, error="nothing tells whether it was sent, and its readers were erased")
+        else:
+            _settle(desk, batch, (), tally)
         return True
     if desk.clock.monotonic() > deadline - desk.mailer.capability.timeout.total_seconds():
-        return True  # too little of the lease is left for a call: the sweep decides
+        next_at = desk.clock.now() + backoff(batch.attempt)
+        outbox.back(batch, next_at=next_at, error="too little of the lease was left for a call")
+        return True
     return _submit(desk, batch, prepared, tally)
 
 
@@ -121,31 +125,64 @@ def _intend(desk: Desk, batch: Batch, tally: Tally) -> tuple[Batch, Prepared] | 
     """Look at every recipient once more, make the bytes, and commit the intent, in one transaction."""
     with desk.store.transaction() as store:
         edition = store.editions.by_id(batch.edition)
-        newsletter = desk.newsletters[edition.newsletter]
-        people = store.audience.recipients(newsletter.slug, [subscriber for subscriber, _ in batch.members])
+        at, head = _letterhead(desk, store, edition, batch)
+        people = store.audience.recipients(edition.newsletter, [subscriber for subscriber, _ in batch.members])
         skipped = skips(batch, people)
         variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id)}
-        prepared = desk.mailer.prepare(
-            mailing(
-                batch,
-                edition,
-                newsletter,
-                people=people,
-                skipped=skipped,
-                variants=variants,
-                site=desk.site,
-                keys=desk.keys,
-            )
-        )
+        made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)
+        prepared = _prepared(desk, store, batch, made, tally)
+        if prepared is None:
+            return None
         if batch.payload_hash and batch.payload_hash != prepared.digest:
             store.outbox.hold(batch, error="the same bytes cannot be made again: a reader or the mailer changed")
             return None
-        intended = store.outbox.intend(batch, now=desk.clock.now(), payload_hash=prepared.digest, skipped=skipped)
+        intended = store.outbox.intend(
+            batch, now=desk.clock.now(), payload_hash=prepared.digest, skipped=skipped, letterhead=at
+        )
     if intended is None:
         return None
     if batch.first_intent_at is None:
         tally.skipped += len(skipped)
     return intended, prepared
+
+
+def _letterhead(desk: Desk, store: Store, edition: Edition, batch: Batch) -> tuple[int, Letterhead]:
+    """What may have left keeps the letterhead it left with; anything else has that of the settings of today, or
+    the last one when the newsletter is not there any more. Its place among the edition's, and the letterhead."""
+    there, newsletter = edition.letterheads, desk.newsletters.get(edition.newsletter)
+    if batch.first_intent_at is not None:
+        return batch.letterhead, there[batch.letterhead]
+    if newsletter is None:
+        return len(there) - 1, there[-1]
+    head = letterhead(newsletter, desk.site)
+    at = there.index(head) if head in there else store.editions.add_letterhead(edition.id, head)
+    return at, head
+
+
+def _prepared(desk: Desk, store: Store, batch: Batch, made: Mailing, tally: Tally) -> Prepared | None:
+    """None when the bytes cannot be made; those whose letters are to blame are then refused, the rest put off."""
+    try:
+        return desk.mailer.prepare(made)
+    except ValueError as error:
+        if batch.state is BatchState.RESOLVING:
+            store.outbox.hold(batch, error=f"the same bytes cannot be made again: {error}")
+            return None
+        results = without(batch, {letter.position: _fault(desk.mailer, made, letter) for letter in made.letters})
+        if all(result.outcome is Outcome.DEFERRED for result in results):
+            tally.misconfigured = f"letters cannot be made: {error}"
+        now = desk.clock.now()
+        if store.outbox.settle(batch, results, now=now, next_at=now + backoff(batch.deferrals)):
+            tally.add(results)
+        return None
+
+
+def _fault(mailer: Mailer, made: Mailing, letter: Letter) -> str:
+    """Why this letter cannot be made, or ""."""
+    try:
+        mailer.prepare(replace(made, letters=(letter,)))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _submit(desk: Desk, batch: Batch, prepared: Prepared, tally: Tally) -> bool:
@@ -183,55 +220,3 @@ def _settle(
     now = desk.clock.now()
     if desk.store.outbox.settle(batch, results, now=now, next_at=next_at or now):
         tally.add(results)
-
-
-def mailing(
-    batch: Batch,
-    edition: Edition,
-    newsletter: Newsletter,
-    *,
-    people: Mapping[int, Candidate],
-    skipped: frozenset[int],
-    variants: Mapping[int, Rendered],
-    site: Site,
-    keys: Keys,
-) -> Mailing:
-    """The batch as its mailer sees it. Nothing in it depends on the attempt or on when it is made."""
-    wanted = {run.variant for run in batch.runs}
-    letters = tuple(
-        _letter(position, people[subscriber], variant, edition, newsletter, site=site, keys=keys)
-        for position, (subscriber, variant) in enumerate(batch.members)
-        if position not in skipped and subscriber in people
-    )
-    return Mailing(
-        key=batch.key,
-        edition=edition.key,
-        sender=newsletter.sender,
-        reply_to=newsletter.reply_to,
-        list_id=message.list_id(newsletter.name, newsletter.origin, site.url),
-        date=edition.approved_at or edition.composed_at,
-        variants={id: rendered for id, rendered in variants.items() if id in wanted},
-        letters=letters,
-    )
-
-
-def _letter(
-    position: int,
-    person: Candidate,
-    variant: int,
-    edition: Edition,
-    newsletter: Newsletter,
-    *,
-    site: Site,
-    keys: Keys,
-) -> Letter:
-    token = keys.unsubscribe(person.public_id, newsletter.slug)
-    domain = message.domain(newsletter.sender)
-    return Letter(
-        position=position,
-        email=person.email,
-        name=person.name,
-        variant=variant,
-        message_id=message.message_id(newsletter.origin, edition.slot, person.public_id, domain),
-        unsubscribe_url=f"{site.links_url}/u/{token}",
-    )

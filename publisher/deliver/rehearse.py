@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from publisher.deliver.drain import mailing
+from publisher.deliver.letters import letterhead, mailing
 from publisher.deliver.plan import CHUNK, cut, divide
 from publisher.model import Candidate, Edition, Newsletter, Prepared, Site, Variant
 from publisher.ports import Keys, Mailer, Store
@@ -25,7 +25,7 @@ def rehearse(
     store: Store, edition: Edition, newsletter: Newsletter, variant: Variant, mailer: Mailer, *, site: Site, keys: Keys
 ) -> Iterator[Prepared]:
     """Every call to the mailer that this edition would take now: cut as `plan` cuts, made as `drain` makes."""
-    sequence, shown = 0, {variant.id: variant.rendered}
+    sequence, shown, head = 0, {variant.id: variant.rendered}, letterhead(newsletter, site)
     for people in _chunks(store, newsletter):
         known = {person.subscriber: person for person in people}
         batches = cut(
@@ -40,9 +40,7 @@ def rehearse(
         sequence += len(batches)
         for batch in batches:
             yield mailer.prepare(
-                mailing(
-                    batch, edition, newsletter, people=known, skipped=frozenset(), variants=shown, site=site, keys=keys
-                )
+                mailing(batch, edition, head, people=known, skipped=frozenset(), variants=shown, keys=keys)
             )
 
 

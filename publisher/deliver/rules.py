@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from publisher.model import Batch, BatchState, Candidate, Capability, Outcome, Result, Site, SubscriptionStatus
 
-#: After this many attempts a recipient whom the mailer keeps deferring is given up, and listed as rejected.
+#: A recipient whom the mailer has put off this often is given up, and listed as rejected. Only what it says about
+#: recipients counts: a mailer that takes nothing at all, for however long, loses nobody.
 ATTEMPTS = 12
 
 
@@ -72,7 +73,7 @@ def backoff(attempt: int) -> timedelta:
 
 
 def give_up(batch: Batch) -> tuple[Result, ...]:
-    detail = f"given up after {batch.attempt} attempts: {batch.last_error}"
+    detail = f"given up after {batch.deferrals} attempts: {batch.last_error}"
     return tuple(
         Result(position=position, outcome=Outcome.REJECTED, code="gave up", detail=detail)
         for position in range(batch.size)
@@ -88,4 +89,16 @@ def halves(results_for: tuple[int, ...], detail: str) -> tuple[Result, ...]:
     return tuple(
         Result(position=position, outcome=Outcome.DEFERRED, group=int(index >= middle), detail=detail)
         for index, position in enumerate(results_for)
+    )
+
+
+def without(batch: Batch, faults: Mapping[int, str]) -> tuple[Result, ...]:
+    """A batch whose letters cannot be made: the ones at fault are refused and the others put off. When all are at
+    fault it is hardly the readers', so all are put off."""
+    shared = all(faults.values())
+    return tuple(
+        Result(position=position, outcome=Outcome.REJECTED, code="cannot be made", detail=faults[position])
+        if faults.get(position) and not shared
+        else Result(position=position, outcome=Outcome.DEFERRED, detail=faults.get(position, ""))
+        for position in range(batch.size)
     )

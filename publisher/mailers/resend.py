@@ -28,8 +28,9 @@ from publisher.kit.message import (
     unsubscribe_headers,
     web_address,
 )
-from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, is_loopback, one_line, prepared
-from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
+from publisher.mailers import _resend_events as webhook
+from publisher.mailers._shared import NothingToAsk, deferred, is_loopback, one_line, prepared
+from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 10.0  # seconds
 _PATIENCE = 60.0
@@ -43,26 +44,35 @@ _SHARED = re.compile(r"[`'\"](?:from|reply_to|subject|html|text|tags|headers)\b"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
-class Resend(NothingToAsk, NoWebhook):
+class Resend(NothingToAsk):
     """`ports.Mailer` for api.resend.com, or a server of the same kind at `base_url`.
 
-    `patience` bounds the wait for an answer, in seconds.
+    `patience` bounds the wait for an answer, in seconds. `webhook_secret` is what Resend shows beside the webhook
+    ("whsec_..."); without it no call of Resend is believed.
     """
 
     capability = Capability(
         batch=100,
         batch_bytes=10_000_000,
         key_lifetime=timedelta(hours=20),  # Resend remembers for 24
+        webhook="svix",
         timeout=timedelta(seconds=180),
     )
 
     def __init__(
-        self, name: str, key: str, *, base_url: str = "https://api.resend.com", patience: float = _PATIENCE
+        self,
+        name: str,
+        key: str,
+        *,
+        webhook_secret: str = "",
+        base_url: str = "https://api.resend.com",
+        patience: float = _PATIENCE,
     ) -> None:
         self.name = name
         self.patience = min(patience, _PATIENCE)
         self.base_url = base_url.rstrip("/")
         self._key = key.strip()
+        self._webhook_secret = webhook_secret
 
     def prepare(self, mailing: Mailing) -> Prepared:
         return prepared(mailing, [orjson.dumps([_email(mailing, letter) for letter in mailing.letters])])
@@ -82,13 +92,26 @@ class Resend(NothingToAsk, NoWebhook):
             return self._refused(answer, prepared.letters)
         raise self._error(answer)
 
+    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> tuple[MailEvent, ...]:
+        id = webhook.verify(headers, body, self._webhook_secret, now=now)
+        found = webhook.event(id, body, now=now)
+        return (found,) if found else ()
+
     def check(self) -> str:
+        self._check_webhook()
         answer = self._ask("GET", "/domains", _Body(b""), {})
         if answer.name == "restricted_api_key":  # a key that may send need not read
             return f"{self.base_url}, key accepted (it may only send)"
         if answer.status != 200:
             raise self._error(answer)
         return f"{self.base_url}, key accepted"
+
+    def _check_webhook(self) -> None:
+        if self._webhook_secret:
+            try:
+                webhook.secret_of(self._webhook_secret)
+            except ValueError:
+                raise self._misconfigured("the webhook secret is none: it begins with whsec_; copy it again") from None
 
     # ---------------------------------------------------------------- one call
 
@@ -250,7 +273,11 @@ def _email(mailing: Mailing, letter: Letter) -> dict[str, object]:
         "html": rendered.html,
         "text": rendered.text,
         "headers": {name: value.replace("\r\n ", " ") for name, value in fields},  # it folds them itself
-        "tags": [{"name": "edition", "value": _tag(mailing.edition)}, {"name": "batch", "value": _tag(mailing.key)}],
+        "tags": [
+            {"name": "edition", "value": _tag(mailing.edition)},
+            {"name": "batch", "value": _tag(mailing.key)},
+            {"name": "rid", "value": str(letter.position)},
+        ],
     }
     if mailing.reply_to:
         email["reply_to"] = address(mailbox(mailing.reply_to)[1])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Edition, EditionState, Item, Label, Rendered, Variant
+from publisher.model import Edition, EditionState, Item, Label, Letterhead, Rendered, Variant
 from publisher.store import _shared as shared
 from publisher.store.tables import edition, edition_item, newsletter, variant, variant_item
 
@@ -75,6 +76,7 @@ def plan_row(one: Edition) -> dict[str, Any]:
         "maximum_subscriber": one.maximum_subscriber,
         "candidates": one.candidates,
         "planned": one.planned,
+        "letterheads": [asdict(letterhead) for letterhead in one.letterheads],
     }
 
 
@@ -151,6 +153,7 @@ def _edition(row: sa.RowMapping, items: tuple[Item, ...]) -> Edition:
         maximum_subscriber=row["maximum_subscriber"],
         candidates=row["candidates"],
         planned=row["planned"],
+        letterheads=tuple(Letterhead(**letterhead) for letterhead in row["letterheads"]),
         items=items,
     )
 

@@ -18,6 +18,7 @@ class Settlement:
     state: BatchState
     rejected: frozenset[int] = frozenset()
     again: tuple[frozenset[int], ...] = ()
+    why: tuple[str, ...] = ()  # what was said about each group of `again`
     unknown: frozenset[int] = frozenset()
 
     @property
@@ -42,10 +43,12 @@ def settlement(batch: Batch, results: Sequence[Result]) -> Settlement:
         again, unknown = frozenset(), again | unknown
     if unknown and len(unknown) == len(told):
         return Settlement(state=BatchState.UNKNOWN)
+    groups = _groups(again, told)
     return Settlement(
         state=_state(found),
         rejected=found[Outcome.REJECTED],
-        again=_groups(again, told),
+        again=groups,
+        why=tuple(told[min(group)].detail for group in groups),
         unknown=unknown,
     )
 
@@ -107,8 +110,12 @@ def child(batch: Batch, reason: str, positions: frozenset[int], *, sequence: int
 def children(batch: Batch, settled: Settlement, *, sequence: int, now: datetime, next_at: datetime) -> list[Batch]:
     """One for each group to try again, and one to find out about; its doubt is as old as the oldest."""
     made = [
-        child(batch, "deferred", positions, sequence=number, next_at=next_at)
-        for number, positions in enumerate(settled.again, start=sequence)
+        replace(
+            child(batch, "deferred", positions, sequence=number, next_at=next_at),
+            deferrals=batch.deferrals + 1,
+            last_error=why,
+        )
+        for number, (positions, why) in enumerate(zip(settled.again, settled.why, strict=True), start=sequence)
     ]
     if settled.unknown:
         doubted = child(batch, "unknown", settled.unknown, sequence=sequence + len(made), next_at=next_at)

@@ -14,6 +14,7 @@ from publisher.store.audience import Audience
 from publisher.store.decisions import Decisions
 from publisher.store.editions import Editions
 from publisher.store.engine import Access, hidden
+from publisher.store.events import Events
 from publisher.store.feeds import Feeds
 from publisher.store.notices import Notices
 from publisher.store.outbox import Outbox
@@ -35,6 +36,7 @@ class Database:
         self.outbox: ports.Outbox = Outbox(access)
         self.audience: ports.Audience = Audience(access)
         self.notices: ports.Notices = Notices(access)
+        self.events: ports.Events = Events(access)
 
     @property
     def instance(self) -> str:

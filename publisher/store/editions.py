@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import Conflict, NotFound
-from publisher.model import COMMITTED, BatchState, Edition, EditionState, Newsletter, Variant
+from publisher.model import COMMITTED, BatchState, Edition, EditionState, Letterhead, Newsletter, Variant
 from publisher.store import _editions as rows
 from publisher.store import _shared as shared
 from publisher.store._batches import reached
@@ -100,16 +101,23 @@ class Editions:
             id = _change(connection, key, was, changes | {"state": to.value})
             return _by_id(connection, id)
 
-    def sent(self, newsletter: str) -> Mapping[int, frozenset[int]]:
+    def sent(self, newsletter: str, among: Collection[int] | None = None) -> Mapping[int, frozenset[int]]:
         committed = sa.select(edition.c.id).where(
             *_of(newsletter), edition.c.state.in_([state.value for state in COMMITTED])
         )
         held = sa.select(edition_item.c.article, edition_item.c.revision).where(edition_item.c.edition.in_(committed))
         found: dict[int, set[int]] = defaultdict(set)
         with self._access.read() as connection:
+            if among is not None:
+                held = held.where(shared.among(connection, edition_item.c.article, among))
             for article, revision in connection.execute(held):
                 found[article].add(revision)
         return {article: frozenset(revisions) for article, revisions in found.items()}
+
+    def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
+        """Raises NotFound."""
+        with self._access.write() as connection:
+            return _add_letterhead(connection, edition, letterhead)
 
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """The one that was stored first is returned, whoever stored it."""
@@ -232,3 +240,13 @@ def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Varia
     if id is not None:
         rows.put_items(connection, variant_item, "variant", id, one.items)
     return rows.load_variants(connection, variant.c.edition == edition_id, variant.c.key == one.key)[0]
+
+
+def _add_letterhead(connection: Connection, id: int, one: Letterhead) -> int:
+    this = edition.c.id == id
+    connection.execute(sa.select(edition.c.id).where(this).with_for_update(key_share=True))
+    there = _by_id(connection, id).letterheads
+    if one not in there:
+        told = [asdict(letterhead) for letterhead in (*there, one)]
+        connection.execute(sa.update(edition).where(this).values(letterheads=told))
+    return (*there, one).index(one)

@@ -17,7 +17,7 @@ from publisher.model import Article, ArticleState, Feed, FeedEntry, FeedPattern,
 from publisher.store import _shared as shared
 from publisher.store._articles import article_from, current
 from publisher.store.engine import Access
-from publisher.store.tables import article, feed, feed_entry, feed_pattern
+from publisher.store.tables import article, feed, feed_entry, feed_pattern, instance
 
 
 class Feeds:
@@ -92,7 +92,13 @@ class Feeds:
         with self._access.write() as connection:
             id = _id(connection, feed)
             connection.execute(sa.delete(feed_entry).where(feed_entry.c.feed == id))
-            _due(connection, _is(id))
+            _due(connection, _is(id), built=0)
+
+    def lock(self) -> None:
+        """SQLite has one writer at a time anyway; PostgreSQL locks the one row that is always there. Without it,
+        two that place articles lock the same feeds in different order."""
+        with self._access.write() as connection:
+            connection.execute(sa.select(instance.c.number).with_for_update(key_share=True))
 
     def newest(self, feed: str, limit: int) -> tuple[Article, ...]:
         with self._access.read() as connection:
@@ -233,12 +239,14 @@ def _built(connection: Connection, slug: str, wanted: int, at: datetime, error: 
         "failed_at": sa.case((failed, sa.literal(at, feed.c.failed_at.type)), else_=None),
         "built_at": sa.case((failed, feed.c.built_at), else_=sa.literal(at, feed.c.built_at.type)),
         "built": sa.case((feed.c.built < wanted, wanted), else_=feed.c.built),
+        # Somebody built a later one: whichever wrote its files last, building once more ends it.
+        "wanted": sa.case((feed.c.built > wanted, feed.c.wanted + 1), else_=feed.c.wanted),
     }
     connection.execute(sa.update(feed).where(feed.c.slug == slug).values(**values))
 
 
-def _due(connection: Connection, which: sa.ColumnElement[bool]) -> None:
-    connection.execute(sa.update(feed).where(which).values(wanted=feed.c.wanted + 1))
+def _due(connection: Connection, which: sa.ColumnElement[bool], **values: int) -> None:
+    connection.execute(sa.update(feed).where(which).values(wanted=feed.c.wanted + 1, **values))
 
 
 def _id(connection: Connection, slug: str) -> int:

@@ -111,9 +111,12 @@ class Outbox:
             found = row.mappings().one_or_none()
         return batch_from(found) if found is not None else None
 
-    def intend(self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int]) -> Batch | None:
+    def intend(
+        self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
+    ) -> Batch | None:
+        made = {"payload_hash": payload_hash, "letterhead": letterhead, **bits("skipped", skipped)}
         with self._access.write() as connection:
-            intended = _intend(connection, batch, now=now, payload_hash=payload_hash, skipped=skipped)
+            intended = _intend(connection, batch, now, made)
             if intended is not None:
                 connection.execute(sa.insert(attempt).values(**_attempt_row(intended, now)))
             return intended
@@ -302,19 +305,16 @@ def _since(now: datetime) -> sa.ColumnElement[Any]:
     return sa.func.coalesce(batch.c.unknown_since, sa.literal(now, batch.c.unknown_since.type))
 
 
-def _intend(
-    connection: Connection, held: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int]
-) -> Batch | None:
+def _intend(connection: Connection, held: Batch, now: datetime, made: Mapping[str, Any]) -> Batch | None:
     first = sa.func.coalesce(batch.c.first_intent_at, sa.literal(now, batch.c.first_intent_at.type))
     intended = sa.update(batch).where(_current(held, (_CLAIMED, _RESOLVING)))
     row = connection.execute(
         intended.values(
             state=_SUBMITTING.value,
             attempt=batch.c.attempt + 1,
-            payload_hash=payload_hash,
             intent_at=now,
             first_intent_at=first,
-            **bits("skipped", skipped),
+            **made,
         ).returning(batch)
     )
     found = row.mappings().one_or_none()

@@ -13,6 +13,7 @@ from publisher.errors import PublisherError
 from publisher.ports import Parts
 from publisher.web import errors
 from publisher.web.feeds import FeedFiles, index
+from publisher.web.hooks import Hooks
 from publisher.web.public import Public
 
 POLICY = (
@@ -42,6 +43,7 @@ def application(parts: Parts) -> ASGIApp:
             Route("/u/{token}", public.unsubscribe, methods=["GET", "POST"]),
             Route("/c/{token}", public.confirm, methods=["GET", "POST"]),
             Route("/static/public.css", public.style),
+            Route("/hooks/mail/{mailer}", Hooks(parts).mail, methods=["POST"]),
         ],
         exception_handlers=dict.fromkeys((HTTPException, PublisherError, Exception), _in_words(public)),
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from publisher.deliver import letterhead
 from publisher.errors import Conflict, NotFound
 from publisher.model import Article, Decision, EditionState, Item, Label
 from publisher.store import Database, open_store
@@ -16,6 +17,7 @@ from tests.people import (
     edition,
     items,
     newsletter,
+    site,
     source,
     subscriber,
     subscription,
@@ -137,6 +139,8 @@ def test_only_committed_editions_of_the_newsletter_count_as_sent(desk: Database)
     desk.editions.open(edition("daily:2026-11-24", items=items(regatta)))
     desk.editions.open(edition(newsletter="weekly", state=EditionState.DONE, items=items(tides)))
     assert desk.editions.sent("daily") == {bridge.id: frozenset({1, 2})}
+    assert desk.editions.sent("daily", [bridge.id]) == desk.editions.sent("daily")
+    assert desk.editions.sent("daily", [bridge.id + 1]) == {}
 
 
 def test_a_variant_is_stored_once_by_its_key(desk: Database) -> None:
@@ -197,3 +201,11 @@ def test_who_got_a_revision_is_a_query(desk: Database) -> None:
     accept(desk)
     assert sorted(desk.editions.who_got(wrong.id, 1)) == people
     assert sent.id != again.id
+
+
+def test_a_letterhead_keeps_its_place_in_the_edition(desk: Database) -> None:
+    there = desk.editions.open(edition())
+    first = letterhead(newsletter(), site())
+    second = letterhead(newsletter(sender="news@elsewhere.example"), site())
+    assert [desk.editions.add_letterhead(there.id, one) for one in (first, second, first)] == [0, 1, 0]
+    assert desk.editions.get(there.key).letterheads == (first, second)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from publisher.errors import NotFound
 from publisher.model import Article, ArticleState, Feed, FeedEntry, FeedPattern, Selection
-from publisher.store import Database
+from publisher.store import Database, open_store
 from tests.people import NOW, article, feed, source
 
 SECTION = FeedPattern(
@@ -127,12 +128,16 @@ def test_a_change_during_building_leaves_the_feed_due(newsroom: Database) -> Non
     assert newsroom.feeds.due() == ("all",)
 
 
-def test_a_slower_builder_sets_nothing_back(newsroom: Database) -> None:
+def test_a_slower_builder_sets_nothing_back_but_may_have_overwritten_newer_files(newsroom: Database) -> None:
     newsroom.feeds.sync([feed("all")], [])
     (slow,) = newsroom.feeds.all()
     placed(newsroom, "New", "all")
     build(newsroom)
+    (newer,) = newsroom.feeds.all()
     newsroom.feeds.built("all", slow.wanted, at=NOW, error="")
+    assert newsroom.feeds.all()[0].built == newer.built
+    assert newsroom.feeds.due() == ("all",)
+    build(newsroom)
     assert newsroom.feeds.due() == ()
 
 
@@ -172,12 +177,35 @@ def test_a_feed_that_left_the_settings_is_gone_and_is_filled_anew_when_it_return
     assert newsroom.feeds.sync([feed("all"), feed("other")], []) == ("other",)
 
 
+def test_two_that_place_articles_at_once_never_wait_for_each_other(newsroom: Database, store_url: str) -> None:
+    """Each touches both feeds, in the other order: without the lock PostgreSQL would end one of them."""
+    newsroom.feeds.sync([feed("all"), feed("other")], [])
+    one = newsroom.articles.add(article("The pier stands"))
+    began, other = threading.Event(), open_store(store_url)
+
+    def place(store: Database, *slugs: str) -> None:
+        with store.transaction() as together:
+            together.feeds.lock()
+            for slug in slugs:
+                together.feeds.place([FeedEntry(feed=slug, article=one.id, sort_key="1")])
+                began.wait(0.2)
+            began.set()
+
+    thread = threading.Thread(target=place, args=(other, "other", "all"))
+    thread.start()
+    place(newsroom, "all", "other")
+    thread.join()
+    other.close()
+    assert {each.slug: each.wanted for each in newsroom.feeds.all()} == {"all": 3, "other": 3}
+
+
 def test_an_emptied_feed_is_empty_and_due(newsroom: Database) -> None:
     newsroom.feeds.sync([feed("all")], [])
     placed(newsroom, "New", "all")
     build(newsroom)
     newsroom.feeds.empty("all")
     assert newsroom.feeds.newest("all", 10) == ()
+    assert newsroom.feeds.all()[0].built == 0
     assert newsroom.feeds.due() == ("all",)
 
 

@@ -200,7 +200,8 @@ def test_deferred_letters_move_to_a_child_that_is_due_later(desk: Database) -> N
     assert child.key != parent.key
     assert desk.outbox.due(NOW) == ()
     assert desk.outbox.sums(one.id) == Sums(candidates=3, planned=3, accepted=1, waiting=2)
-    assert desk.outbox.trace(12) == (("daily/daily:2026-11-22", "waiting", ""),)
+    assert (parent.deferrals, child.deferrals) == (0, 1)
+    assert desk.outbox.trace(12) == (("daily/daily:2026-11-22", "waiting", "deferred"),)
 
 
 def test_groups_of_deferred_letters_are_tried_apart(desk: Database) -> None:

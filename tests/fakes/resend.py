@@ -8,6 +8,9 @@ mail. Faults are planned per call:
     truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
     429 429-date 429-garbage quota 413 422 500 redirect                 takes nothing, says so
     slow               waits for `release()` and then takes the call
+
+It calls nobody by itself: `event` makes a webhook call about a mail, signed by Svix's own library, to be posted as
+often, as late and in whatever order a test likes.
 """
 
 from __future__ import annotations
@@ -24,8 +27,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from svix.webhooks import Webhook
+
 KEY = "re_harbour_0123456789"
 SENDING_ONLY_KEY = "re_harbour_sending_only"
+WEBHOOK_SECRET = "whsec_SGFyYm91ckdhemV0dGVLaWxtYXJuYWdo"
 
 _FIELDS = {
     "from", "to", "cc", "bcc", "reply_to", "subject", "html", "text", "headers", "tags", "template", "topic_id",
@@ -45,6 +51,22 @@ class Mail:
     recipient: str
     key: str
     content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A webhook call. A retry has the same id and body, and a signature of its own time."""
+
+    id: str
+    body: bytes
+
+    def headers(self, at: datetime, secret: str = WEBHOOK_SECRET) -> dict[str, str]:
+        return {
+            "content-type": "application/json",
+            "svix-id": self.id,
+            "svix-timestamp": str(int(at.timestamp())),
+            "svix-signature": Webhook(secret).sign(self.id, at, self.body.decode()),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +131,21 @@ class ResendServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def event(self, mail: Mail, type: str = "email.delivered", *, at: datetime | None = None, **about: Any) -> Hook:
+        """What it tells of a mail; `about` are further fields, such as `bounce`."""
+        moment = (at or self.clock()).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        data = {
+            "email_id": mail.id,
+            "created_at": moment,
+            "from": mail.content["from"],
+            "to": [mail.recipient],
+            "subject": mail.content["subject"],
+            "tags": {tag["name"]: tag["value"] for tag in mail.content.get("tags", [])},
+            **about,
+        }
+        body = json.dumps({"type": type, "created_at": moment, "data": data}).encode()
+        return Hook(f"msg_{hashlib.sha256(body).hexdigest()[:27]}", body)
 
     # ---------------------------------------------------------------- what the API does
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
+from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.mailers.resend import Resend
-from publisher.model import Outcome
+from publisher.model import EventKind, MailEvent, Outcome
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
-from tests.fakes.resend import KEY, SENDING_ONLY_KEY, ResendServer
+from tests.fakes.resend import KEY, SENDING_ONLY_KEY, WEBHOOK_SECRET, Hook, ResendServer
 
 ACCEPTED, DEFERRED, REJECTED = Outcome.ACCEPTED, Outcome.DEFERRED, Outcome.REJECTED
 EVERYBODY = [f"reader{n}@reader.example" for n in range(5)]
@@ -97,6 +97,7 @@ def test_a_batch_is_one_call_with_a_key_that_never_changes(server):
     assert json.loads(call.body)[0]["tags"] == [
         {"name": "edition", "value": "daily_daily_2026-11-22"},
         {"name": "batch", "value": mailing().key},
+        {"name": "rid", "value": "0"},
     ]
 
 
@@ -309,3 +310,183 @@ def test_no_error_holds_the_key(server):
         with pytest.raises((TryLater, MailerMisconfigured, OutcomeUnknown)) as caught:
             send(mailer_for(server))
         assert KEY not in f"{caught.value!r} {caught.value.__cause__!r} {mailer_for(server)!r}"
+
+
+# ---------------------------------------------------------------- what it tells unasked
+
+EARLY = datetime(2026, 1, 1, tzinfo=UTC)
+#: A call as Svix's and the Standard Webhooks library both sign it.
+VECTOR = {
+    "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+    "svix-id": "msg_test1",
+    "svix-timestamp": "1767225600",
+    "svix-signature": "v1,UU7CdbjLk9hhy4FfsXNy1ZkkzrRfPszibEem4N590yg=",
+}
+VECTOR_BODY = (
+    b'{"type":"email.delivered","created_at":"2026-01-01T00:00:00.000Z",'
+    b'"data":{"email_id":"49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"}}'
+)
+
+
+def listener(secret: str = WEBHOOK_SECRET) -> Resend:
+    return Resend("resend", KEY, webhook_secret=secret)
+
+
+def told(hook: Hook, *, secret: str = WEBHOOK_SECRET, now: datetime = EARLY) -> MailEvent:
+    (event,) = listener(secret).events(hook.headers(now), hook.body, now=now)
+    return event
+
+
+def sent(server: ResendServer):
+    send(mailer_for(server), letter(0), letter(7))
+    return server.mails[-1]
+
+
+def test_the_known_vector_is_accepted():
+    (event,) = listener(VECTOR["secret"]).events(VECTOR, VECTOR_BODY, now=EARLY)
+    assert event.kind is EventKind.DELIVERED
+    assert event.event_id == "msg_test1"
+    assert event.at == EARLY
+    assert (event.batch, event.position, event.recipient) == ("", -1, "")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"svix-signature": "v1,UU7CdbjLk9hhy4FfsXNy1ZkkzrRfPszibEem4N590yG="},
+        {"svix-signature": "v2,UU7CdbjLk9hhy4FfsXNy1ZkkzrRfPszibEem4N590yg="},
+        {"svix-signature": ""},
+        {"svix-signature": "é"},
+        {"svix-id": "msg_test2"},
+        {"svix-id": ""},
+        {"svix-timestamp": "1767225601"},
+        {"svix-timestamp": "-1"},
+        {"svix-timestamp": "9" * 20},
+        {"svix-timestamp": ""},
+    ],
+)
+def test_a_call_that_was_changed_is_rejected(changed):
+    with pytest.raises(WebhookRejected):
+        listener(VECTOR["secret"]).events(VECTOR | changed, VECTOR_BODY, now=EARLY)
+
+
+def test_a_changed_body_is_rejected():
+    with pytest.raises(WebhookRejected, match="does not fit"):
+        listener(VECTOR["secret"]).events(VECTOR, VECTOR_BODY + b" ", now=EARLY)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_?", WEBHOOK_SECRET])
+def test_without_the_secret_nothing_is_believed(secret):
+    with pytest.raises(WebhookRejected):
+        listener(secret).events(VECTOR, VECTOR_BODY, now=EARLY)
+
+
+def test_one_fitting_signature_of_several_is_enough():
+    several = {"svix-signature": f"v1,AAAA v1a,BBBB {VECTOR['svix-signature']}"}
+    assert listener(VECTOR["secret"]).events(VECTOR | several, VECTOR_BODY, now=EARLY)
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(-301, False), (-299, True), (299, True), (301, False)])
+def test_a_signature_is_good_for_five_minutes(seconds, good):
+    later = EARLY + timedelta(seconds=seconds)
+    if good:
+        assert listener(VECTOR["secret"]).events(VECTOR, VECTOR_BODY, now=later)
+    else:
+        with pytest.raises(WebhookRejected, match="too old"):
+            listener(VECTOR["secret"]).events(VECTOR, VECTOR_BODY, now=later)
+
+
+def test_an_event_finds_its_letter(server):
+    mail = sent(server)
+    event = told(server.event(mail, at=EARLY - timedelta(hours=9)))
+    assert (event.batch, event.position, event.recipient) == (mailing().key, 7, "reader7@reader.example")
+    assert event.at == EARLY - timedelta(hours=9)
+    assert event.message_id == mail.id
+
+
+@pytest.mark.parametrize(
+    ("type", "about", "kind"),
+    [
+        ("email.sent", {}, EventKind.ACCEPTED),
+        ("email.delivered", {}, EventKind.DELIVERED),
+        ("email.delivery_delayed", {}, EventKind.DEFERRED),
+        ("email.opened", {}, EventKind.OPENED),
+        ("email.clicked", {"click": {"link": "https://harbour-gazette.example"}}, EventKind.CLICKED),
+        ("email.complained", {}, EventKind.COMPLAINT),
+        ("email.failed", {"failed": {"reason": "reached_daily_quota"}}, EventKind.BLOCKED),
+        ("email.suppressed", {"suppressed": {"reason": "previous_bounce"}}, EventKind.HARD_BOUNCE),
+        ("email.suppressed", {"suppressed": {"reason": "previous_complaint"}}, EventKind.COMPLAINT),
+    ],
+)
+def test_what_resend_tells(server, type, about, kind):
+    assert told(server.event(sent(server), type, **about)).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("type", "sub_type", "diagnostic", "kind"),
+    [
+        ("Permanent", "General", "smtp; 550 5.1.1 user unknown", EventKind.HARD_BOUNCE),
+        ("Permanent", "NoEmail", "smtp; 550 no such user", EventKind.HARD_BOUNCE),
+        ("Permanent", "General", "smtp; 550-5.7.26 unauthenticated mail", EventKind.BLOCKED),
+        ("Transient", "General", "smtp; 421 4.7.0 try again later", EventKind.SOFT_BOUNCE),
+        ("Transient", "MailboxFull", "smtp; 452 4.2.2 over quota", EventKind.SOFT_BOUNCE),
+        ("Transient", "ContentRejected", "", EventKind.BLOCKED),
+        ("Undetermined", "Undetermined", "", EventKind.SOFT_BOUNCE),
+        ("Permanent", "General", "smtp; 550 5.1.1 at 192.5.7.1", EventKind.HARD_BOUNCE),
+    ],
+)
+def test_bounces_are_told_apart_by_whose_trouble_they_are(server, type, sub_type, diagnostic, kind):
+    bounce = {"type": type, "subType": sub_type, "message": "It came back.", "diagnosticCode": [diagnostic]}
+    event = told(server.event(sent(server), "email.bounced", bounce=bounce))
+    assert event.kind is kind
+    assert f"{type}/{sub_type}" in event.code
+    assert event.detail == "It came back."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"email.received","data":{}}',
+        b'{"type":"domain.updated","data":{"id":1}}',
+        b'{"type":"email.suppressed","data":{"suppressed":{"reason":"manual"}}}',
+        b'{"type":["email.sent"]}',
+        b"[]",
+        b"null",
+        b"not json",
+    ],
+)
+def test_what_says_nothing_about_a_letter_is_no_event(body):
+    hook = Hook("msg_1", body)
+    assert listener().events(hook.headers(EARLY), hook.body, now=EARLY) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "7",
+        "null",
+        '{"to":7,"tags":7,"bounce":7}',
+        '{"to":[],"tags":[7],"bounce":{"diagnosticCode":{"a":1},"type":[1],"subType":[1]}}',
+        '{"to":[7],"tags":{"rid":"-1","batch":null}}',
+        '{"to":"ann@reader.example\\u0000","tags":{"rid":"99999999999999999999"}}',
+    ],
+)
+def test_a_signed_call_with_odd_fields_is_read_as_far_as_it_goes(data):
+    hook = Hook("msg_1", f'{{"type":"email.bounced","created_at":"soon","data":{data}}}'.encode())
+    event = told(hook)
+    assert (event.kind, event.position, event.at) == (EventKind.SOFT_BOUNCE, -1, EARLY)
+    assert "\0" not in event.recipient
+
+
+def test_a_retry_is_the_same_event(server):
+    hook = server.event(sent(server))
+    later = EARLY + timedelta(hours=10)
+    assert told(hook) == told(hook, now=later)
+
+
+def test_a_webhook_secret_that_is_none_is_told_and_not_quoted(server):
+    mailer = Resend("resend", KEY, webhook_secret="whsec_harbour?", base_url=server.url)
+    with pytest.raises(MailerMisconfigured, match="webhook secret") as caught:
+        mailer.check()
+    assert "harbour?" not in str(caught.value)
+    assert "whsec_harbour" not in repr(mailer)

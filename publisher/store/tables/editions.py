@@ -35,6 +35,7 @@ edition = table(
     text("approved_hash"),
     text("template_hash"),
     data("settings"),  # of the newsletter and its audience, as they were approved
+    data("letterheads"),  # those its messages were made with; a batch names its own by place
     moment("undo_until"),
     moment("finished_at"),
     whole("priority"),

@@ -44,6 +44,8 @@ batch = table(
     whole("rejected_n"),
     whole("moved_n"),
     whole("possible_duplicates"),
+    whole("deferrals"),
+    whole("letterhead"),
     text("mailer"),
     text("state"),
     text("owner"),

@@ -166,7 +166,7 @@ def _editions() -> None:
         *_many(TIME, "composed_at"),
         *_many(TIME, "approved_at", null=True),
         *_many(TEXT, "approved_by approved_hash template_hash"),
-        *_many(JSON, "settings"),
+        *_many(JSON, "settings letterheads"),
         *_many(TIME, "undo_until finished_at", null=True),
         *_many(BIG, "priority"),
         *_many(TEXT, "mailer"),
@@ -263,7 +263,7 @@ def _batches() -> None:
         _refers("batch", "edition", "edition.id"),
         _refers("batch", "parent", "batch.id", null=True),
         *_many(BIG, "sequence chunk wave priority n first_id last_id fence attempt skipped_n rejected_n"),
-        *_many(BIG, "moved_n possible_duplicates"),
+        *_many(BIG, "moved_n possible_duplicates deferrals letterhead"),
         *_many(TEXT, "mailer state owner key payload_hash last_error"),
         *_many(FLAG, "suspect"),
         *_many(

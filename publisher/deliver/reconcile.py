@@ -1,0 +1,57 @@
+"""What an unknown batch turns out to be, decided from what the provider can show. Pure.
+
+A letter that anything has been seen of was accepted. A letter that nothing was seen of was not, but only once the
+provider's lag is over, and only when something handed over later has been seen: otherwise the provider, or its
+events, may simply be silent. Until then it stays unknown, and in the end a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from publisher.model import Batch, Capability, Outcome, Result
+
+#: How long an unknown batch is looked up before it is held for a person.
+PATIENCE = timedelta(hours=24)
+
+
+def by_events(
+    batch: Batch, seen: Collection[int], *, witnessed: bool, capability: Capability, now: datetime
+) -> tuple[Result, ...]:
+    """One result per letter, from events that were stored for the batch. `witnessed`: an event was stored for
+    a batch of the same mailer that was handed over later."""
+    quiet = witnessed and capability.look_up_lag > timedelta(0) and now - _last(batch) >= capability.look_up_lag
+    absent = Outcome.DEFERRED if quiet and capability.evidence == "events" else Outcome.UNKNOWN
+    return tuple(
+        Result(
+            position=position,
+            outcome=Outcome.ACCEPTED if position in seen else absent,
+            detail="an event tells of it" if position in seen else "no event tells of it",
+        )
+        for position in range(batch.size)
+        if position not in batch.skipped
+    )
+
+
+def together(events: Sequence[Result], looked_up: Sequence[Result]) -> tuple[Result, ...]:
+    """Two witnesses: whoever has seen a letter is right, and otherwise the look-up decides."""
+    answers: Mapping[int, Result] = {result.position: result for result in looked_up}
+    return tuple(
+        result if result.outcome is Outcome.ACCEPTED else answers.get(result.position, result) for result in events
+    )
+
+
+def settled(results: Sequence[Result]) -> bool:
+    """Whether anything became known."""
+    return any(result.outcome is not Outcome.UNKNOWN for result in results)
+
+
+def given_up(batch: Batch, now: datetime) -> bool:
+    """Whether it has been looked for long enough."""
+    return batch.unknown_since is not None and now - batch.unknown_since >= PATIENCE
+
+
+def _last(batch: Batch) -> datetime:
+    """When it was last handed over, as late as it can have been."""
+    return max(moment for moment in (batch.intent_at, batch.unknown_since, batch.first_intent_at) if moment)

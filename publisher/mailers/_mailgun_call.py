@@ -1,0 +1,156 @@
+"""A mailing as one call to Mailgun: what all letters share, and variables for what they do not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+from html import escape
+
+import orjson
+
+from publisher.kit.message import (
+    UNSUBSCRIBE_URL,
+    address,
+    address_header,
+    list_headers,
+    mailbox,
+    personal,
+    unsubscribe_headers,
+    web_address,
+)
+from publisher.mailers._shared import one_line
+from publisher.model import Letter, Mailing, Rendered
+
+#: What Mailgun might fill in. A percent sign before two hexadecimal digits belongs to a web address.
+_SYNTAX = re.compile(r"%(?![0-9A-Fa-f]{2})(?=[A-Za-z_][\w.:-]*%)")
+_WORD_JOINER = "\u2060"  # invisible, and no line breaks at it
+
+_LINK = "%recipient.unsubscribe%"
+_LINK_IN_HTML = "%recipient.unsubscribe_html%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """`options` are Mailgun's settings, headers and variables for events (o:, h:, v:); `bodies` the rest of the
+    message; `variables` what differs, by bare address."""
+
+    options: list[tuple[str, str]]
+    bodies: list[tuple[str, str]]
+    variables: dict[str, dict[str, str]]
+
+    @property
+    def options_size(self) -> int:
+        """Bytes of all options, with the longest of every value filled in."""
+        longest = sum(map(len, max(self.variables.values(), key=lambda own: sum(map(len, own.values()))).values()))
+        return sum(len(name.encode()) + len(value.encode()) for name, value in self.options) + longest
+
+    def encoded(self) -> bytes:
+        """As multipart/form-data (RFC 7578), which begins with its own boundary. That comes from the content: so it
+        is always the same, and nobody who writes a part of the content can know it."""
+        fields = [*self.options, *self.bodies, *(("to", email) for email in self.variables)]
+        values = [(name.encode(), value.encode()) for name, value in fields]
+        values.append((b"recipient-variables", orjson.dumps(self.variables)))
+        digest = sha256(values[0][1])
+        for _, value in values[1:]:
+            digest.update(value)
+        boundary = digest.hexdigest()[:40].encode()
+        lead = b"--" + boundary + b'\r\nContent-Disposition: form-data; name="'
+        parts = (b"".join((lead, name, b'"\r\n\r\n', value, b"\r\n")) for name, value in values)
+        return b"".join((*parts, b"--", boundary, b"--\r\n"))
+
+
+def boundary(encoded: bytes) -> str:
+    return encoded[2 : encoded.index(b"\r\n")].decode()
+
+
+def call(mailing: Mailing, letters: tuple[Letter, ...]) -> Call:
+    """Raises ValueError when the letters cannot share a body."""
+    numbers = {letter.variant for letter in letters}
+    if len(numbers) != 1:
+        raise ValueError(f"one call to Mailgun carries one variant, and batch {mailing.key} has {len(numbers)}")
+    urls = [web_address(letter.unsubscribe_url) for letter in letters]
+    if any(urls) != all(urls):
+        raise ValueError("letters with and without an unsubscribe link cannot share a call to Mailgun")
+    escaped = any(escape(url) != url for url in urls)
+    return Call(
+        options=_options(mailing, linked=any(urls)),
+        bodies=_bodies(mailing, letters[0], linked=any(urls), escaped=escaped),
+        variables={
+            email(letter): {
+                "rid": str(letter.position),
+                "message_id": one_line(letter.message_id, 998).strip("<>"),
+                **({"unsubscribe": url} if url else {}),
+                **({"unsubscribe_html": escape(url)} if escaped else {}),
+            }
+            for letter, url in zip(letters, urls, strict=True)
+        },
+    )
+
+
+def once(letters: tuple[Letter, ...]) -> tuple[tuple[Letter, ...], tuple[Letter, ...]]:
+    """Letters that can share a call, and those whose address is already in it: variables go by address."""
+    taken: dict[str, Letter] = {}
+    for letter in letters:
+        taken.setdefault(email(letter).lower(), letter)
+    if len(taken) == len(letters):
+        return letters, ()
+    first = {letter.position for letter in taken.values()}
+    return tuple(taken.values()), tuple(letter for letter in letters if letter.position not in first)
+
+
+def email(letter: Letter) -> str:
+    """The address as a key of the variables: whether Mailgun minds its case is not documented."""
+    return _key(letter.email)
+
+
+@lru_cache(maxsize=4096)  # a letter is asked for its key when it is prepared and when it is submitted
+def _key(given: str) -> str:
+    local, at, domain = address(given).rpartition("@")
+    return f"{local}{at}{domain.lower()}"
+
+
+def tag(key: str) -> str:
+    """A batch's own tag: letters and digits alone, so that no filter takes it apart. At most 128 characters."""
+    return re.sub(r"[^a-z0-9]", "", key.lower())[:128] or "0"
+
+
+def _options(mailing: Mailing, *, linked: bool) -> list[tuple[str, str]]:
+    headers = [
+        # One for everybody would make one conversation of all readers' replies. The answer repeats this unfilled.
+        ("Message-Id", "<%recipient.message_id%>"),
+        *unsubscribe_headers(_LINK if linked else ""),
+        *list_headers(_inert(mailing.list_id)),
+    ]
+    if mailing.reply_to:
+        headers.append(("Reply-To", address(mailbox(mailing.reply_to)[1])))
+    return [
+        ("o:tag", tag(mailing.key)),
+        ("o:tracking", "no"),
+        ("o:tracking-clicks", "no"),
+        ("o:tracking-opens", "no"),
+        *((f"h:{name}", value.replace("\r\n ", " ")) for name, value in headers),  # it folds them itself
+        ("v:batch", mailing.key),
+        ("v:rid", "%recipient.rid%"),
+    ]
+
+
+def _bodies(mailing: Mailing, letter: Letter, *, linked: bool, escaped: bool) -> list[tuple[str, str]]:
+    """Mailgun encodes the subject itself. It gets names wrong that are beyond ASCII and need quotes, so a name
+    beyond ASCII is encoded here."""
+    given = mailing.variants[letter.variant]
+    inert = Rendered(subject=_inert(given.subject), html=_inert(given.html, "&#37;"), text=_inert(given.text))
+    shared = personal(inert, replace(letter, unsubscribe_url=UNSUBSCRIBE_URL))
+    link, in_html = (_LINK, _LINK_IN_HTML if escaped else _LINK) if linked else ("", "")
+    return [
+        ("from", address_header(_inert(mailing.sender)).replace("\r\n ", " ")),
+        ("subject", shared.subject),
+        ("text", shared.text.replace(UNSUBSCRIBE_URL, link)),
+        ("html", shared.html.replace(UNSUBSCRIBE_URL, in_html)),
+    ]
+
+
+def _inert(text: str, percent: str = f"%{_WORD_JOINER}") -> str:
+    """Text in which Mailgun finds nothing to fill in, and which reads the same."""
+    return _SYNTAX.sub(percent, text)

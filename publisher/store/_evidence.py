@@ -1,0 +1,67 @@
+"""What events prove about a batch, and their sums for an edition."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.kit.compact import unpack_positions
+from publisher.model import EventKind
+from publisher.store._merging import KINDS, members_of
+from publisher.store.tables import batch, delivery_exception, edition
+
+
+def tally(connection: Connection, id: int) -> Counter[EventKind]:
+    of = sa.and_(delivery_exception.c.edition == id, delivery_exception.c.kind.in_(KINDS))
+    kinds = sa.select(delivery_exception.c.kind, sa.func.count()).where(of).group_by(delivery_exception.c.kind)
+    sums = Counter({EventKind(kind): int(n) for kind, n in connection.execute(kinds)})
+    bitmaps = sa.select(batch.c.delivered).where(batch.c.edition == id)
+    delivered = sum(int.from_bytes(bitmap).bit_count() for bitmap in connection.execute(bitmaps).scalars())
+    return sums + Counter({EventKind.DELIVERED: delivered})
+
+
+def positions(connection: Connection, key: str) -> frozenset[int]:
+    """By subscriber, because a letter that moved to a child has another position there."""
+    row = connection.execute(sa.select(batch.c.id).where(batch.c.key == key)).one_or_none()
+    if row is None:
+        return frozenset()
+    seen = {who for id in _line(connection, row.id) for who in _seen(connection, id)}
+    mine = members_of(connection, [row.id])[row.id].subscribers
+    return frozenset(at for at, who in enumerate(mine) if who in seen)
+
+
+def _line(connection: Connection, id: int | None) -> Iterator[int]:
+    """A batch and those it was split from."""
+    while id is not None:
+        yield id
+        id = connection.execute(sa.select(batch.c.parent).where(batch.c.id == id)).scalar_one()
+
+
+def _seen(connection: Connection, id: int) -> Iterator[int]:
+    """The subscribers about whose letter in this batch an event was merged."""
+    bitmap = connection.execute(sa.select(batch.c.delivered).where(batch.c.id == id)).scalar_one()
+    subscribers = members_of(connection, [id])[id].subscribers if bitmap else ()
+    yield from (subscribers[at] for at in unpack_positions(bitmap))
+    of = sa.and_(delivery_exception.c.batch == id, delivery_exception.c.kind.in_(KINDS))
+    yield from connection.execute(sa.select(delivery_exception.c.subscriber).where(of)).scalars()
+
+
+def witness(connection: Connection, mailer: str, after: datetime) -> str:
+    """Only editions that may have been under way since then are looked at."""
+    recent = sa.or_(edition.c.finished_at.is_(None), edition.c.finished_at > after)
+    told = sa.exists().where(delivery_exception.c.batch == batch.c.id, delivery_exception.c.kind.in_(KINDS))
+    found = (
+        sa.select(batch.c.key)
+        .where(
+            batch.c.edition.in_(sa.select(edition.c.id).where(recent)),
+            batch.c.mailer == mailer,
+            batch.c.first_intent_at > after,
+            sa.or_(batch.c.delivered != b"", told),
+        )
+        .limit(1)
+    )
+    return connection.execute(found).scalar_one_or_none() or ""

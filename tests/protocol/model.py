@@ -1,0 +1,350 @@
+"""The whole machine: a ledger, two workers, a sweeper, the network, a provider, and what can go wrong with each.
+
+A state says where everybody stands; `steps` gives every state that may come next. A worker may crash anywhere, or
+freeze (the others simply go on) and wake after its lease was swept. A call may arrive late, after its worker gave
+up or died, or never; its answer may be lost.
+
+Three statements about time cannot be proved and are assumed, each where it is used:
+- the window of a look-up (`look_up_lag`) is longer than a call can be under way, frozen worker included;
+- a provider forgets a key later than we stop using it, by more than a call can be under way;
+- a provider that shows a later batch shows everything that it took before that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.protocol import ledger
+from tests.protocol.ledger import (
+    BOTH,
+    CLAIMED,
+    FIRST,
+    HELD,
+    NOTHING,
+    OLD,
+    OPEN,
+    RESOLVING,
+    SECOND,
+    SUBMITTING,
+    UNKNOWN,
+    UNTRIED,
+    YOUNG,
+    Answer,
+    Batch,
+    Batches,
+)
+from tests.protocol.provider import ERROR, TIMEOUT, Guarantee, Provider, reactions, shows
+
+#: Attempts after which a batch that is turned away every time is given up.
+ATTEMPTS = 2
+
+IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is explored: a guarantee, the guard that is taken out of the protocol ("" for none), whether the second
+    reader may leave on the way, and where the exploring stops."""
+
+    guarantee: Guarantee
+    broken: str = ""
+    leaver: bool = False
+    claims: int = 4
+    crashes: int = 1
+    batches: int = 3
+
+
+class Worker(NamedTuple):
+    """What it is doing, and the batch as it knows it."""
+
+    step: str = IDLE
+    at: int = -1
+    held: Batch = Batch()
+    answer: Answer = Answer()
+
+
+class State(NamedTuple):
+    """`strays` are calls, as (key, letters), whose worker no longer waits. `unclear` are letters whose call ended
+    without a word about them: all that may ever be held. `wrong` names a promise that a step has just broken."""
+
+    batches: Batches = (Batch(),)
+    workers: tuple[Worker, ...] = (Worker(), Worker())
+    strays: tuple[tuple[int, int], ...] = ()
+    provider: Provider = Provider()
+    left: int = 0
+    crashes: int = 0
+    unclear: int = 0
+    wrong: str = ""
+
+
+class Act(NamedTuple):
+    """A step, by name, and who did it to which batch."""
+
+    verb: str
+    worker: int = -1
+    at: int = -1
+
+    def __str__(self) -> str:
+        who = f"worker {self.worker + 1} " if self.worker >= 0 else ""
+        return f"{who}{self.verb}" + (f" [batch {self.at}]" if self.at >= 0 else "")
+
+
+Steps = Iterator[tuple[Act, State]]
+
+
+def steps(world: World, state: State) -> Steps:
+    for number, worker in enumerate(state.workers):
+        if worker.step == IDLE:
+            yield from _claims(world, state, number)
+            continue
+        yield from _WORK[worker.step](world, state, number, worker)
+        if state.crashes < world.crashes:
+            strays = _astray(world, state, worker) if worker.step == CALLS else state.strays
+            crashed = state._replace(crashes=state.crashes + 1, strays=strays)
+            yield Act("crashes", number, worker.at), _idle(crashed, number)
+    yield from _lease_ends(world, state)
+    yield from _network(world, state)
+    yield from _time(world, state)
+
+
+# ---------------------------------------------------------------- a worker
+
+
+def _claims(world: World, state: State, number: int) -> Steps:
+    if sum(batch.fence for batch in state.batches) >= world.claims:
+        return
+    for at in range(len(state.batches)):
+        batches = ledger.claim(state.batches, at)
+        if batches is not None:
+            worker = Worker(HOLDS, at, batches[at])
+            yield Act("claims", number, at), _works(state._replace(batches=batches), number, worker)
+
+
+def _holds(world: World, state: State, number: int, worker: Worker) -> Steps:
+    """As `deliver.drain._deliver`. It decides by the batch as it was claimed, however long ago that is."""
+    held, at = worker.held, worker.at
+    tired = held.attempt >= ATTEMPTS
+    if held.state == RESOLVING and world.guarantee.shows and world.broken != "the unknown is repeated":
+        looked = worker._replace(step=ANSWERED, answer=look(world, state, at, held))
+        yield Act("looks it up", number, at), _works(state, number, looked)
+    elif tired and (held.state == CLAIMED or world.broken == "doubt is given up"):
+        given_up = Answer("told", rejected=held.remaining)
+        yield Act("gives it up", number, at), _ends(world, state, number, given_up)
+    elif not may_repeat(world, held):
+        batches = ledger.unknown(state.batches, at, held, broken=world.broken, state=HELD)
+        after = state if batches is None else state._replace(batches=batches)
+        yield Act("holds it for a person", number, at), _idle(after, number)
+    else:
+        yield from _intends(world, state, number, worker)
+
+
+def may_repeat(world: World, held: Batch) -> bool:
+    """As `deliver.rules.may_repeat`."""
+    if held.state != RESOLVING or world.guarantee is Guarantee.MESSAGE_ID or world.broken == "the unknown is repeated":
+        return True
+    if world.guarantee is not Guarantee.KEY:
+        return False
+    under_key = held.payload != NOTHING or world.broken == "a child's own key is trusted"
+    return under_key and (held.age == YOUNG or world.broken == "a key is used after its lifetime")
+
+
+def _intends(world: World, state: State, number: int, worker: Worker) -> Steps:
+    """One transaction: who has left is skipped, unless the bytes are frozen; then the intent is committed."""
+    held, at = worker.held, worker.at
+    frozen = held.age != UNTRIED and world.broken != "the payload is made anew in doubt"
+    skipped = held.skipped if frozen else held.letters & state.left
+    payload = held.letters & ~skipped
+    if world.broken == "no intent before the call":
+        unintended = Worker(INTENDED, at, held._replace(payload=payload))
+        yield Act("forgets the intent", number, at), _works(state, number, unintended)
+        return
+    batches = ledger.intend(state.batches, at, held, payload=payload, skipped=skipped, broken=world.broken)
+    if batches is None:
+        yield Act("has lost its claim", number, at), _idle(state, number)
+        return
+    if payload & state.left and not state.batches[at].doubt:
+        state = state._replace(wrong="mailed after leaving")
+    intended = Worker(INTENDED, at, batches[at])
+    yield Act("commits the intent", number, at), _works(state._replace(batches=batches), number, intended)
+
+
+def _intended(world: World, state: State, number: int, worker: Worker) -> Steps:
+    if not worker.held.payload:
+        yield Act("finds nobody left to mail", number, worker.at), _ends(world, state, number, Answer("told"))
+        return
+    yield Act("calls", number, worker.at), _works(state, number, worker._replace(step=CALLS))
+    yield Act("has too little of its lease left to call", number, worker.at), _idle(state, number)
+
+
+def _calls(world: World, state: State, number: int, worker: Worker) -> Steps:
+    """It stops waiting; the call may still arrive."""
+    waits_no_more = state._replace(strays=_astray(world, state, worker))
+    yield Act("times out", number, worker.at), _ends(world, waits_no_more, number, TIMEOUT)
+
+
+def _answered(world: World, state: State, number: int, worker: Worker) -> Steps:
+    verb = f"writes down the answer ({worker.answer.kind})"
+    yield Act(verb, number, worker.at), _ends(world, state, number, worker.answer)
+
+
+_WORK = {HOLDS: _holds, INTENDED: _intended, CALLS: _calls, ANSWERED: _answered}
+
+
+def _ends(world: World, state: State, number: int, answer: Answer) -> State:
+    """A call or a look-up is over: write down what it came to, if the claim still stands."""
+    worker = state.workers[number]
+    batches = conclude(world, state.batches, worker.at, worker.held, answer)
+    if batches is not None:
+        state = state._replace(batches=batches, unclear=state.unclear | silent(worker.held, answer))
+    return _idle(state, number)
+
+
+def conclude(world: World, batches: Batches, at: int, held: Batch, answer: Answer) -> Batches | None:
+    """As `deliver.drain._submit`: which change of the ledger an answer asks for."""
+    broken = world.broken
+    lost = answer in (ERROR, TIMEOUT)
+    if lost and broken == "a lost answer is a failure":
+        answer = Answer("told", rejected=held.payload)
+    elif (answer is TIMEOUT and broken == "a timeout is ready") or (answer == ERROR and broken == "a 5xx is ready"):
+        answer = Answer("later")
+    elif answer.kind == "later" and broken == "a 429 is unknown":
+        answer = ERROR
+    if answer.kind == "told":
+        return ledger.settle(batches, at, held, answer, broken=broken)
+    if answer.kind == "later":
+        return ledger.back(batches, at, held, broken=broken)
+    if answer.kind == "refused" and held.doubt and broken != "deferred in doubt is tried again":
+        return ledger.unknown(batches, at, held, broken=broken, state=HELD)
+    if answer.kind == "refused":
+        return ledger.settle(batches, at, held, halves(held.payload), broken=broken)
+    return ledger.unknown(batches, at, held, broken=broken)
+
+
+def halves(letters: int) -> Answer:
+    """As `deliver.rules.halves`: a call refused as a whole is tried in two, and one letter alone is rejected."""
+    if letters != BOTH:
+        return Answer("told", rejected=letters)
+    return Answer("told", deferred=(FIRST, SECOND))
+
+
+def silent(held: Batch, answer: Answer) -> int:
+    """The letters of a call about which nothing was said."""
+    if answer in (ERROR, TIMEOUT):
+        return held.payload
+    if answer.kind == "told" and held.state == SUBMITTING:
+        return held.payload & ~answer.accepted & ~answer.rejected & ~sum(answer.deferred)
+    return 0
+
+
+# ---------------------------------------------------------------- looking it up
+
+
+def look(world: World, state: State, at: int, held: Batch) -> Answer:
+    """What is shown was accepted. What is not shown was not sent only when no call with it can be under way any
+    more (the window), and a later batch is shown (the witness). Otherwise nothing is said about it."""
+    shown = state.provider.shown & held.letters
+    if world.broken == "a child is looked up by its own key" and held.payload == NOTHING:
+        shown = 0
+    witness = state.batches[at].witness
+    believed = quiet(world, state, held.letters) and witness != NOTHING and not witness & ~state.provider.shown
+    if world.broken == "a look-up without a witness":
+        believed = quiet(world, state, held.letters)
+    absent = held.letters & ~shown if believed else 0
+    return Answer("told", accepted=shown, deferred=(absent,) if absent else ())
+
+
+def quiet(world: World, state: State, letters: int) -> bool:
+    """No call with one of those letters can be under way: the window of a look-up has passed."""
+    if world.broken == "a look-up without the window":
+        return True
+    about_to = (worker.held.payload for worker in state.workers if worker.step in (INTENDED, CALLS))
+    return not any(payload & letters for payload in (*about_to, *(payload for _, payload in state.strays)))
+
+
+# ---------------------------------------------------------------- the sweeper, the network, time
+
+
+def _lease_ends(world: World, state: State) -> Steps:
+    for at, batch in enumerate(state.batches):
+        batches = ledger.sweep(state.batches, at, broken=world.broken)
+        if batches is not None:
+            unclear = state.unclear | batch.payload if batch.state == SUBMITTING else state.unclear
+            yield Act("the lease ends", at=at), state._replace(batches=batches, unclear=unclear)
+
+
+def _network(world: World, state: State) -> Steps:
+    for number, worker in enumerate(state.workers):
+        if worker.step == CALLS:
+            call = _call(world, worker)
+            for words, provider, answer in reactions(state.provider, world.guarantee, *call):
+                answered = worker._replace(step=ANSWERED, answer=answer)
+                after = _works(state._replace(provider=provider), number, answered)
+                yield Act(f"the provider {words}", at=worker.at), after
+    for position, call in enumerate(state.strays):
+        strays = state.strays[:position] + state.strays[position + 1 :]
+        yield Act("a late call is lost"), state._replace(strays=strays)
+        for words, provider, _ in reactions(state.provider, world.guarantee, *call):
+            if provider != state.provider:
+                yield Act(f"late, the provider {words}"), state._replace(strays=strays, provider=provider)
+
+
+def _time(world: World, state: State) -> Steps:
+    if world.leaver and not state.left:
+        yield Act("the second reader leaves"), state._replace(left=SECOND)
+    for provider in shows(state.provider, world.guarantee):
+        yield Act("the provider shows what it took"), state._replace(provider=provider)
+    for at, batch in enumerate(state.batches):
+        if batch.state not in OPEN:
+            continue
+        if world.guarantee.shows and batch.state in (UNKNOWN, RESOLVING) and batch.witness == NOTHING:
+            yield from _witness(world, state, at, batch)
+        if world.guarantee is Guarantee.KEY:
+            yield from _ages(world, state, at, batch)
+
+
+def _witness(world: World, state: State, at: int, batch: Batch) -> Steps:
+    """A later batch is accepted: one that was handed over when the window of this one had passed."""
+    if quiet(world, state, batch.letters) or world.broken == "a witness from within the window":
+        hidden = state.provider.once & ~state.provider.shown & batch.letters
+        batches = ledger.put(state.batches, at, batch._replace(witness=hidden))
+        yield Act("a later batch is accepted", at=at), state._replace(batches=batches)
+
+
+def _ages(world: World, state: State, at: int, batch: Batch) -> Steps:
+    """Our limit passes; later the provider forgets. In between, every call that was under way has arrived."""
+    if batch.age == YOUNG:
+        batches = ledger.put(state.batches, at, batch._replace(age=OLD))
+        yield Act("its key is not to be used any more", at=at), state._replace(batches=batches)
+    elif dict(state.provider.answers).get(batch.key) and _decided(world, state, batch):
+        provider = state.provider.forget(batch.key)
+        yield Act("the provider forgets its key", at=at), state._replace(provider=provider)
+
+
+def _decided(world: World, state: State, batch: Batch) -> bool:
+    """Nobody can call any more who found the key still good."""
+    found_good = any(w.step == HOLDS and w.held.key == batch.key and w.held.age == YOUNG for w in state.workers)
+    return quiet(world, state, batch.letters) and not found_good
+
+
+# ---------------------------------------------------------------- small changes of a state
+
+
+def _works(state: State, number: int, worker: Worker) -> State:
+    one, other = state.workers
+    return state._replace(workers=(worker, other) if number == 0 else (one, worker))
+
+
+def _idle(state: State, number: int) -> State:
+    return _works(state, number, Worker())
+
+
+def _astray(world: World, state: State, worker: Worker) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted((*state.strays, _call(world, worker))))
+
+
+def _call(world: World, worker: Worker) -> tuple[int, int]:
+    """What travels: the key and the letters."""
+    key = worker.held.key
+    return (10 * worker.held.attempt + key if world.broken == "a key for each attempt" else key), worker.held.payload

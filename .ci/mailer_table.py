@@ -8,7 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from publisher.mailers.maildir import Maildir
+from publisher.mailers.mailgun import Mailgun
+from publisher.mailers.postmark import Postmark
 from publisher.mailers.resend import Resend
+from publisher.mailers.ses import Ses
 from publisher.mailers.smtp import Smtp
 from publisher.model import Capability
 
@@ -21,6 +24,9 @@ def capabilities() -> Iterator[tuple[str, Capability]]:
     yield "maildir", Maildir("maildir", Path("mail")).capability
     yield "smtp", Smtp("smtp", "localhost").capability
     yield "resend", Resend("resend", "re_key").capability
+    yield "ses", Ses.capability
+    yield "postmark", Postmark("postmark", "token").capability
+    yield "mailgun", Mailgun("mailgun", "key", "mg.example.org").capability
 
 
 def table() -> str:

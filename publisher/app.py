@@ -19,11 +19,15 @@ from publisher import settings as settings_module
 from publisher.model import Feed, FeedPattern, Newsletter, Selection, Site, Source, Work
 from publisher.ports import Clock, Engine, Fetcher, Format, Mailer, Parts, Store
 from publisher.settings import (
+    AnyMailer,
     FeedSettings,
     MaildirSettings,
+    MailgunSettings,
     NewsletterSettings,
+    PostmarkSettings,
     ResendSettings,
     SelectionSettings,
+    SesSettings,
     Settings,
     SmtpSettings,
     SourceSettings,
@@ -159,28 +163,68 @@ def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseExcept
     return Embedded(handler, on_error=on_error)
 
 
-def _mailer(
-    root: Path, mailer: MaildirSettings | SmtpSettings | ResendSettings, environment: Mapping[str, str]
+def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Mailer:
+    def secret(variable: str) -> str:
+        return environment.get(variable, "") if variable else ""
+
+    match mailer:
+        case MaildirSettings():
+            from publisher.mailers.maildir import Maildir
+
+            return Maildir(mailer.name, root / mailer.path)
+        case SmtpSettings():
+            from publisher.mailers.smtp import Smtp
+
+            return Smtp(
+                mailer.name,
+                mailer.host,
+                port=mailer.port,
+                security=mailer.security,
+                username=mailer.username,
+                password=secret(mailer.password_env),
+                ca_file=str(root / mailer.ca_file) if mailer.ca_file else "",
+            )
+        case _:
+            return _api_mailer(mailer, secret)
+
+
+def _api_mailer(
+    mailer: ResendSettings | PostmarkSettings | MailgunSettings | SesSettings, secret: Callable[[str], str]
 ) -> Mailer:
-    if isinstance(mailer, MaildirSettings):
-        from publisher.mailers.maildir import Maildir
+    match mailer:
+        case ResendSettings(name=name, base_url=base_url):
+            from publisher.mailers.resend import Resend
 
-        return Maildir(mailer.name, root / mailer.path)
-    if isinstance(mailer, SmtpSettings):
-        from publisher.mailers.smtp import Smtp
+            webhook_secret = secret(mailer.webhook_secret_env)
+            return Resend(name, secret(mailer.key_env), webhook_secret=webhook_secret, base_url=base_url)
+        case PostmarkSettings(name=name, base_url=base_url):
+            from publisher.mailers.postmark import Postmark
 
-        return Smtp(
-            mailer.name,
-            host=mailer.host,
-            port=mailer.port,
-            security=mailer.security,
-            username=mailer.username,
-            password=environment.get(mailer.password_env, "") if mailer.password_env else "",
-            ca_file=str(root / mailer.ca_file) if mailer.ca_file else "",
-        )
-    from publisher.mailers.resend import Resend
+            return Postmark(
+                name,
+                secret(mailer.token_env),
+                stream=mailer.stream,
+                base_url=base_url,
+                webhook_user=mailer.webhook_user,
+                webhook_password=secret(mailer.webhook_password_env),
+            )
+        case MailgunSettings(name=name, base_url=base_url):
+            from publisher.mailers.mailgun import Mailgun
 
-    return Resend(mailer.name, key=environment[mailer.key_env], base_url=mailer.base_url)
+            key, webhook_key = secret(mailer.key_env), secret(mailer.webhook_key_env)
+            return Mailgun(name, key, mailer.domain, base_url=base_url, webhook_key=webhook_key)
+        case SesSettings():
+            from publisher.mailers.ses import Ses
+
+            return Ses(
+                mailer.name,
+                mailer.region,
+                secret(mailer.key_id_env),
+                secret(mailer.secret_env),
+                configuration_set=mailer.configuration_set,
+                topic_arn=mailer.topic_arn,
+                base_url=mailer.base_url,
+            )
 
 
 # ---------------------------------------------------------------- settings as nouns

@@ -1,4 +1,4 @@
-"""Who reads: add, remove, import and export people, and answer their one-click unsubscribe."""
+"""Who reads: add, remove, import and export people; answer their one-click unsubscribe, and their way back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from publisher.errors import BadToken, NotFound
 from publisher.model import Refusal, Subscriber, Subscription, SubscriptionStatus
 from publisher.ports import Keys, Store
 
+#: How long a link to confirm is good, and how long after leaving the page that says so offers a way back.
+CONFIRM_WITHIN = timedelta(days=7)
 #: Lines of a file that are stored in one transaction.
 CHUNK = 2_000
 #: The columns of an import and an export. Only the first is needed.
@@ -86,9 +88,13 @@ def read_link(store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str
 
 def status(store: Store, reader: Subscriber, newsletter: str) -> SubscriptionStatus:
     """How a reader and a newsletter stand. Raises NotFound when they never met."""
+    return _held(store, reader, newsletter).status
+
+
+def _held(store: Store, reader: Subscriber, newsletter: str) -> Subscription:
     for subscription in store.audience.subscriptions(reader.id):
         if subscription.newsletter == newsletter:
-            return subscription.status
+            return subscription
     raise NotFound(f"this reader has no subscription to {newsletter!r}")
 
 
@@ -96,7 +102,10 @@ def read_confirmation(
     store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str], within: timedelta
 ) -> tuple[Subscriber, str]:
     """Who would confirm what with this link. Raises BadToken when it is forged or too old."""
-    said = keys.read("confirm", token, maximum_age=within)
+    return _meant(store, keys.read("confirm", token, maximum_age=within), renamed)
+
+
+def _meant(store: Store, said: Mapping[str, Any], renamed: Mapping[str, str]) -> tuple[Subscriber, str]:
     reader = store.audience.by_public_id(bytes.fromhex(str(said["reader"])))
     if reader is None:
         raise BadToken
@@ -107,9 +116,13 @@ def read_confirmation(
 def confirm(
     store: Store, keys: Keys, token: str, *, renamed: Mapping[str, str], now: datetime, within: timedelta
 ) -> tuple[Subscriber, str]:
-    """Double opt-in: the reader asked for this newsletter themselves. Raises BadToken."""
-    reader, newsletter = read_confirmation(store, keys, token, renamed=renamed, within=within)
-    evidence = {"confirmed": "link in the confirmation mail"}
+    """Double opt-in: the reader asked for this newsletter themselves. Raises BadToken, NotFound.
+
+    It also brings back who had left. A suppression stays: who complained, or whose address bounces, gets no mail.
+    """
+    said = keys.read("confirm", token, maximum_age=within)
+    reader, newsletter = _meant(store, said, renamed)
+    evidence = {"confirmed": "button after leaving" if said.get("undo") else "link in the confirmation mail"}
     store.audience.change(reader.id, newsletter, SubscriptionStatus.CONFIRMED, at=now, evidence=evidence)
     return reader, newsletter
 
@@ -117,6 +130,20 @@ def confirm(
 def confirmation_link(keys: Keys, reader: Subscriber, newsletter: str, base_url: str) -> str:
     token = keys.sign("confirm", {"reader": reader.public_id.hex(), "newsletter": newsletter})
     return f"{base_url}/c/{token}"
+
+
+def way_back(store: Store, keys: Keys, reader: Subscriber, newsletter: str, *, now: datetime) -> str:
+    """Where a POST undoes an unsubscribe, for the page that has just done it; "" when there is no such way.
+
+    Unsubscribe links never expire, and mail is forwarded: an old one in other hands must not bring back somebody who
+    left long ago. Nor is a way shown to who would get no mail all the same.
+    """
+    held = _held(store, reader, newsletter)
+    young = held.status is SubscriptionStatus.UNSUBSCRIBED and now - held.changed_at < CONFIRM_WITHIN
+    if not young or store.audience.suppressed(reader.address_key, newsletter):
+        return ""
+    token = keys.sign("confirm", {"reader": reader.public_id.hex(), "newsletter": newsletter, "undo": True})
+    return f"/c/{token}"
 
 
 def remove(store: Store, email: str, newsletters: Collection[str], *, now: datetime, how: str) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, TryLater
 from publisher.kit import message, templating
-from publisher.model import Letter, Mailing, Notice, NoticeState, Outcome, Rendered, Site
+from publisher.model import Letter, Mailing, Newsletter, Notice, NoticeState, Outcome, Rendered, Site, Subscriber
 from publisher.ports import Clock, Mailer, Store, Templates
 
 #: A notice that was refused for now is tried again this often, then given up.
@@ -80,6 +81,33 @@ def _mailing(notice: Notice) -> Mailing:
         variants={0: notice.rendered},
         letters=(letter,),
     )
+
+
+def confirmation(
+    store: Store,
+    reader: Subscriber,
+    newsletter: Newsletter,
+    url: str,
+    *,
+    within: timedelta,
+    site: Site,
+    templates: Templates,
+    now: datetime,
+) -> tuple[Notice, bool]:
+    """Ask a reader whether they want a newsletter: once a day (of the newsletter's time zone), however often this is
+    called. `url` is where they say yes, good for `within`. The notice, and whether it is new. Raises TemplateError."""
+    values = {"newsletter": newsletter.name, "email": reader.email, "confirm_url": url, "days": within.days}
+    today = now.astimezone(ZoneInfo(newsletter.timezone)).date()
+    notice = Notice(
+        kind="confirmation",
+        key=f"confirmation:{reader.public_id.hex()}:{newsletter.origin}:{today}",
+        address=reader.email,
+        rendered=render("confirmation", values, site=site, templates=templates),
+        sender=newsletter.sender,
+        mailer=newsletter.mailer,
+        created_at=now,
+    )
+    return notice, store.notices.add(notice)
 
 
 def alarm(store: Store, key: str, title: str, text: str, *, site: Site, templates: Templates, now: datetime) -> int:

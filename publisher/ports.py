@@ -364,6 +364,10 @@ class Outbox(Protocol):
     def hold(self, batch: Batch, *, error: str) -> bool:
         """Unknown, and nothing but a person can decide."""
 
+    def witness(self, mailer: str, after: datetime) -> str:
+        """The key of a batch that this mailer accepted and that was first handed over after that time; "" when
+        there is none."""
+
     def block(self, mailer: str, *, until: datetime, reason: str) -> None:
         """Let nobody claim for this mailer until then."""
 
@@ -486,6 +490,8 @@ class Notices(Protocol):
         """Take one that is ready; committed as submitting before it is handed over."""
 
     def settle(self, id: int, state: NoticeState, *, now: datetime, error: str) -> None: ...
+
+    def by_key(self, key: str) -> Notice | None: ...
 
     def waiting(self) -> int: ...
 

@@ -75,14 +75,16 @@ Tomas Reid writes about what people do in the evening.
 
 @dataclass(slots=True)
 class TestClock:
-    """A clock that stands still until a test moves it."""
+    """A clock that stands still until a test moves it, or goes on by `tick` whenever it is read."""
 
     __test__ = False
 
     at: datetime
+    tick: timedelta = timedelta(0)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def now(self) -> datetime:
+        self.at += self.tick
         return self.at
 
     def monotonic(self) -> float:

@@ -228,7 +228,7 @@ FEEDS = [
 ]
 PAGES: dict[str, dict[str, Any]] = {
     "unsubscribe": READER,
-    "unsubscribed": READER,
+    "unsubscribed": {**READER, "back_url": "/c/token"},
     "confirm": READER,
     "confirmed": READER,
     "feeds": {"feeds": FEEDS},

@@ -1,4 +1,4 @@
-"""Editions and their files as commands show them."""
+"""Editions, their files, and readers as commands show them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from publisher.cli import words
 
 if TYPE_CHECKING:
     from publisher.app import App
-    from publisher.model import Edition, Rendered, Site, Sums
+    from publisher.model import Edition, Rendered, Site, Subscriber, Subscription, Sums
     from publisher.ports import Parts
 
 
@@ -37,6 +37,17 @@ def edition(parts: Parts, there: Edition) -> dict[str, Any]:
 def sums(there: Sums) -> dict[str, Any]:
     numbers = ("candidates", "planned", "accepted", "rejected", "skipped", "unknown", "cancelled", "waiting")
     return {**{name: getattr(there, name) for name in numbers}, "excluded": dict(there.excluded)}
+
+
+def reader(there: Subscriber, subscriptions: tuple[Subscription, ...]) -> dict[str, Any]:
+    """A reader for programs."""
+    return {
+        "email": there.email,
+        "name": there.name,
+        "language": there.language,
+        "newsletters": {s.newsletter: str(s.status) for s in subscriptions},
+        "since": there.created_at,
+    }
 
 
 def line(parts: Parts, there: Edition) -> str:

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from publisher import errors
-from publisher.cli import console
+from publisher.cli import console, shown
 from publisher.cli.door import door, editor
 from publisher.cli.exits import Exit
 from publisher.cli.reading import meant, take, written_whole
@@ -95,15 +95,20 @@ def add(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")],
     name: Annotated[str, typer.Option(help="As it stands in the address line of their mail.")] = "",
     newsletter: Into = "",
+    ask: Annotated[bool, typer.Option("--ask", help="Mail them a link first; who uses it is a reader.")] = False,
     json: Json = False,
 ) -> None:
-    """Add one reader who has asked for it."""
+    """Add one reader who has asked for it, or ask them."""
     from publisher import audience
+    from publisher.cli import asking
 
     with door(context).opened() as site:
         parts, now = site.parts, site.parts.clock.now()
         (slug,) = meant(parts, newsletter, needed=True)
         reader = _person(parts, email, name)
+        if ask:
+            asking.ask(site, slug, reader, json=json)
+            return
         evidence = {"added": editor()}
         reader, new = parts.store.audience.add(
             reader, audience.consent(slug, SubscriptionStatus.CONFIRMED, evidence, now=now)
@@ -111,11 +116,16 @@ def add(
         has = next(s for s in parts.store.audience.subscriptions(reader.id) if s.newsletter == slug)
         if has.status is SubscriptionStatus.UNSUBSCRIBED:
             raise errors.Conflict(
-                f"{reader.email} left {slug} on {when(has.changed_at, parts.site.timezone)}; only they can come back"
+                f"{reader.email} left {slug} on {when(has.changed_at, parts.site.timezone)}; only they can come back. "
+                f"`{asking.command(site, reader, slug)}` asks them"
             )
         suppressed = parts.store.audience.suppressed(reader.address_key, slug)
+        again = asking.command(site, reader, slug)
     if json:
-        console.dump({**_reader(reader, (has,)), "new": new, "suppressed": suppressed})
+        console.dump({**shown.reader(reader, (has,)), "new": new, "suppressed": suppressed})
+        return
+    if has.status is SubscriptionStatus.PENDING:
+        console.say(f"{reader.email} has not confirmed {slug} yet; `{again}` asks them")
         return
     console.say(f"{reader.email} {'now reads' if new else 'has already got'} {slug}")
     if suppressed:
@@ -158,7 +168,7 @@ def list_(
     with door(context).opened() as site:
         _known(site.parts, newsletter)
         found = _matching(site.parts, newsletter, status)
-        readers = [_reader(*one) for one in islice(found, limit or None)]
+        readers = [shown.reader(*one) for one in islice(found, limit or None)]
         more = next(found, None) is not None
         sums = {known.slug: site.parts.store.audience.count(known.slug) for known in site.parts.newsletters}
     if json:
@@ -197,16 +207,6 @@ def _matching(
     for reader, subscriptions in parts.store.audience.each(newsletter):
         if status is None or any(s.status is status and newsletter in ("", s.newsletter) for s in subscriptions):
             yield reader, subscriptions
-
-
-def _reader(reader: Subscriber, subscriptions: tuple[Subscription, ...]) -> dict[str, Any]:
-    return {
-        "email": reader.email,
-        "name": reader.name,
-        "language": reader.language,
-        "newsletters": {s.newsletter: str(s.status) for s in subscriptions},
-        "since": reader.created_at,
-    }
 
 
 def _report(result: Imported, first: list[Refusal], refused: Path | None, *, json: bool) -> None:

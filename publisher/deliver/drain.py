@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from publisher.deliver import reconcile
 from publisher.deliver.letters import letterhead, mailing
 from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, skips, without
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
@@ -30,6 +31,8 @@ from publisher.ports import Clock, Keys, Mailer, Store
 
 #: How long a mailer is left alone after it refused us for a reason that a person must mend.
 MISCONFIGURED_PAUSE = timedelta(minutes=10)
+#: How long before a provider is asked once more about a batch that it could not tell about.
+LOOK_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
@@ -99,8 +102,7 @@ def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
     False when the mailer is to be left alone for now."""
     outbox, now = desk.store.outbox, desk.clock.now()
     if batch.state is BatchState.RESOLVING and not may_repeat(batch, desk.mailer.capability, now):
-        outbox.hold(batch, error=f"nothing tells whether it was sent: {batch.last_error}")
-        return True
+        return _reconcile(desk, batch, tally)
     if batch.deferrals >= ATTEMPTS and batch.state is BatchState.CLAIMED:
         _settle(desk, batch, give_up(batch), tally)
         return True
@@ -121,15 +123,55 @@ def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
     return _submit(desk, batch, prepared, tally)
 
 
+def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> bool:
+    """Find out what became of a batch whose answer was lost, without handing it over again."""
+    able, outbox, now = desk.mailer.capability, desk.store.outbox, desk.clock.now()
+    why = f"nothing tells whether it was sent: {batch.last_error}"
+    try:
+        results = _evidence(desk, batch, now)
+    except (TryLater, MailerMisconfigured) as error:
+        outbox.unknown(batch, now=now, next_at=now + LOOK_AGAIN, error=str(error))
+        tally.misconfigured = str(error) if isinstance(error, MailerMisconfigured) else tally.misconfigured
+        return True
+    if reconcile.known(results):
+        _settle(desk, batch, results, tally)
+    elif reconcile.askable(batch, able) and not reconcile.given_up(batch, now):
+        outbox.unknown(batch, now=now, next_at=now + LOOK_AGAIN, error=why)
+    elif any(result.outcome is Outcome.ACCEPTED for result in results):
+        _settle(desk, batch, results, tally)  # the rest becomes a batch of its own, and is held
+    else:
+        outbox.hold(batch, error=why)
+    return True
+
+
+def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
+    """What events and, where there is one, the provider's search tell of each letter."""
+    store, able, last = desk.store, desk.mailer.capability, reconcile.last(batch)
+    witnessed = bool(store.events.witness(desk.mailer.name, last))
+    seen = store.events.positions(batch.key)
+    results = reconcile.by_events(batch, seen, witnessed=witnessed, capability=able, now=now)
+    if able.evidence != "search" or reconcile.known(results) or not reconcile.askable(batch, able):
+        return results
+    _, made, _ = _made(desk, store, batch)
+    asked = reconcile.question(batch, made.letters, store.outbox.witness(desk.mailer.name, last))
+    return reconcile.together(results, desk.mailer.look_up(asked, now=now))
+
+
+def _made(desk: Desk, store: Store, batch: Batch) -> tuple[int, Mailing, frozenset[int]]:
+    """The batch as its mailer sees it, with the place of its letterhead and who is skipped."""
+    edition = store.editions.by_id(batch.edition)
+    at, head = _letterhead(desk, store, edition, batch)
+    people = store.audience.recipients(edition.newsletter, [subscriber for subscriber, _ in batch.members])
+    skipped = skips(batch, people)
+    variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id)}
+    made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)
+    return at, made, skipped
+
+
 def _intend(desk: Desk, batch: Batch, tally: Tally) -> tuple[Batch, Prepared] | None:
     """Look at every recipient once more, make the bytes, and commit the intent, in one transaction."""
     with desk.store.transaction() as store:
-        edition = store.editions.by_id(batch.edition)
-        at, head = _letterhead(desk, store, edition, batch)
-        people = store.audience.recipients(edition.newsletter, [subscriber for subscriber, _ in batch.members])
-        skipped = skips(batch, people)
-        variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id)}
-        made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)
+        at, made, skipped = _made(desk, store, batch)
         prepared = _prepared(desk, store, batch, made, tally)
         if prepared is None:
             return None

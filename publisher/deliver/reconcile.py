@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from publisher.model import Batch, Capability, Outcome, Result
+from publisher.model import Batch, Capability, Letter, Outcome, Question, Result
 
 #: How long an unknown batch is looked up before it is held for a person.
 PATIENCE = timedelta(hours=24)
@@ -21,7 +21,7 @@ def by_events(
 ) -> tuple[Result, ...]:
     """One result per letter, from events that were stored for the batch. `witnessed`: an event was stored for
     a batch of the same mailer that was handed over later."""
-    quiet = witnessed and capability.look_up_lag > timedelta(0) and now - _last(batch) >= capability.look_up_lag
+    quiet = witnessed and capability.look_up_lag > timedelta(0) and now - last(batch) >= capability.look_up_lag
     absent = Outcome.DEFERRED if quiet and capability.evidence == "events" else Outcome.UNKNOWN
     return tuple(
         Result(
@@ -42,9 +42,10 @@ def together(events: Sequence[Result], looked_up: Sequence[Result]) -> tuple[Res
     )
 
 
-def settled(results: Sequence[Result]) -> bool:
-    """Whether anything became known."""
-    return any(result.outcome is not Outcome.UNKNOWN for result in results)
+def known(results: Sequence[Result]) -> bool:
+    """Whether nothing is left unknown. Until then the batch stays whole: at the provider its letters are known
+    under its key and their places in it."""
+    return all(result.outcome is not Outcome.UNKNOWN for result in results)
 
 
 def given_up(batch: Batch, now: datetime) -> bool:
@@ -52,6 +53,17 @@ def given_up(batch: Batch, now: datetime) -> bool:
     return batch.unknown_since is not None and now - batch.unknown_since >= PATIENCE
 
 
-def _last(batch: Batch) -> datetime:
+def askable(batch: Batch, capability: Capability) -> bool:
+    """Whether the provider can show anything of it. What became unknown inside another batch has a key of its
+    own that no search finds; events name the batch it came from, and are found through that."""
+    return capability.evidence == "events" or (capability.evidence == "search" and bool(batch.payload_hash))
+
+
+def question(batch: Batch, letters: tuple[Letter, ...], witness: str) -> Question:
+    first = batch.first_intent_at or last(batch)
+    return Question(key=batch.key, letters=letters, first_at=first, last_at=last(batch), witness=witness)
+
+
+def last(batch: Batch) -> datetime:
     """When it was last handed over, as late as it can have been."""
     return max(moment for moment in (batch.intent_at, batch.unknown_since, batch.first_intent_at) if moment)

@@ -27,6 +27,8 @@ from publisher.model import Letter, Mailing, Rendered
 _SYNTAX = re.compile(r"%(?![0-9A-Fa-f]{2})(?=[A-Za-z_][\w.:-]*%)")
 _WORD_JOINER = "\u2060"  # invisible, and no line breaks at it
 
+_OPTION = re.compile(rb'name="([ohv]:[^"]+)"\r\n\r\n(.*?)\r\n--', re.DOTALL)
+
 _LINK = "%recipient.unsubscribe%"
 _LINK_IN_HTML = "%recipient.unsubscribe_html%"
 
@@ -39,12 +41,6 @@ class Call:
     options: list[tuple[str, str]]
     bodies: list[tuple[str, str]]
     variables: dict[str, dict[str, str]]
-
-    @property
-    def options_size(self) -> int:
-        """Bytes of all options, with the longest of every value filled in."""
-        longest = sum(map(len, max(self.variables.values(), key=lambda own: sum(map(len, own.values()))).values()))
-        return sum(len(name.encode()) + len(value.encode()) for name, value in self.options) + longest
 
     def encoded(self) -> bytes:
         """As multipart/form-data (RFC 7578), which begins with its own boundary. That comes from the content: so it
@@ -63,6 +59,13 @@ class Call:
 
 def boundary(encoded: bytes) -> str:
     return encoded[2 : encoded.index(b"\r\n")].decode()
+
+
+def options_size(encoded: bytes, letters: tuple[Letter, ...]) -> int:
+    """Bytes of all options of a call, with the longest values of these letters filled in."""
+    head = encoded[: encoded.index(b'name="from"')]
+    longest = max(len(letter.unsubscribe_url) + len(letter.message_id) for letter in letters)
+    return sum(len(name) + len(value) for name, value in _OPTION.findall(head)) + longest
 
 
 def call(mailing: Mailing, letters: tuple[Letter, ...]) -> Call:

@@ -46,7 +46,7 @@ class Events:
                 {"mailer": mailer, "event_id": _id(one.event_id), "received_at": at, "body": _body(one)}
                 for one in events
             ]
-            return connection.execute(statement, rows).rowcount
+            return len(connection.execute(statement.returning(mail_event.c.id), rows).all())
 
     def waiting(self) -> bool:
         with self._access.read() as connection:

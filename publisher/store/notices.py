@@ -49,6 +49,11 @@ class Notices:
             outcome = sa.update(table).where(table.c.id == id, table.c.state != NoticeState.SENT.value)
             connection.execute(outcome.values(state=state.value, last_error=error, sent_at=sent_at))
 
+    def by_key(self, key: str) -> Notice | None:
+        with self._access.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.key == key)).mappings().one_or_none()
+            return _notice(row) if row else None
+
     def waiting(self) -> int:
         with self._access.read() as connection:
             count = sa.select(sa.func.count()).select_from(table).where(table.c.state.in_(_OPEN))

@@ -180,6 +180,16 @@ class Outbox:
                 _end_attempts(connection, [batch.id], now, "unknown")
             return changed
 
+    def witness(self, mailer: str, after: datetime) -> str:
+        later = sa.select(batch.c.key).where(
+            batch.c.mailer == mailer,
+            batch.c.state == BatchState.ACCEPTED.value,
+            batch.c.skipped_n < batch.c.n,  # where everybody was skipped nothing was handed over
+            batch.c.first_intent_at > after,
+        )
+        with self._access.read() as connection:
+            return connection.execute(later.order_by(batch.c.id).limit(1)).scalar() or ""
+
     def block(self, mailer: str, *, until: datetime, reason: str) -> None:
         """A shorter block never ends a longer one."""
         with self._access.write() as connection:

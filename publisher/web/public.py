@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -21,8 +20,6 @@ from publisher.ports import Parts
 LARGEST_BODY = 4096
 #: Seconds that a body may take.
 SLOWEST_BODY = 10.0
-#: How long a confirmation link is good.
-CONFIRM_WITHIN = timedelta(days=7)
 #: The field of a one-click request (RFC 8058 section 3.1), in either encoding. No form of ours has it.
 ONE_CLICK = b"List-Unsubscribe"
 PRIVATE = {"cache-control": "no-store"}
@@ -65,23 +62,21 @@ class Public:
     # ------------------------------------------------------------ in a thread
 
     def _unsubscribe(self, token: str, one_click: bool) -> Response:
-        reader, newsletter = audience.unsubscribe(
-            self._parts.store,
-            self._parts.keys,
-            token,
-            renamed=self._renamed,
-            now=self._parts.clock.now(),
-            how="one-click" if one_click else "page",
-        )
+        store, keys, now = self._parts.store, self._parts.keys, self._parts.clock.now()
+        how = "one-click" if one_click else "page"
+        reader, newsletter = audience.unsubscribe(store, keys, token, renamed=self._renamed, now=now, how=how)
         if one_click:
             return PlainTextResponse("You are unsubscribed.\n", headers=PRIVATE)
-        return self._about("unsubscribed", reader, newsletter)
+        there = newsletter in self._names  # else there is nothing to come back to
+        back = audience.way_back(store, keys, reader, newsletter, now=now) if there else ""
+        return self._about("unsubscribed", reader, newsletter, back_url=back)
 
     def _about_unsubscribing(self, token: str) -> Response:
         store = self._parts.store
         reader, newsletter = audience.read_link(store, self._parts.keys, token, renamed=self._renamed)
-        left = audience.status(store, reader, newsletter) is SubscriptionStatus.UNSUBSCRIBED
-        return self._about("unsubscribed" if left else "unsubscribe", reader, newsletter)
+        if audience.status(store, reader, newsletter) is SubscriptionStatus.UNSUBSCRIBED:
+            return self._about("unsubscribed", reader, newsletter, back_url="")  # no link to follow gives a way back
+        return self._about("unsubscribe", reader, newsletter)
 
     def _confirm(self, token: str) -> Response:
         reader, newsletter = audience.confirm(
@@ -90,21 +85,21 @@ class Public:
             token,
             renamed=self._renamed,
             now=self._parts.clock.now(),
-            within=CONFIRM_WITHIN,
+            within=audience.CONFIRM_WITHIN,
         )
         return self._about("confirmed", reader, newsletter)
 
     def _about_confirming(self, token: str) -> Response:
         store = self._parts.store
         reader, newsletter = audience.read_confirmation(
-            store, self._parts.keys, token, renamed=self._renamed, within=CONFIRM_WITHIN
+            store, self._parts.keys, token, renamed=self._renamed, within=audience.CONFIRM_WITHIN
         )
         done = audience.status(store, reader, newsletter) is SubscriptionStatus.CONFIRMED
         return self._about("confirmed" if done else "confirm", reader, newsletter)
 
-    def _about(self, page: str, reader: Subscriber, newsletter: str) -> Response:
+    def _about(self, page: str, reader: Subscriber, newsletter: str, **values: Any) -> Response:
         name = self._names.get(newsletter, newsletter)  # a newsletter that is no more has only its slug left
-        return self._page(page, email=reader.email, newsletter=name)
+        return self._page(page, email=reader.email, newsletter=name, **values)
 
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         site = self._parts.site

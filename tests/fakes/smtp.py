@@ -108,7 +108,7 @@ class Certificate:
 
 class SmtpServer:
     """STARTTLS with `tls`, or TLS from the first byte with `implicit` too; AUTH with `users`, over TLS only unless
-    `plain_auth`. `features` of EHLO can be hidden by name."""
+    `plain_auth`. Features of EHLO can be `hidden` by name; `pipelining` (RFC 2920) is offered where it is asked for."""
 
     def __init__(
         self,
@@ -119,12 +119,14 @@ class SmtpServer:
         plain_auth: bool = False,
         smtputf8: bool = True,
         hidden: tuple[str, ...] = (),
+        pipelining: bool = False,
         size: int = 30_000_000,
     ) -> None:
         self.received: list[Received] = []
         self.connections = 0
         self.commands: list[str] = []
         self.hidden = hidden
+        self.pipelining = pipelining
         self.users = users or {}
         self.port = 0
         self._faults: list[Fault] = []
@@ -216,6 +218,8 @@ class _Session(SMTP):
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
+        if self.owner.pipelining:
+            responses = [*responses[:-1], "250-PIPELINING", responses[-1]]
         return [line for line in responses if not line[4:].startswith(self.owner.hidden or ("\0",))]
 
     async def handle_MAIL(

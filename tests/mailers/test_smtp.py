@@ -23,15 +23,20 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate.make(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(params=[False, True], ids=["one by one", "pipelining"])
+def pipelining(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture
-def server(certificate: Certificate) -> Iterator[SmtpServer]:
-    with SmtpServer(tls=certificate, users={"publisher": PASSWORD}) as server:
+def server(certificate: Certificate, pipelining: bool) -> Iterator[SmtpServer]:
+    with SmtpServer(tls=certificate, users={"publisher": PASSWORD}, pipelining=pipelining) as server:
         yield server
 
 
 @pytest.fixture
-def plain() -> Iterator[SmtpServer]:
-    with SmtpServer() as server:
+def plain(pipelining: bool) -> Iterator[SmtpServer]:
+    with SmtpServer(pipelining=pipelining) as server:
         yield server
 
 

@@ -1,7 +1,7 @@
 """The ledger's side of the protocol, as `store/outbox.py` and `store/_settling.py` keep it, without a database.
 
-Letters are bits: 1 is the first recipient, 2 the second, 3 both. Each change says which claim it belongs to and
-returns the rows after it, or None when that claim no longer holds. `broken` names the one guard that is taken out.
+Letters are bits: 1 is the first recipient, 2 the second, 3 both. Each change says under which claim it is made, and
+returns the rows after it, or None when that claim no longer holds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from publisher.model import OPEN_BATCHES, BatchState
+from tests.protocol.gaps import Gap
 
 # Plain strings: states are hashed millions of times, and an Enum does that slowly.
 READY, CLAIMED, SUBMITTING = (s.value for s in (BatchState.READY, BatchState.CLAIMED, BatchState.SUBMITTING))
@@ -18,13 +19,14 @@ ACCEPTED, FAILED, SPLIT = (s.value for s in (BatchState.ACCEPTED, BatchState.FAI
 OPEN = frozenset(state.value for state in OPEN_BATCHES)
 
 FIRST, SECOND, BOTH = 1, 2, 3
-NOTHING = -1  # no bytes are frozen; no witness was seen
+NOTHING = -1  # no bytes are frozen; no witness is there
 UNTRIED, YOUNG, OLD = 0, 1, 2  # the age of a first intent: none, its key still protects, not any more
 
 
 class Batch(NamedTuple):
-    """One row. `payload` stands for the hash of the frozen bytes: the letters in them. `witness` stands for a later
-    batch of the same mailer: the letters that the provider had taken, but did not show yet, when it took that one."""
+    """One row. `age` is that of `first_intent_at`, `doubt` says whether `unknown_since` is set, `payload` are the
+    letters whose bytes are frozen. `witness` is no column: it stands for a later batch of the same mailer, as the
+    letters of this one that the provider did not show yet when it took that one."""
 
     state: str = READY
     letters: int = BOTH
@@ -48,9 +50,9 @@ Batches = tuple[Batch, ...]
 
 
 class Answer(NamedTuple):
-    """What a call came to: "told" says which letters were accepted, rejected and deferred (in groups that are tried
-    apart) and nothing about the others; "later" (429) and "refused" (the call as a whole) took nothing; "error" may
-    be anything."""
+    """What a call came to. "told": these letters are accepted, rejected, deferred (in groups that are tried apart);
+    nothing is said about the others. "shown": the same from a look-up. "later" (429) and "refused" (the call as a
+    whole): nothing was taken. "error" (5xx, a torn answer) and "timeout": anything may have been."""
 
     kind: str = ""
     accepted: int = 0
@@ -66,9 +68,9 @@ def claim(batches: Batches, at: int) -> Batches | None:
     return put(batches, at, batch._replace(state=state, fence=batch.fence + 1))
 
 
-def intend(batches: Batches, at: int, held: Batch, *, payload: int, skipped: int, broken: str) -> Batches | None:
+def intend(batches: Batches, at: int, held: Batch, *, payload: int, skipped: int, gap: Gap) -> Batches | None:
     batch = batches[at]
-    if not holds(batch, held, (CLAIMED, RESOLVING), broken):
+    if not _stands(batch, held, (CLAIMED, RESOLVING), gap):
         return None
     intended = batch._replace(
         state=SUBMITTING,
@@ -81,85 +83,76 @@ def intend(batches: Batches, at: int, held: Batch, *, payload: int, skipped: int
     return put(batches, at, intended)
 
 
-def back(batches: Batches, at: int, held: Batch, *, broken: str) -> Batches | None:
-    """Proved not sent: ready as if never tried, or unknown again when an earlier attempt is."""
+def settle(batches: Batches, at: int, held: Batch, answer: Answer, *, gap: Gap) -> Batches | None:
+    """Accepted and rejected letters stay, deferred and unknown ones move to children; unknown altogether, the batch
+    stays whole. While an earlier attempt is in doubt, "not sent this time" proves nothing, unless a look-up says it."""
     batch = batches[at]
-    if not holds(batch, held, (CLAIMED, SUBMITTING), broken):
-        return None
-    if batch.doubt and broken != "429 after doubt is ready":
-        return put(batches, at, batch._replace(state=UNKNOWN))
-    if broken == "back keeps the payload":
-        return put(batches, at, batch._replace(state=READY))
-    return put(batches, at, _fresh(batch))
-
-
-def unknown(batches: Batches, at: int, held: Batch, *, broken: str, state: str = UNKNOWN) -> Batches | None:
-    """Something may have left; or, with another `state`, held for a person."""
-    batch = batches[at]
-    if not holds(batch, held, (SUBMITTING, RESOLVING), broken):
-        return None
-    return put(batches, at, batch._replace(state=state, doubt=True))
-
-
-def sweep(batches: Batches, at: int, *, broken: str) -> Batches | None:
-    """A lease ended."""
-    batch = batches[at]
-    if batch.state == CLAIMED:
-        return put(batches, at, batch._replace(state=READY))
-    if batch.state == SUBMITTING and broken == "sweep makes submitting ready":
-        return put(batches, at, _fresh(batch))
-    if batch.state == RESOLVING and broken == "sweep passes by resolving":
-        return None
-    if batch.state in (SUBMITTING, RESOLVING):
-        return put(batches, at, batch._replace(state=UNKNOWN, doubt=True))
-    return None
-
-
-def settle(batches: Batches, at: int, held: Batch, answer: Answer, *, broken: str) -> Batches | None:
-    """Accepted and rejected letters stay; deferred and unknown ones move to children. Unknown altogether stays whole.
-
-    While an earlier attempt is in doubt, "not sent this time" proves nothing, unless a look-up says it."""
-    batch = batches[at]
-    if not holds(batch, held, (CLAIMED, SUBMITTING, RESOLVING), broken):
+    if not _stands(batch, held, (CLAIMED, SUBMITTING, RESOLVING), gap):
         return None
     letters, again = batch.remaining, tuple(group & batch.remaining for group in answer.deferred)
     accepted, rejected = answer.accepted & letters, answer.rejected & letters
     untold = letters & ~accepted & ~rejected & ~sum(again)
-    if broken == "silence means not sent":
-        again, untold = (*again, untold) if untold else again, 0
-    if batch.doubt and batch.state == SUBMITTING and broken != "deferred in doubt is tried again":
+    if gap is Gap.SILENCE:
+        again, untold = (*again, untold), 0
+    if batch.doubt and batch.state == SUBMITTING and gap is not Gap.DEFERRED_IN_DOUBT:
         again, untold = (), untold | sum(again)
     if untold and untold == letters:
         return put(batches, at, batch._replace(state=UNKNOWN, doubt=True))
     moved = untold | sum(again)
     state = ACCEPTED if accepted else FAILED if rejected else SPLIT if moved else ACCEPTED
     parent = batch._replace(state=state, rejected=rejected, moved=moved)
-    return (*put(batches, at, parent), *_children(batch, again, untold, len(batches), broken))
+    return (*put(batches, at, parent), *_children(batch, again, untold, number=len(batches), gap=gap))
 
 
-def _children(batch: Batch, again: tuple[int, ...], untold: int, number: int, broken: str) -> Iterator[Batch]:
+def _children(batch: Batch, again: tuple[int, ...], untold: int, *, number: int, gap: Gap) -> Iterator[Batch]:
     """One for each group to try again, and one to find out about. Keys are derived: here, numbered."""
-    for key, letters in enumerate((*again, untold), start=number):
-        key = batch.key if broken == "a child keeps its parent's key" else key
-        child = Batch(letters=letters, key=key, attempt=batch.attempt)
-        if letters and letters == untold:
-            yield child._replace(state=UNKNOWN, age=batch.age, doubt=True, witness=batch.witness)
-        elif letters:
-            yield child
+    keys = (batch.key if gap is Gap.KEY_OF_PARENT else key for key in range(number, number + 3))
+    for letters in filter(None, again):
+        yield Batch(letters=letters, key=next(keys), attempt=batch.attempt)
+    if untold:
+        child = Batch(letters=untold, key=next(keys), attempt=batch.attempt)
+        yield child._replace(state=UNKNOWN, age=batch.age, doubt=True, witness=batch.witness)
 
 
-def holds(batch: Batch, held: Batch, states: tuple[str, ...], broken: str) -> bool:
+def back(batches: Batches, at: int, held: Batch, *, gap: Gap) -> Batches | None:
+    """Proved not sent: ready as if never tried, or unknown again when an earlier attempt is."""
+    batch = batches[at]
+    if not _stands(batch, held, (CLAIMED, SUBMITTING), gap):
+        return None
+    if batch.doubt and gap is not Gap.LATER_IN_DOUBT:
+        return put(batches, at, batch._replace(state=UNKNOWN))
+    if gap is Gap.BYTES_KEPT:
+        return put(batches, at, batch._replace(state=READY))
+    return put(batches, at, batch._replace(state=READY, age=UNTRIED, payload=NOTHING, skipped=0))
+
+
+def unknown(batches: Batches, at: int, held: Batch, *, gap: Gap, state: str = UNKNOWN) -> Batches | None:
+    """Something may have left; with `state` HELD, a person is to decide."""
+    batch = batches[at]
+    if not _stands(batch, held, (SUBMITTING, RESOLVING), gap):
+        return None
+    return put(batches, at, batch._replace(state=state, doubt=True))
+
+
+def sweep(batches: Batches, at: int, *, gap: Gap) -> Batches | None:
+    """The lease of this batch ended; None when nobody holds it."""
+    batch = batches[at]
+    before = batch.state == CLAIMED or (batch.state == SUBMITTING and gap is Gap.SWEEP_SUBMITTING)
+    if before:
+        return put(batches, at, batch._replace(state=READY))
+    if batch.state == SUBMITTING or (batch.state == RESOLVING and gap is not Gap.SWEEP_RESOLVING):
+        return put(batches, at, batch._replace(state=UNKNOWN, doubt=True))
+    return None
+
+
+def _stands(batch: Batch, held: Batch, states: tuple[str, ...], gap: Gap) -> bool:
     """Whether the claim under which a worker acts is still the last one: the condition of every update."""
-    if broken == "no condition on updates":
+    if gap is Gap.CONDITION:
         return True
-    if broken == "no intent before the call":
+    if gap is Gap.INTENT:
         states = (*states, CLAIMED)
-    return (batch.fence == held.fence or broken == "no fence") and batch.state in states
+    return (batch.fence == held.fence or gap is Gap.FENCE) and batch.state in states
 
 
 def put(batches: Batches, at: int, batch: Batch) -> Batches:
     return (*batches[:at], batch, *batches[at + 1 :])
-
-
-def _fresh(batch: Batch) -> Batch:
-    return batch._replace(state=READY, age=UNTRIED, payload=NOTHING, skipped=0, doubt=False)

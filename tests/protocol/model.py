@@ -4,7 +4,7 @@ A state says where everybody stands; `steps` gives every state that may come nex
 freeze (the others simply go on) and wake after its lease was swept. A call may arrive late, after its worker gave
 up or died, or never; its answer may be lost.
 
-Three statements about time cannot be proved and are assumed, each where it is used:
+Three statements about time cannot be proved. They are assumed, each where it is used:
 - the window of a look-up (`look_up_lag`) is longer than a call can be under way, frozen worker included;
 - a provider forgets a key later than we stop using it, by more than a call can be under way;
 - a provider that shows a later batch shows everything that it took before that one.
@@ -17,27 +17,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.protocol import ledger
-from tests.protocol.ledger import (
-    BOTH,
-    CLAIMED,
-    FIRST,
-    HELD,
-    NOTHING,
-    OLD,
-    OPEN,
-    RESOLVING,
-    SECOND,
-    SUBMITTING,
-    UNKNOWN,
-    UNTRIED,
-    YOUNG,
-    Answer,
-    Batch,
-    Batches,
-)
-from tests.protocol.provider import ERROR, TIMEOUT, Guarantee, Provider, reactions, shows
+from tests.protocol.gaps import Gap
+from tests.protocol.ledger import BOTH, FIRST, SECOND
+from tests.protocol.ledger import CLAIMED, HELD, OPEN, RESOLVING, SUBMITTING, UNKNOWN
+from tests.protocol.ledger import NOTHING, OLD, UNTRIED, YOUNG
+from tests.protocol.ledger import Answer, Batch, Batches
+from tests.protocol.provider import ERROR, LATER, TIMEOUT, Guarantee, Provider, reactions, shows
 
-#: Attempts after which a batch that is turned away every time is given up.
+#: Attempts after which a batch that is turned away every time is given up. `deliver.rules` has patience for more.
 ATTEMPTS = 2
 
 IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "answered"
@@ -45,13 +32,14 @@ IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What is explored: a guarantee, the guard that is taken out of the protocol ("" for none), whether the second
-    reader may leave on the way, and where the exploring stops."""
+    """What is explored: what the provider offers, the guard that is missing, whether the second reader may leave on
+    the way; and where exploring stops, in claims and crashes altogether and in batches."""
 
     guarantee: Guarantee
-    broken: str = ""
+    gap: Gap = Gap.NO
     leaver: bool = False
-    claims: int = 4
+    fickle: bool = False
+    claims: int = 3
     crashes: int = 1
     batches: int = 3
 
@@ -66,11 +54,11 @@ class Worker(NamedTuple):
 
 
 class State(NamedTuple):
-    """`strays` are calls, as (key, letters), whose worker no longer waits. `unclear` are letters whose call ended
+    """`strays` are calls, as (key, letters), for which nobody waits any more. `unclear` are letters whose call ended
     without a word about them: all that may ever be held. `wrong` names a promise that a step has just broken."""
 
     batches: Batches = (Batch(),)
-    workers: tuple[Worker, ...] = (Worker(), Worker())
+    workers: tuple[Worker, Worker] = (Worker(), Worker())
     strays: tuple[tuple[int, int], ...] = ()
     provider: Provider = Provider()
     left: int = 0
@@ -80,7 +68,7 @@ class State(NamedTuple):
 
 
 class Act(NamedTuple):
-    """A step, by name, and who did it to which batch."""
+    """A step in words, and who did it to which batch."""
 
     verb: str
     worker: int = -1
@@ -126,48 +114,46 @@ def _holds(world: World, state: State, number: int, worker: Worker) -> Steps:
     """As `deliver.drain._deliver`. It decides by the batch as it was claimed, however long ago that is."""
     held, at = worker.held, worker.at
     tired = held.attempt >= ATTEMPTS
-    if held.state == RESOLVING and world.guarantee.shows and world.broken != "the unknown is repeated":
+    if tired and (held.state == CLAIMED or world.gap is Gap.GIVEN_UP_IN_DOUBT):
+        yield Act("gives it up", number, at), _ends(world, state, number, Answer("told", rejected=held.remaining))
+    elif may_repeat(world, held):
+        yield from _intends(world, state, number, worker)
+    elif world.guarantee.shows:
         looked = worker._replace(step=ANSWERED, answer=look(world, state, at, held))
         yield Act("looks it up", number, at), _works(state, number, looked)
-    elif tired and (held.state == CLAIMED or world.broken == "doubt is given up"):
-        given_up = Answer("told", rejected=held.remaining)
-        yield Act("gives it up", number, at), _ends(world, state, number, given_up)
-    elif not may_repeat(world, held):
-        batches = ledger.unknown(state.batches, at, held, broken=world.broken, state=HELD)
-        after = state if batches is None else state._replace(batches=batches)
-        yield Act("holds it for a person", number, at), _idle(after, number)
     else:
-        yield from _intends(world, state, number, worker)
+        batches = ledger.unknown(state.batches, at, held, gap=world.gap, state=HELD)
+        yield Act("holds it for a person", number, at), _idle(_written(state, batches), number)
 
 
 def may_repeat(world: World, held: Batch) -> bool:
     """As `deliver.rules.may_repeat`."""
-    if held.state != RESOLVING or world.guarantee is Guarantee.MESSAGE_ID or world.broken == "the unknown is repeated":
+    if held.state != RESOLVING or world.guarantee is Guarantee.MESSAGE_ID or world.gap is Gap.REPEATED_IN_DOUBT:
         return True
     if world.guarantee is not Guarantee.KEY:
         return False
-    under_key = held.payload != NOTHING or world.broken == "a child's own key is trusted"
-    return under_key and (held.age == YOUNG or world.broken == "a key is used after its lifetime")
+    under_key = held.payload != NOTHING or world.gap is Gap.KEY_NEVER_USED
+    return under_key and (held.age == YOUNG or world.gap is Gap.KEY_TOO_OLD)
 
 
 def _intends(world: World, state: State, number: int, worker: Worker) -> Steps:
     """One transaction: who has left is skipped, unless the bytes are frozen; then the intent is committed."""
     held, at = worker.held, worker.at
-    frozen = held.age != UNTRIED and world.broken != "the payload is made anew in doubt"
+    frozen = held.age != UNTRIED and world.gap is not Gap.BYTES_IN_DOUBT
     skipped = held.skipped if frozen else held.letters & state.left
     payload = held.letters & ~skipped
-    if world.broken == "no intent before the call":
+    if world.gap is Gap.INTENT:
         unintended = Worker(INTENDED, at, held._replace(payload=payload))
-        yield Act("forgets the intent", number, at), _works(state, number, unintended)
+        yield Act("commits no intent", number, at), _works(state, number, unintended)
         return
-    batches = ledger.intend(state.batches, at, held, payload=payload, skipped=skipped, broken=world.broken)
+    batches = ledger.intend(state.batches, at, held, payload=payload, skipped=skipped, gap=world.gap)
     if batches is None:
         yield Act("has lost its claim", number, at), _idle(state, number)
         return
     if payload & state.left and not state.batches[at].doubt:
         state = state._replace(wrong="mailed after leaving")
     intended = Worker(INTENDED, at, batches[at])
-    yield Act("commits the intent", number, at), _works(state._replace(batches=batches), number, intended)
+    yield Act("commits the intent", number, at), _works(_written(state, batches), number, intended)
 
 
 def _intended(world: World, state: State, number: int, worker: Worker) -> Steps:
@@ -180,12 +166,12 @@ def _intended(world: World, state: State, number: int, worker: Worker) -> Steps:
 
 def _calls(world: World, state: State, number: int, worker: Worker) -> Steps:
     """It stops waiting; the call may still arrive."""
-    waits_no_more = state._replace(strays=_astray(world, state, worker))
-    yield Act("times out", number, worker.at), _ends(world, waits_no_more, number, TIMEOUT)
+    alone = state._replace(strays=_astray(world, state, worker))
+    yield Act("times out", number, worker.at), _ends(world, alone, number, TIMEOUT)
 
 
 def _answered(world: World, state: State, number: int, worker: Worker) -> Steps:
-    verb = f"writes down the answer ({worker.answer.kind})"
+    verb = f"writes down what it heard ({worker.answer.kind})"
     yield Act(verb, number, worker.at), _ends(world, state, number, worker.answer)
 
 
@@ -197,43 +183,41 @@ def _ends(world: World, state: State, number: int, answer: Answer) -> State:
     worker = state.workers[number]
     batches = conclude(world, state.batches, worker.at, worker.held, answer)
     if batches is not None:
-        state = state._replace(batches=batches, unclear=state.unclear | silent(worker.held, answer))
+        state = state._replace(batches=batches, unclear=state.unclear | _silent(worker.held, answer))
     return _idle(state, number)
 
 
 def conclude(world: World, batches: Batches, at: int, held: Batch, answer: Answer) -> Batches | None:
-    """As `deliver.drain._submit`: which change of the ledger an answer asks for."""
-    broken = world.broken
-    lost = answer in (ERROR, TIMEOUT)
-    if lost and broken == "a lost answer is a failure":
-        answer = Answer("told", rejected=held.payload)
-    elif (answer is TIMEOUT and broken == "a timeout is ready") or (answer == ERROR and broken == "a 5xx is ready"):
-        answer = Answer("later")
-    elif answer.kind == "later" and broken == "a 429 is unknown":
-        answer = ERROR
-    if answer.kind == "told":
-        return ledger.settle(batches, at, held, answer, broken=broken)
+    """As `deliver.drain._submit`: the change of the ledger that an answer asks for."""
+    gap, answer = world.gap, _misread(world.gap, held, answer)
+    if answer.kind in ("told", "shown"):
+        return ledger.settle(batches, at, held, answer, gap=gap)
     if answer.kind == "later":
-        return ledger.back(batches, at, held, broken=broken)
-    if answer.kind == "refused" and held.doubt and broken != "deferred in doubt is tried again":
-        return ledger.unknown(batches, at, held, broken=broken, state=HELD)
-    if answer.kind == "refused":
-        return ledger.settle(batches, at, held, halves(held.payload), broken=broken)
-    return ledger.unknown(batches, at, held, broken=broken)
+        return ledger.back(batches, at, held, gap=gap)
+    if answer.kind == "refused" and (not held.doubt or gap is Gap.DEFERRED_IN_DOUBT):
+        return ledger.settle(batches, at, held, halves(held.payload), gap=gap)
+    return ledger.unknown(batches, at, held, gap=gap, state=HELD if answer.kind == "refused" else UNKNOWN)
+
+
+def _misread(gap: Gap, held: Batch, answer: Answer) -> Answer:
+    """What a worker takes an answer for that lacks the guard."""
+    if answer in (ERROR, TIMEOUT) and gap is Gap.LOST_IS_FAILED:
+        return Answer("told", rejected=held.payload)
+    if (answer == TIMEOUT and gap is Gap.TIMEOUT) or (answer == ERROR and gap is Gap.SERVER_ERROR):
+        return LATER
+    return ERROR if answer == LATER and gap is Gap.LATER_IS_UNKNOWN else answer
 
 
 def halves(letters: int) -> Answer:
-    """As `deliver.rules.halves`: a call refused as a whole is tried in two, and one letter alone is rejected."""
-    if letters != BOTH:
-        return Answer("told", rejected=letters)
-    return Answer("told", deferred=(FIRST, SECOND))
+    """As `deliver.rules.halves`: a call refused as a whole is tried in two; one letter alone is rejected."""
+    return Answer("told", deferred=(FIRST, SECOND)) if letters == BOTH else Answer("told", rejected=letters)
 
 
-def silent(held: Batch, answer: Answer) -> int:
+def _silent(held: Batch, answer: Answer) -> int:
     """The letters of a call about which nothing was said."""
     if answer in (ERROR, TIMEOUT):
         return held.payload
-    if answer.kind == "told" and held.state == SUBMITTING:
+    if answer.kind == "told":
         return held.payload & ~answer.accepted & ~answer.rejected & ~sum(answer.deferred)
     return 0
 
@@ -242,25 +226,24 @@ def silent(held: Batch, answer: Answer) -> int:
 
 
 def look(world: World, state: State, at: int, held: Batch) -> Answer:
-    """What is shown was accepted. What is not shown was not sent only when no call with it can be under way any
-    more (the window), and a later batch is shown (the witness). Otherwise nothing is said about it."""
-    shown = state.provider.shown & held.letters
-    if world.broken == "a child is looked up by its own key" and held.payload == NOTHING:
+    """What is shown was accepted, whichever batch it travelled in. What is not shown was not sent only when no call
+    with it can be under way any more (the window) and a later batch is shown (the witness)."""
+    shown = state.provider.shown & held.remaining
+    if world.gap is Gap.LOOK_UP_BY_CHILD and held.payload == NOTHING:
         shown = 0
     witness = state.batches[at].witness
-    believed = quiet(world, state, held.letters) and witness != NOTHING and not witness & ~state.provider.shown
-    if world.broken == "a look-up without a witness":
-        believed = quiet(world, state, held.letters)
-    absent = held.letters & ~shown if believed else 0
-    return Answer("told", accepted=shown, deferred=(absent,) if absent else ())
+    witnessed = witness != NOTHING and not witness & ~state.provider.shown
+    believed = quiet(world, state, held.letters) and (witnessed or world.gap is Gap.NO_WITNESS)
+    absent = held.remaining & ~shown if believed else 0
+    return Answer("shown", accepted=shown, deferred=(absent,) if absent else ())
 
 
 def quiet(world: World, state: State, letters: int) -> bool:
     """No call with one of those letters can be under way: the window of a look-up has passed."""
-    if world.broken == "a look-up without the window":
+    if world.gap is Gap.NO_WINDOW:
         return True
-    about_to = (worker.held.payload for worker in state.workers if worker.step in (INTENDED, CALLS))
-    return not any(payload & letters for payload in (*about_to, *(payload for _, payload in state.strays)))
+    to_come = (worker.held.payload for worker in state.workers if worker.step in (INTENDED, CALLS))
+    return not any(payload & letters for payload in (*to_come, *(payload for _, payload in state.strays)))
 
 
 # ---------------------------------------------------------------- the sweeper, the network, time
@@ -268,7 +251,7 @@ def quiet(world: World, state: State, letters: int) -> bool:
 
 def _lease_ends(world: World, state: State) -> Steps:
     for at, batch in enumerate(state.batches):
-        batches = ledger.sweep(state.batches, at, broken=world.broken)
+        batches = ledger.sweep(state.batches, at, gap=world.gap)
         if batches is not None:
             unclear = state.unclear | batch.payload if batch.state == SUBMITTING else state.unclear
             yield Act("the lease ends", at=at), state._replace(batches=batches, unclear=unclear)
@@ -278,16 +261,16 @@ def _network(world: World, state: State) -> Steps:
     for number, worker in enumerate(state.workers):
         if worker.step == CALLS:
             call = _call(world, worker)
-            for words, provider, answer in reactions(state.provider, world.guarantee, *call):
+            for words, provider, answer in reactions(state.provider, world.guarantee, *call, fickle=world.fickle):
                 answered = worker._replace(step=ANSWERED, answer=answer)
                 after = _works(state._replace(provider=provider), number, answered)
                 yield Act(f"the provider {words}", at=worker.at), after
     for position, call in enumerate(state.strays):
         strays = state.strays[:position] + state.strays[position + 1 :]
-        yield Act("a late call is lost"), state._replace(strays=strays)
-        for words, provider, _ in reactions(state.provider, world.guarantee, *call):
+        yield Act("a late call never arrives"), state._replace(strays=strays)
+        for words, provider, _ in reactions(state.provider, world.guarantee, *call, fickle=world.fickle):
             if provider != state.provider:
-                yield Act(f"late, the provider {words}"), state._replace(strays=strays, provider=provider)
+                yield Act(f"a call arrives late: the provider {words}"), state._replace(strays=strays, provider=provider)
 
 
 def _time(world: World, state: State) -> Steps:
@@ -296,39 +279,36 @@ def _time(world: World, state: State) -> Steps:
     for provider in shows(state.provider, world.guarantee):
         yield Act("the provider shows what it took"), state._replace(provider=provider)
     for at, batch in enumerate(state.batches):
-        if batch.state not in OPEN:
-            continue
         if world.guarantee.shows and batch.state in (UNKNOWN, RESOLVING) and batch.witness == NOTHING:
             yield from _witness(world, state, at, batch)
-        if world.guarantee is Guarantee.KEY:
+        if world.guarantee is Guarantee.KEY and batch.state in OPEN:
             yield from _ages(world, state, at, batch)
 
 
 def _witness(world: World, state: State, at: int, batch: Batch) -> Steps:
-    """A later batch is accepted: one that was handed over when the window of this one had passed."""
-    if quiet(world, state, batch.letters) or world.broken == "a witness from within the window":
+    """A later batch is accepted, one that was handed over when the window of this one had passed."""
+    if quiet(world, state, batch.letters) or world.gap is Gap.EARLY_WITNESS:
         hidden = state.provider.once & ~state.provider.shown & batch.letters
         batches = ledger.put(state.batches, at, batch._replace(witness=hidden))
-        yield Act("a later batch is accepted", at=at), state._replace(batches=batches)
+        yield Act("a later batch is accepted", at=at), _written(state, batches)
 
 
 def _ages(world: World, state: State, at: int, batch: Batch) -> Steps:
-    """Our limit passes; later the provider forgets. In between, every call that was under way has arrived."""
+    """Our limit passes; later, when no call that was decided before can be under way, the provider forgets."""
     if batch.age == YOUNG:
         batches = ledger.put(state.batches, at, batch._replace(age=OLD))
-        yield Act("its key is not to be used any more", at=at), state._replace(batches=batches)
-    elif dict(state.provider.answers).get(batch.key) and _decided(world, state, batch):
-        provider = state.provider.forget(batch.key)
-        yield Act("the provider forgets its key", at=at), state._replace(provider=provider)
-
-
-def _decided(world: World, state: State, batch: Batch) -> bool:
-    """Nobody can call any more who found the key still good."""
-    found_good = any(w.step == HOLDS and w.held.key == batch.key and w.held.age == YOUNG for w in state.workers)
-    return quiet(world, state, batch.letters) and not found_good
+        yield Act("its key is not to be used any more", at=at), _written(state, batches)
+        return
+    trusting = any(w.step == HOLDS and w.at == at and w.held.age == YOUNG for w in state.workers)
+    if state.provider.knows(batch.key) and quiet(world, state, batch.letters) and not trusting:
+        yield Act("the provider forgets its key", at=at), state._replace(provider=state.provider.forget(batch.key))
 
 
 # ---------------------------------------------------------------- small changes of a state
+
+
+def _written(state: State, batches: Batches | None) -> State:
+    return state if batches is None else state._replace(batches=batches)
 
 
 def _works(state: State, number: int, worker: Worker) -> State:
@@ -340,11 +320,11 @@ def _idle(state: State, number: int) -> State:
     return _works(state, number, Worker())
 
 
-def _astray(world: World, state: State, worker: Worker) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted((*state.strays, _call(world, worker))))
-
-
 def _call(world: World, worker: Worker) -> tuple[int, int]:
     """What travels: the key and the letters."""
-    key = worker.held.key
-    return (10 * worker.held.attempt + key if world.broken == "a key for each attempt" else key), worker.held.payload
+    attempt = worker.held.attempt if world.gap is Gap.KEY_PER_ATTEMPT else 0
+    return worker.held.key + 10 * attempt, worker.held.payload
+
+
+def _astray(world: World, state: State, worker: Worker) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted((*state.strays, _call(world, worker))))

@@ -1,7 +1,7 @@
-"""The provider's side: every way in which it may react to one call, and what it shows to who asks.
+"""The provider's side: every way in which it may react to one call, and what it shows to those who ask.
 
-It may be slow, deaf, torn or partly willing, but a letter that it refused for good it goes on refusing: that
-is what "rejected" means, and why a rejection also settles an earlier attempt that is in doubt.
+It may be slow, deaf, torn or partly willing. But a letter that it refused for good it goes on refusing, unless
+`fickle`: that is what "rejected" means, and why a rejection also answers for an earlier attempt that is in doubt.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tests.protocol.ledger import BOTH, FIRST, SECOND, Answer
 
 
 class Guarantee(Enum):
-    """What a provider offers to who lost its answer."""
+    """What a provider offers to those who lost its answer."""
 
-    KEY = "key"  # the same key is answered as the first time, until it is forgotten
+    KEY = "key"  # under the same key it answers as it did the first time, until it forgets the key
     MESSAGE_ID = "Message-ID"  # the same Message-ID twice ends as one message
-    SEARCH = "search"  # it can be asked, and shows everything it took in the order in which it took it
+    SEARCH = "search"  # it can be asked, and shows whole calls in the order in which it took them
     EVENTS = "events"  # it tells by itself, letter by letter
     NONE = "none"
 
@@ -28,7 +28,7 @@ class Guarantee(Enum):
 
 
 class Provider(NamedTuple):
-    """What it took: once, or more often; refused for good; shows. Under which key it answered what."""
+    """The letters that it took once, and more than once; refused for good; shows. Its answers by key."""
 
     once: int = 0
     more: int = 0
@@ -46,51 +46,57 @@ class Provider(NamedTuple):
     def forget(self, key: int) -> Provider:
         return self._replace(answers=tuple(one for one in self.answers if one[0] != key))
 
+    def knows(self, key: int) -> bool:
+        return any(one == key for one, _ in self.answers)
 
-LATER, REFUSED, ERROR, TIMEOUT = Answer("later"), Answer("refused"), Answer("error"), Answer("timeout")
-Reaction = tuple[str, Provider, Answer]
+
+LATER, REFUSED = Answer("later"), Answer("refused")
+ERROR, TIMEOUT = Answer("error"), Answer("timeout")
 
 
-def reactions(provider: Provider, guarantee: Guarantee, key: int, letters: int) -> Iterator[Reaction]:
-    """To one call: in words, the provider afterwards, and its answer. Every answer may also be lost on its way."""
+def reactions(
+    provider: Provider, guarantee: Guarantee, key: int, letters: int, *, fickle: bool = False
+) -> Iterator[tuple[str, Provider, Answer]]:
+    """To one call: in words, the provider afterwards, and its answer, which may also be lost on its way."""
     yield "turns the call away", provider, LATER
     yield "fails", provider, ERROR
-    remembered = dict(provider.answers).get(key)
-    if remembered is not None:
-        yield "repeats its answer", provider, remembered
+    if provider.knows(key):
+        yield "repeats its answer", provider, dict(provider.answers)[key]
         return
     if letters == BOTH:
         yield "refuses the call", provider, REFUSED
-    for words, taken, refused, answer in _outcomes(provider, guarantee, letters):
+    for words, taken, refused, answer in _outcomes(provider, guarantee, letters, fickle=fickle):
         after = provider.take(taken, guarantee)._replace(refused=provider.refused | refused)
         if guarantee is Guarantee.KEY and taken:
             after = after.remember(key, answer)
         yield words, after, answer
         if taken:
-            yield f"{words}; the answer is lost", after, ERROR
+            yield f"{words}, but the answer is lost", after, ERROR
 
 
-def _outcomes(provider: Provider, guarantee: Guarantee, letters: int) -> Iterator[tuple[str, int, int, Answer]]:
-    """Letters taken, letters refused for good, and the answer. If nothing else sets it apart, it is the second
-    letter that fares worse."""
-    known = provider.once if guarantee is Guarantee.MESSAGE_ID else 0
-    if not letters & provider.refused:
-        yield "takes all", letters, 0, Answer("told", accepted=letters)
-    refused = letters & provider.refused
+def _outcomes(
+    provider: Provider, guarantee: Guarantee, letters: int, *, fickle: bool
+) -> Iterator[tuple[str, int, int, Answer]]:
+    """Letters taken, letters refused for good, and the answer. One letter, the odd one, may fare worse: one that was
+    refused before, or else the second."""
+    refused = 0 if fickle else letters & provider.refused
     odd = refused or (SECOND if letters == BOTH else letters)
     rest = letters & ~odd
-    if odd & ~known:
+    known = provider.once if guarantee is Guarantee.MESSAGE_ID else 0
+    if not refused:
+        yield "takes all", letters, 0, Answer("told", accepted=letters)
+    if not odd & known:
         yield "refuses a letter", rest, odd, Answer("told", accepted=rest, rejected=odd)
-    if odd & ~known and not refused:
-        yield "defers a letter", rest, 0, Answer("told", accepted=rest, deferred=(odd,))
-    if rest and not refused:
-        yield "takes all, tells of one", letters, 0, Answer("told", accepted=rest)
+        if not refused:
+            yield "defers a letter", rest, 0, Answer("told", accepted=rest, deferred=(odd,))
     if rest:
-        yield "takes one, is silent about the other", rest, 0, Answer("told", accepted=rest)
+        yield "takes one, and says nothing of the other", rest, 0, Answer("told", accepted=rest)
+        if not refused:
+            yield "takes all, and says nothing of one", letters, 0, Answer("told", accepted=rest)
 
 
 def shows(provider: Provider, guarantee: Guarantee) -> Iterator[Provider]:
-    """What was taken comes to light: all at once in a search, one by one as events, in any order."""
+    """What was taken comes to light: whole calls in a search, single letters as events, in any order."""
     hidden = provider.once & ~provider.shown
     if guarantee is Guarantee.SEARCH and hidden:
         yield provider._replace(shown=provider.once)

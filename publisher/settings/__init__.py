@@ -1,0 +1,224 @@
+"""settings.toml and the environment, read and checked: every problem at once, each with its key and remedy."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from publisher.errors import Problem, SettingsError
+from publisher.settings.sections import (
+    LANGUAGE,
+    MAILER_KINDS,
+    SLUG,
+    SOURCE_KINDS,
+    AlarmSettings,
+    AnyMailer,
+    AnySource,
+    FeedSettings,
+    FolderSettings,
+    FolderSource,
+    MaildirSettings,
+    MailgunSettings,
+    NewsletterSettings,
+    PostmarkSettings,
+    ResendSettings,
+    Section,
+    SelectionSettings,
+    SesSettings,
+    Settings,
+    SiteSettings,
+    SmtpSettings,
+    SourceSettings,
+    StoreSettings,
+    SyndicationSource,
+    WebSettings,
+    WordPressSource,
+)
+
+__all__ = [
+    "LANGUAGE",
+    "MAILER_KINDS",
+    "SLUG",
+    "SOURCE_KINDS",
+    "AlarmSettings",
+    "AnyMailer",
+    "AnySource",
+    "FeedSettings",
+    "FolderSettings",
+    "FolderSource",
+    "MaildirSettings",
+    "MailgunSettings",
+    "NewsletterSettings",
+    "PostmarkSettings",
+    "ResendSettings",
+    "Section",
+    "SelectionSettings",
+    "SesSettings",
+    "Settings",
+    "SiteSettings",
+    "SmtpSettings",
+    "SourceSettings",
+    "StoreSettings",
+    "SyndicationSource",
+    "WebSettings",
+    "WordPressSource",
+    "load",
+    "parse",
+]
+
+#: A value under such a key, or an address with a password in it, is never shown.
+SECRET = re.compile(r"(pass|secret|token|key)[^=_]*=|://[^/@]*:[^/@]*@", re.IGNORECASE)
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Settings:
+    """Read a settings file. Raises SettingsError with every problem that can be found."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        remedy = "there is no such file; `publisher init DIR` makes a site, --site DIR names one"
+        raise SettingsError([Problem(key=str(path), value=None, remedy=remedy)], path.name) from None
+    except UnicodeDecodeError:
+        problem = Problem(key=str(path), value=None, remedy="is not UTF-8; save it as UTF-8")
+        raise SettingsError([problem], path.name) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            [Problem(key=str(path), value=None, remedy=f"cannot be read: {error}")], path.name
+        ) from error
+    return parse(values, environment, name=path.name)
+
+
+def parse(values: Mapping[str, Any], environment: Mapping[str, str], *, name: str = "settings.toml") -> Settings:
+    """Check settings that are already a mapping. Raises SettingsError."""
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(details, values) for details in error.errors()]
+        raise SettingsError(problems, name) from None
+    problems = [*_references(settings), *_variables(settings, environment)]
+    if problems:
+        raise SettingsError(problems, name)
+    return settings
+
+
+def _problem(details: Any, values: Mapping[str, Any]) -> Problem:
+    location = [part for part in details["loc"] if part not in SOURCE_KINDS or part == details["loc"][0]]
+    location = [part for part in location if part not in MAILER_KINDS]
+    kind, shown = details["type"], details.get("input")
+    remedy = _remedy(details, location)
+    if kind == "extra_forbidden":
+        remedy = _stranger(str(location[-1]))
+    elif kind == "missing":
+        shown, remedy = None, "is missing; give it a value"
+    elif kind in ("union_tag_not_found", "union_tag_invalid"):
+        tags = str(details["ctx"].get("expected_tags", "")) or _kinds(str(location[0]))
+        location, shown = [*location, "kind"], shown.get("kind") if isinstance(shown, dict) else shown
+        remedy = f"choose one of {tags}"
+    key = _key(location, values)
+    hidden = isinstance(shown, dict | list) or SECRET.search(f"{key}={shown}")
+    return Problem(key=key, value=None if hidden else shown, remedy=remedy)
+
+
+def _remedy(details: Any, location: list[Any]) -> str:
+    """What would be right, in the words of the file rather than of the library that reads it."""
+    limits = details.get("ctx", {})
+    if details["type"] == "tuple_type":
+        return f"write [[{location[0]}]], in double brackets" if len(location) == 1 else 'give a list, such as ["one"]'
+    remedies = {
+        "literal_error": f"choose one of {limits.get('expected', '')}",
+        "string_type": "give a text, in quotation marks",
+        "int_type": "give a whole number, without quotation marks",
+        "bool_type": "give true or false, without quotation marks",
+        "model_type": f"write it as a table, [{location[0]}]",
+        "model_attributes_type": f"write it as a table, [{location[0]}]",
+        "greater_than_equal": f"give {limits.get('ge')} or more",
+        "less_than_equal": f"give {limits.get('le')} or less",
+        "string_too_short": "give it a value",
+    }
+    return remedies.get(details["type"], str(details["msg"]).removeprefix("Value error, "))
+
+
+def _stranger(name: str) -> str:
+    """What to do about a setting that nobody knows."""
+    if name in ("password", "key", "api_key"):
+        variable = "password_env" if name == "password" else "key_env"
+        return f"secrets never stand here: take it out, and name an environment variable in {variable}"
+    return "there is no such setting; look for a misspelling, or in docs/reference/settings.md"
+
+
+def _kinds(section: str) -> str:
+    return ", ".join(map(repr, SOURCE_KINDS if section == "sources" else MAILER_KINDS))
+
+
+def _key(location: list[Any], values: Mapping[str, Any]) -> str:
+    """("newsletters", 0, "at") as "newsletters[daily].at", so that a person finds the place."""
+    parts: list[str] = []
+    here: Any = values
+    for part in location:
+        if isinstance(part, int):
+            entry = here[part] if isinstance(here, list) and part < len(here) else {}
+            label = entry.get("slug") or entry.get("name") if isinstance(entry, dict) else None
+            parts[-1] += f"[{label or part + 1}]"
+            here = entry
+        else:
+            parts.append(str(part))
+            here = here.get(part) if isinstance(here, dict) else None
+    return ".".join(parts)
+
+
+def _references(settings: Settings) -> Iterator[Problem]:
+    """Names that must agree with other names in the file."""
+    mailers = {mailer.name for mailer in settings.mailers}
+    sources = {source.slug for source in settings.sources}
+    yield from _repeated(
+        "sources", [source.slug for source in settings.sources] + [w for s in settings.sources for w in s.was]
+    )
+    yield from _repeated("feeds", [feed.slug for feed in settings.feeds])
+    letters = settings.newsletters
+    yield from _repeated("newsletters", [letter.slug for letter in letters] + [w for n in letters for w in n.was])
+    yield from _repeated("mailers", [mailer.name for mailer in settings.mailers])
+    for letter in settings.newsletters:
+        if letter.mailer not in mailers:
+            yield _unknown(f"newsletters[{letter.slug}].mailer", letter.mailer, "mailers", mailers)
+    if settings.alarms.addresses and settings.alarms.mailer not in mailers:
+        yield _unknown("alarms.mailer", settings.alarms.mailer, "mailers", mailers)
+    selections = [(f"feeds[{feed.slug}]", feed.select) for feed in settings.feeds]
+    selections += [(f"newsletters[{letter.slug}]", letter.select) for letter in letters]
+    for key, selection in selections:
+        for slug in selection.sources:
+            if slug not in sources:
+                yield _unknown(f"{key}.select.sources", slug, "sources", sources)
+
+
+def _repeated(section: str, names: list[str]) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Problem(key=section, value=name, remedy="stands there more than once; every name is used once")
+
+
+def _unknown(key: str, value: str, section: str, known: set[str]) -> Problem:
+    choice = ", ".join(sorted(known)) or "none yet"
+    return Problem(key=key, value=value, remedy=f"is not one of the {section} in this file ({choice})")
+
+
+def _variables(settings: Settings, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Environment variables that are named and not set. Their values are never shown."""
+    named: list[tuple[str, str]] = [("store.password_env", settings.store.password_env)]
+    for source in settings.sources:
+        named.append((f"sources[{source.slug}].password_env", getattr(source, "password_env", "")))
+    for mailer in settings.mailers:
+        variables = [field for field in type(mailer).model_fields if field.endswith("_env")]
+        named += [(f"mailers[{mailer.name}].{field}", getattr(mailer, field)) for field in variables]
+    for key, variable in named:
+        if variable and not environment.get(variable):
+            yield Problem(key=key, value=variable, remedy=f"set the environment variable {variable}")
+    if settings.store.url.startswith("postgresql") and urlsplit(settings.store.url).password:
+        yield Problem(
+            key="store.url", value=None, remedy="take the password out and name a variable in store.password_env"
+        )

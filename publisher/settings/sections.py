@@ -1,0 +1,274 @@
+"""The sections of settings.toml: what each key holds, and what would be right."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from email.utils import parseaddr
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
+DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+TAG_AUTHORITY = re.compile(r"[a-z0-9.@_-]+,\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def _slug(value: str) -> str:
+    if not SLUG.fullmatch(value):
+        raise ValueError("use small letters, digits and hyphens, such as 'daily-news'")
+    return value
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("give a whole address, such as 'https://example.org'")
+    if parts.password:
+        raise ValueError("take the password out of the address and name an environment variable instead")
+    return value
+
+
+def _base(value: str) -> str:
+    """An address that others are made from, without a closing slash."""
+    return _address(value).rstrip("/")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("give a time zone by its IANA name, such as 'Europe/Dublin'") from None
+    return value
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value if isinstance(value, timedelta) else str(value)
+    match = DURATION.fullmatch(value.replace(" ", ""))
+    if not value or not match:
+        raise ValueError("give a time span such as '90s', '10m', '6h', '3d' or '1h30m'")
+    days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _clock_time(value: object) -> object:
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError("give a time of day such as '07:00'")
+    return time.fromisoformat(value)
+
+
+def _mailbox(value: str) -> str:
+    domain = parseaddr(value)[1].rpartition("@")[2]
+    if "\n" in value or "\r" in value or not parseaddr(value)[1].rpartition("@")[0] or "." not in domain:
+        raise ValueError("give an address such as 'The Gazette <news@example.org>'")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], remedy: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(remedy)
+        return value
+
+    return AfterValidator(check)
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+Address = Annotated[str, AfterValidator(_address)]
+Base = Annotated[str, AfterValidator(_base)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Span = Annotated[timedelta, BeforeValidator(_duration)]
+WallTime = Annotated[time, BeforeValidator(_clock_time)]
+Language = Annotated[str, _matching(LANGUAGE, "give a language tag such as 'en' or 'de-AT'")]
+TagAuthority = Annotated[str, _matching(TAG_AUTHORITY, "give a domain you own and a year, such as 'example.org,2026'")]
+Variable = Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*"), "give the name of an environment variable")]
+Text = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SiteSettings(Section):
+    name: Text
+    url: Base
+    language: Language = "en"
+    timezone: Zone = "UTC"
+    tag_authority: TagAuthority
+    postal_address: str = ""
+    public_url: Base | Literal[""] = ""
+    hub: Address | Literal[""] = ""
+
+
+class StoreSettings(Section):
+    url: str = "sqlite:///var/publisher.db"
+    password_env: Variable | Literal[""] = ""
+
+
+class FolderSettings(Section):
+    path: Text = "feeds"
+
+
+class WebSettings(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+
+class SourceSettings(Section):
+    slug: Slug
+    was: tuple[Slug, ...] = Field(default=(), strict=False)
+    interval: Span = timedelta(minutes=10)
+    allow_private: bool = False
+
+
+class FolderSource(SourceSettings):
+    kind: Literal["folder"]
+    path: Text
+    interval: Span = timedelta(minutes=1)
+    base_url: Address | Literal[""] = ""
+    categories: Literal["", "folders"] = ""
+
+
+class SyndicationSource(SourceSettings):
+    kind: Literal["syndication"]
+    url: Address
+
+
+class WordPressSource(SourceSettings):
+    kind: Literal["wordpress"]
+    url: Address
+    post_types: tuple[str, ...] = Field(default=("posts",), strict=False)
+    username: str = ""
+    password_env: Variable | Literal[""] = ""
+
+
+class SelectionSettings(Section):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    sources: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
+class FeedSettings(Section):
+    slug: Slug
+    title: Text
+    description: str = ""
+    each: Literal["", "category", "author"] = ""
+    select: SelectionSettings = SelectionSettings()
+    formats: tuple[Literal["rss", "atom", "json"], ...] = Field(default=("rss", "atom", "json"), strict=False)
+    limit: int = Field(default=50, ge=1, le=1000)
+
+
+class NewsletterSettings(Section):
+    slug: Slug
+    was: tuple[Slug, ...] = Field(default=(), strict=False)
+    name: Text
+    sender: Mailbox
+    reply_to: Mailbox | Literal[""] = ""
+    language: Language | Literal[""] = ""
+    timezone: Zone | Literal[""] = ""
+    cadence: Literal["daily"] = "daily"
+    at: WallTime = time(7, 0)
+    select: SelectionSettings = SelectionSettings()
+    template: str = "digest/daily"
+    approval: Literal["auto", "editor"] = "auto"
+    minimum_items: int = Field(default=1, ge=1)
+    maximum_items: int = Field(default=30, ge=1, le=200)
+    maximum_age: Span = timedelta(days=3)
+    late: Span = timedelta(hours=6)
+    undo: Span = timedelta(0)
+    mailer: Slug = "maildir"
+
+
+class MaildirSettings(Section):
+    name: Slug
+    kind: Literal["maildir"]
+    path: Text = "var/maildir"
+
+
+class SmtpSettings(Section):
+    name: Slug
+    kind: Literal["smtp"]
+    host: Text
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password_env: Variable | Literal[""] = ""
+    ca_file: str = ""
+
+
+class ResendSettings(Section):
+    name: Slug
+    kind: Literal["resend"]
+    key_env: Variable = "RESEND_API_KEY"
+    webhook_secret_env: Variable | Literal[""] = ""
+    base_url: Base = "https://api.resend.com"
+
+
+class PostmarkSettings(Section):
+    name: Slug
+    kind: Literal["postmark"]
+    token_env: Variable = "POSTMARK_SERVER_TOKEN"  # noqa: S105 - the name of a variable
+    stream: Text = "broadcast"
+    webhook_user: Annotated[str, _matching(re.compile(r"[^:]*"), "a user name holds no colon")] = ""
+    webhook_password_env: Variable | Literal[""] = ""
+    base_url: Base = "https://api.postmarkapp.com"
+
+
+class MailgunSettings(Section):
+    name: Slug
+    kind: Literal["mailgun"]
+    domain: Text
+    key_env: Variable = "MAILGUN_API_KEY"
+    webhook_key_env: Variable | Literal[""] = ""
+    base_url: Base = "https://api.mailgun.net"
+
+
+class SesSettings(Section):
+    name: Slug
+    kind: Literal["ses"]
+    region: Text
+    key_id_env: Variable = "AWS_ACCESS_KEY_ID"
+    secret_env: Variable = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
+    configuration_set: str = ""
+    topic_arn: str = ""
+    base_url: Base | Literal[""] = ""
+
+
+class AlarmSettings(Section):
+    addresses: tuple[Mailbox, ...] = Field(default=(), strict=False)
+    mailer: Slug = "maildir"
+    sender: Mailbox | Literal[""] = ""
+
+
+AnySource = Annotated[FolderSource | SyndicationSource | WordPressSource, Field(discriminator="kind")]
+AnyMailer = Annotated[
+    MaildirSettings | SmtpSettings | ResendSettings | PostmarkSettings | MailgunSettings | SesSettings,
+    Field(discriminator="kind"),
+]
+SOURCE_KINDS = ("folder", "syndication", "wordpress")
+MAILER_KINDS = ("maildir", "smtp", "resend", "postmark", "mailgun", "ses")
+
+
+class Settings(Section):
+    """The whole file. `path` is where it was read; relative paths in it start at its folder."""
+
+    site: SiteSettings
+    store: StoreSettings = StoreSettings()
+    folder: FolderSettings = FolderSettings()
+    web: WebSettings = WebSettings()
+    sources: tuple[AnySource, ...] = Field(default=(), strict=False)
+    feeds: tuple[FeedSettings, ...] = Field(default=(), strict=False)
+    newsletters: tuple[NewsletterSettings, ...] = Field(default=(), strict=False)
+    mailers: tuple[AnyMailer, ...] = Field(default=(), strict=False)
+    alarms: AlarmSettings = AlarmSettings()

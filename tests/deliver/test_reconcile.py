@@ -1,0 +1,138 @@
+"""What became of a batch whose answer was lost, found out from what the provider shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from publisher.deliver import reconcile
+from publisher.kit.tokens import KeyRing
+from publisher.mailers.postmark import Postmark
+from publisher.model import Batch, BatchState, Capability, Outcome, Result, Run
+from publisher.store import Database
+from tests.deliver.test_drain import approved, drain, people
+from tests.fakes.postmark import TOKEN, PostmarkServer
+from tests.people import NOW
+from tests.sites import TestClock
+
+SEARCH = Capability(batch=100, batch_bytes=1_000_000, evidence="search", look_up_lag=timedelta(minutes=10))
+EVENTS = replace(SEARCH, evidence="events")
+LOST = Batch(
+    edition=1,
+    sequence=0,
+    chunk=0,
+    runs=(Run(variant=1, subscribers=(1, 2, 3)),),
+    mailer="post",
+    key="k",
+    state=BatchState.RESOLVING,
+    payload_hash="f" * 64,
+    first_intent_at=NOW,
+    intent_at=NOW,
+    unknown_since=NOW,
+)
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock(NOW, tick=timedelta(milliseconds=1))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> KeyRing:
+    return KeyRing.load(tmp_path / "keys", {})
+
+
+@pytest.fixture
+def postmark(tmp_path: Path, clock: TestClock) -> Iterator[PostmarkServer]:
+    with PostmarkServer(tmp_path, clock=lambda: clock.at) as server:
+        yield server
+
+
+def outcomes(results: tuple[Result, ...]) -> list[Outcome]:
+    return [result.outcome for result in results]
+
+
+def judged(seen: set[int], *, witnessed: bool, after: timedelta, capability: Capability = EVENTS) -> list[Outcome]:
+    return outcomes(reconcile.by_events(LOST, seen, witnessed=witnessed, capability=capability, now=NOW + after))
+
+
+def test_what_an_event_tells_of_was_accepted() -> None:
+    found = judged({0, 2}, witnessed=False, after=timedelta(0))
+    assert found == [Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.ACCEPTED]
+
+
+def test_silence_proves_something_only_after_the_lag_and_beside_a_later_event() -> None:
+    late, early = timedelta(minutes=10), timedelta(minutes=9)
+    assert judged({0}, witnessed=True, after=late) == [Outcome.ACCEPTED, Outcome.DEFERRED, Outcome.DEFERRED]
+    assert Outcome.DEFERRED not in judged({0}, witnessed=False, after=late)
+    assert Outcome.DEFERRED not in judged({0}, witnessed=True, after=early)
+    assert Outcome.DEFERRED not in judged({0}, witnessed=True, after=late, capability=SEARCH)
+
+
+def test_who_was_skipped_is_not_looked_for() -> None:
+    batch = replace(LOST, skipped=frozenset({1}))
+    results = reconcile.by_events(batch, {0}, witnessed=False, capability=EVENTS, now=NOW)
+    assert [result.position for result in results] == [0, 2]
+
+
+def test_an_event_wins_over_a_search_that_found_nothing() -> None:
+    events = reconcile.by_events(LOST, {0}, witnessed=False, capability=SEARCH, now=NOW)
+    looked_up = tuple(Result(position=position, outcome=Outcome.DEFERRED) for position in range(3))
+    assert outcomes(reconcile.together(events, looked_up)) == [Outcome.ACCEPTED, Outcome.DEFERRED, Outcome.DEFERRED]
+
+
+@pytest.mark.parametrize("fault", ["accept_then_drop", "accept_then_500", "truncated", "500", "html"])
+def test_a_lost_answer_is_looked_up_and_everybody_has_one_message(
+    memory_store: Database, postmark: PostmarkServer, keys: KeyRing, clock: TestClock, fault: str
+) -> None:
+    people(memory_store, 250)
+    mailer = Postmark("postmark", TOKEN, base_url=postmark.url)
+    there = approved(memory_store, mailer)
+    postmark.plan(fault)
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.batches(there.id)[0].state is BatchState.UNKNOWN
+    for _ in range(6):
+        clock.move(minutes=6)
+        drain(memory_store, mailer, keys, clock)
+    assert sorted(mail.recipient for mail in postmark.mails) == sorted(f"reader.{n}@mail.example" for n in range(250))
+    sums = memory_store.outbox.sums(there.id)
+    assert (sums.accepted, sums.unknown, sums.waiting) == (250, 0, 0)
+
+
+def test_the_last_batch_of_all_waits_for_a_witness_and_is_held_when_none_comes(
+    memory_store: Database, postmark: PostmarkServer, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 5)
+    mailer = Postmark("postmark", TOKEN, base_url=postmark.url)
+    there = approved(memory_store, mailer)
+    postmark.plan("500")
+    drain(memory_store, mailer, keys, clock)
+    clock.move(hours=2)
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.batches(there.id)[0].state is BatchState.UNKNOWN
+    clock.move(hours=23)
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.batches(there.id)[0].state is BatchState.HELD
+    assert memory_store.outbox.sums(there.id).unknown == 5
+    assert postmark.mails == []
+
+
+def test_a_search_that_fails_is_tried_again(
+    memory_store: Database, postmark: PostmarkServer, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 250)
+    mailer = Postmark("postmark", TOKEN, base_url=postmark.url)
+    there = approved(memory_store, mailer)
+    postmark.plan("accept_then_drop")
+    drain(memory_store, mailer, keys, clock)
+    clock.move(minutes=11)
+    postmark.plan("get 500")
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.sums(there.id).accepted == 50
+    clock.move(minutes=11)
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.sums(there.id).accepted == 250

@@ -1,0 +1,482 @@
+"""Postmark's API on loopback: enforces what the real one enforces, and delivers one message per recipient.
+
+Everything it accepts or suppresses is one line of a journal, so a fake started again on the same folder remembers it.
+Search shows a message only when it is `lag` old by the clock. Faults are planned per call to /email/batch:
+
+    accept_then_drop   takes the call, then closes the connection       drop_before   the reverse: takes nothing
+    accept_then_500    takes the call, then says that it failed         hang          takes the call, never answers
+    truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
+    fewer              takes the call, answers for all but the last     slow          takes it after `release()`
+    429 429-date 429-garbage quota maintenance 413 422 500 redirect     takes nothing, says so
+
+and with "get" in front, such as "get 500", for its other calls.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import random
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.fakes.postmark_rules import (
+    MAILBOX,
+    WINDOW,
+    Mail,
+    Refusal,
+    Stream,
+    listed,
+    matches,
+    number,
+    read_batch,
+    stream_of,
+    validate_contents,
+)
+
+TOKEN = "5f7a1c3e-harbour-4b2d-9e60-0123456789ab"
+TEST_TOKEN = "POSTMARK_API_TEST"
+HOOK_USER, HOOK_PASSWORD = "harbour", "tide-table-1884"
+
+_PLACEHOLDER = re.compile(r"\{\{\{?\s*pm:unsubscribe\s*\}?\}\}", re.IGNORECASE)
+_OWN_LINK = "https://unsubscribe.postmark.example/1"
+_RETENTION = timedelta(days=45)
+_LARGEST = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class PostmarkServer:
+    """`clock` tells when messages come, and `lag` how long search hides them. `domains` may send. `waiting` is set
+    while a slow call is being worked on, `taken` once any was accepted."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        lag: timedelta = timedelta(minutes=3),
+    ) -> None:
+        self.journal = folder / "postmark.jsonl"
+        self.clock = clock
+        self.lag = lag
+        self.domains = {"harbour-gazette.example"}
+        self.streams = {
+            "broadcast": Stream(),
+            "outbound": Stream("Transactional", "None"),
+            "inbound": Stream("Inbound"),
+        }
+        self.per_message: dict[str, tuple[int, str]] = {}  # recipient -> error code and message, for odd answers
+        self.calls: list[Call] = []
+        self.mails: list[Mail] = []
+        self.waiting, self.taken = threading.Event(), threading.Event()
+        self._messages = 0
+        self._faults: list[str] = []
+        self._released = threading.Event()
+        self._stopped = threading.Event()
+        self._lock = threading.RLock()
+
+    def plan(self, *faults: str) -> None:
+        self._faults += faults
+
+    def release(self) -> None:
+        self._released.set()
+
+    def suppress(self, address: str, stream: str = "broadcast") -> None:
+        """A hard bounce or a complaint made it inactive in one stream."""
+        self._write({"suppressed": address, "stream": stream})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> PostmarkServer:
+        if self.journal.exists():
+            for line in self.journal.read_text().splitlines():
+                self._remember(json.loads(line))
+        owner = self
+
+        class Handler(_Handler):
+            fake = owner
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    # ---------------------------------------------------------------- sending
+
+    def batch(self, body: bytes, *, test: bool = False) -> list[dict[str, Any]]:
+        """One entry per message, in order. Raises Refusal."""
+        emails = read_batch(body)
+        if self._take("slow"):
+            self.waiting.set()
+            assert self._released.wait(30)
+        with self._lock:
+            at = self.clock()
+            entries, taken = [], []
+            for email in emails:
+                try:
+                    entry, recipients = self._one(email, at)
+                    taken.append({"id": entry["MessageID"], "recipients": recipients, "email": email})
+                except Refusal as refusal:
+                    entry = {"ErrorCode": refusal.code, "Message": refusal.message}
+                entries.append(entry)
+            if taken and not test:
+                self._write({"at": at.isoformat(), "messages": taken})
+                self.taken.set()
+            return entries
+
+    def _one(self, email: dict[str, Any], at: datetime) -> tuple[dict[str, Any], list[str]]:
+        recipients = self._validate(email)
+        inactive = [one for one in recipients if one.lower() in self.streams[stream_of(email)].inactive]
+        active = [one for one in recipients if one not in inactive]
+        advice = "Inactive recipients are ones that have generated a hard bounce or a spam complaint."
+        if not active:
+            raise Refusal(
+                422,
+                406,
+                "You tried to send to a recipient that has been marked as inactive.\n"
+                f" Found inactive addresses: {', '.join(inactive)}.\n {advice}",
+            )
+        self._messages += 1
+        told = "OK"
+        if inactive:
+            told = f"Message OK, but will not deliver to these inactive addresses: {', '.join(inactive)}. {advice}"
+        return {
+            "To": email["To"],
+            "SubmittedAt": at.strftime("%Y-%m-%dT%H:%M:%S.%f1Z"),
+            "MessageID": f"0a12c0de-0000-4000-8000-{self._messages:012d}",
+            "ErrorCode": 0,
+            "Message": told,
+        }, active
+
+    def _validate(self, email: dict[str, Any]) -> list[str]:
+        sender = MAILBOX.fullmatch(email.get("From", ""))
+        if not sender:
+            raise Refusal(422, 300, f"Invalid 'From' address: '{email.get('From', '')}'.")
+        domain = (sender["inner"] or sender["bare"]).rpartition("@")[2]
+        if domain not in self.domains:
+            raise Refusal(
+                422,
+                400,
+                f"The 'From' address you supplied ({email['From']}) is not a Sender Signature on your account.",
+            )
+        if email.get("ReplyTo") and not MAILBOX.fullmatch(email["ReplyTo"]):
+            raise Refusal(422, 300, f"Invalid 'ReplyTo' address: '{email['ReplyTo']}'.")
+        if self.streams.get(stream_of(email), Stream("Inbound")).kind == "Inbound":
+            raise Refusal(
+                422, 1235, f"The 'MessageStream' provided ({stream_of(email)}) does not exist on this server."
+            )
+        recipients = self._recipients(email)
+        validate_contents(email)
+        return recipients
+
+    def _recipients(self, email: dict[str, Any]) -> list[str]:
+        to = [one.strip() for name in ("To", "Cc", "Bcc") for one in email.get(name, "").split(",") if one.strip()]
+        if not to:
+            raise Refusal(422, 300, "Zero recipients specified.")
+        if len(to) > 50:
+            raise Refusal(422, 300, "Invalid 'To' field: at most 50 recipients.")
+        found = []
+        for one in to:
+            match = MAILBOX.fullmatch(one)
+            if not match:
+                raise Refusal(422, 300, f"Invalid 'To' address: '{one}'.")
+            if one in self.per_message:
+                raise Refusal(422, *self.per_message[one])
+            found.append(match["inner"] or match["bare"])
+        return found
+
+    # ---------------------------------------------------------------- what is remembered
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with self._lock:
+            with self.journal.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            self._remember(entry)
+
+    def _remember(self, entry: dict[str, Any]) -> None:
+        if "suppressed" in entry:
+            self.streams[entry["stream"]].inactive.add(entry["suppressed"].lower())
+            return
+        for message in entry["messages"]:
+            email, at = message["email"], datetime.fromisoformat(entry["at"])
+            self._messages = max(self._messages, int(message["id"][-12:]))
+            content, headers = self._built(message["id"], email)
+            self.mails += [
+                Mail(
+                    message["id"],
+                    one,
+                    stream_of(email),
+                    at,
+                    email.get("Metadata", {}),
+                    email.get("Tag", ""),
+                    content,
+                    headers,
+                )
+                for one in message["recipients"]
+            ]
+
+    def _built(self, id: str, email: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        headers = {header["Name"].lower(): header["Value"] for header in email.get("Headers", [])}
+        if headers.pop("x-pm-keepid", "") != "true" or "message-id" not in headers:
+            headers["message-id"] = f"<{id}@mtasv.postmark.example>"
+        if "ReplyTo" in email:
+            headers["reply-to"] = email["ReplyTo"]
+        content, stream = dict(email), self.streams[stream_of(email)]
+        if stream.kind == "Broadcasts":
+            for name in ("HtmlBody", "TextBody"):
+                body, replaced = _PLACEHOLDER.subn(_OWN_LINK, content.get(name, ""))
+                if stream.handling == "Postmark":
+                    headers["list-unsubscribe"] = f"<{_OWN_LINK}>"
+                    body += "" if replaced else f"\nUnsubscribe: {_OWN_LINK}\n"
+                content[name] = body
+        return content, headers
+
+    # ---------------------------------------------------------------- asking
+
+    def search(self, query: dict[str, str]) -> dict[str, Any]:
+        """GET /messages/outbound: newest first, and nothing that is younger than the lag. Raises Refusal."""
+        count, offset = number(query, "count"), number(query, "offset")
+        if not 1 <= count <= 500 or offset < 0 or count + offset > WINDOW:
+            raise Refusal(422, 700, f"Count must be 1 to 500, and count with offset at most {WINDOW}.")
+        now = self.clock()
+        with self._lock:
+            mails = list(self.mails)
+        by_id: dict[str, list[Mail]] = {}
+        for mail in mails:
+            if self.lag <= now - mail.at <= _RETENTION and matches(mail, query):
+                by_id.setdefault(mail.id, []).append(mail)
+        found = [listed(mails) for mails in reversed(by_id.values())]
+        return {"TotalCount": len(found), "Messages": found[offset : offset + count]}
+
+    def stream(self, id: str) -> dict[str, Any]:
+        """GET /message-streams/{id}. Raises Refusal."""
+        if id not in self.streams:
+            raise Refusal(422, 1226, f"The message stream for the provided 'ID' was not found: {id}.")
+        stream = self.streams[id]
+        return {
+            "ID": id,
+            "ServerID": 1884,
+            "Name": id.title(),
+            "Description": None,
+            "MessageStreamType": stream.kind,
+            "CreatedAt": "2026-01-02T03:04:05.1234567-05:00",
+            "UpdatedAt": None,
+            "ArchivedAt": stream.archived,
+            "SubscriptionManagementConfiguration": {"UnsubscribeHandlingType": stream.handling},
+        }
+
+    def next_fault(self, get: bool) -> str:
+        with self._lock:
+            if not self._faults or self._faults[0] == "slow" or self._faults[0].startswith("get ") != get:
+                return ""
+            return self._faults.pop(0).removeprefix("get ")
+
+    def _take(self, fault: str) -> bool:
+        with self._lock:
+            if self._faults and self._faults[0] == fault:
+                self._faults.pop(0)
+                return True
+            return False
+
+    def hang(self) -> None:
+        self._stopped.wait(60)
+
+    # ---------------------------------------------------------------- webhooks
+
+    def hook(self, record: str, mail: Mail, **changes: object) -> bytes:
+        """The body of a webhook call about a message, such as "Delivery" or "Bounce"."""
+        at = (mail.at + timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%S.1234567Z")
+        common: dict[str, object] = {
+            "RecordType": record,
+            "MessageID": mail.id,
+            "ServerID": 1884,
+            "MessageStream": mail.stream,
+            "Tag": mail.tag,
+            "Metadata": mail.metadata,
+        }
+        bounce = {"ID": int(mail.id[-12:]) + 4_323_372_036, "Email": mail.recipient, "BouncedAt": at, "Inactive": True}
+        kinds: dict[str, dict[str, object]] = {
+            "Delivery": {"Recipient": mail.recipient, "DeliveredAt": at, "Details": "smtp;250 2.0.0 OK"},
+            "Bounce": {**bounce, "Type": "HardBounce", "TypeCode": 1, "Details": "smtp;550 5.1.1 no such user"},
+            "SpamComplaint": {**bounce, "Type": "SpamComplaint", "TypeCode": 512, "Description": "marked as spam"},
+            "Open": {"Recipient": mail.recipient, "ReceivedAt": at, "FirstOpen": True},
+            "Click": {
+                "Recipient": mail.recipient,
+                "ReceivedAt": at,
+                "OriginalLink": "https://harbour-gazette.example/",
+            },
+            "SubscriptionChange": {
+                "Recipient": mail.recipient,
+                "ChangedAt": at,
+                "Origin": "Recipient",
+                "SuppressSending": True,
+                "SuppressionReason": "ManualSuppression",
+            },
+        }
+        return json.dumps({**common, **kinds[record], **changes}).encode()
+
+    def emit(self, url: str, bodies: Iterable[bytes], *, times: int = 1, seed: int | None = None) -> list[int]:
+        """Call a webhook with every body, each so many times, shuffled when there is a seed: the statuses."""
+        calls = [body for body in bodies for _ in range(times)]
+        if seed is not None:
+            random.Random(seed).shuffle(calls)
+        return [_post(url, body) for body in calls]
+
+
+def hook_headers(user: str = HOOK_USER, password: str = HOOK_PASSWORD) -> dict[str, str]:
+    """What a webhook call carries, names in lower case."""
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {
+        "authorization": f"Basic {credentials}",
+        "content-type": "application/json",
+        "user-agent": "Postmark",
+    }
+
+
+def _post(url: str, body: bytes) -> int:
+    there = urlsplit(url)
+    connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=10)
+    try:
+        connection.request("POST", there.path or "/", body, hook_headers())
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    fake: PostmarkServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _handle(self) -> None:
+        self.close_connection = True
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(min(length, _LARGEST + 1))
+        self.fake.calls.append(Call(self.command, self.path, dict(self.headers.items()), body))
+        try:
+            self._authorise()
+            self._route(length, body)
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    def _authorise(self) -> None:
+        if self.headers.get("X-Postmark-Server-Token") not in (TOKEN, TEST_TOKEN):
+            raise Refusal(
+                401, 10, "The Server Token you provided in the X-Postmark-Server-Token request header is bad."
+            )
+        if self.headers.get("Accept") != "application/json":
+            raise Refusal(422, 409, "JSON required: set Accept to application/json.")
+
+    def _route(self, length: int, body: bytes) -> None:
+        path, query = urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query))
+        sends = path == "/email/batch"
+        if not sends and path != "/messages/outbound" and not path.startswith("/message-streams/"):
+            raise Refusal(404, 0, "Not found.")
+        if self.command != ("POST" if sends else "GET"):
+            raise Refusal(405, 0, "Method not allowed.")
+        if sends and self.headers.get("Content-Type") != "application/json":
+            raise Refusal(415, 409, "JSON required: set Content-Type to application/json.")
+        if length > _LARGEST:
+            raise Refusal(413, 0, "The request is too large.")
+        if sends:
+            self._post(body)
+        elif not self._untouched(self.fake.next_fault(get=True)):
+            self._answer(
+                200, self.fake.search(query) if path == "/messages/outbound" else self.fake.stream(unquote(path[17:]))
+            )
+
+    def _post(self, body: bytes) -> None:
+        fault = self.fake.next_fault(get=False)
+        if self._untouched(fault):
+            return
+        answer = self.fake.batch(body, test=self.headers["X-Postmark-Server-Token"] == TEST_TOKEN)
+        if fault == "accept_then_drop":
+            return
+        if fault == "hang":
+            self.fake.hang()
+        elif fault == "accept_then_500":
+            self._refuse(Refusal(500, 0, "An unexpected error occurred."))
+        elif fault == "truncated":
+            self._send(200, json.dumps(answer).encode()[:25], "application/json", short=True)
+        else:
+            self._answer(200, answer[:-1] if fault == "fewer" else answer)
+
+    def _untouched(self, fault: str) -> bool:
+        """Faults in which nothing is accepted."""
+        refusals = {
+            "413": Refusal(413, 0, "The request is too large."),
+            "422": Refusal(422, 413, "This account may not send."),
+            "500": Refusal(500, 0, "An unexpected error occurred."),
+            "429": Refusal(429, 429, "Rate limit exceeded."),
+            "quota": Refusal(422, 405, "Not allowed to send: you ran out of credits."),
+            "maintenance": Refusal(503, 100, "The Postmark API is offline for maintenance."),
+        }
+        waits = {
+            "429": "7",
+            "429-date": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True),
+            "429-garbage": "soon",
+        }
+        if fault in refusals or fault in waits:
+            self._refuse(refusals.get(fault) or refusals["429"], waits.get(fault, ""))
+        elif fault == "html":
+            self._send(200, b"<!doctype html><title>Harbour WiFi</title>", "text/html")
+        elif fault == "redirect":
+            self._send(307, b"", "text/plain", location=f"{self.fake.url}{self.path}")
+        else:
+            return fault == "drop_before"
+        return True
+
+    def _refuse(self, refusal: Refusal, wait: str = "") -> None:
+        self._answer(refusal.status, {"ErrorCode": refusal.code, "Message": refusal.message}, wait)
+
+    def _answer(self, status: int, body: object, wait: str = "") -> None:
+        self._send(status, json.dumps(body).encode(), "application/json", wait=wait)
+
+    def _send(
+        self, status: int, body: bytes, kind: str, *, wait: str = "", short: bool = False, location: str = ""
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body) + (100 if short else 0)))
+        self.send_header("Connection", "close")
+        if wait:
+            self.send_header("Retry-After", wait)
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
+        self.wfile.write(body)

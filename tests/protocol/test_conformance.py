@@ -1,0 +1,232 @@
+"""The model and the real ledger, side by side: random walks through the model, each step done to the store as well.
+
+Whatever changes in one of them without the other is found here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from publisher.deliver import rules
+from publisher.model import Batch, Capability, Outcome, Result, Sums
+from publisher.store import Database
+from tests.contracts.ledger import sending
+from tests.people import NOW, newsletter
+from tests.protocol import ledger, model
+from tests.protocol.ledger import NOTHING, READY, UNKNOWN, UNTRIED, YOUNG, Answer
+from tests.protocol.model import Act, State, Worker, World
+from tests.protocol.provider import TIMEOUT, Guarantee
+
+#: Steps for each guarantee, and how many at most before an edition is left for a new one.
+STEPS, LONGEST = 800, 80
+
+#: How often a step is taken, beside 1 for those not named: less when it soon ends a walk, more when it leads on.
+WEIGHTS = {
+    "crashes": 0.1,
+    "has too little of its lease left to call": 0.2,
+    "its key is not to be used any more": 0.1,
+    "the second reader leaves": 0.1,
+    "the lease ends": 0.3,
+    "the provider turns the call away": 3.0,
+    "the provider refuses the call": 3.0,
+}
+
+#: Steps that change the ledger, or would if their claim still stood.
+LEDGER = ("claims", "commits the intent", "has lost its claim", "gives it up", "writes down", "times out", "the lease")
+
+
+@dataclass
+class Twin:
+    """The real batches of one edition, and what each worker of the model holds in its hands."""
+
+    store: Database
+    edition: int
+    mailer: str
+    chance: random.Random
+    now: datetime = NOW
+    held: dict[int, Batch] = field(default_factory=dict)
+    refused: int = 0
+
+    def act(self, world: World, before: State, act: Act, after: State) -> State:
+        """Do a step of the model to the store. Returns the model's state, in which more leases may have ended."""
+        self.now += timedelta(seconds=self.chance.randrange(5))
+        worker = before.workers[act.worker]
+        match act.verb.split(" ")[0]:
+            case "claims":
+                lease = timedelta(minutes=self.chance.randrange(1, 10))
+                claimed = self.store.outbox.claim(self.mailer, "worker", now=self.now, lease=lease)
+                assert claimed is not None
+                assert claimed.sequence == act.at, "unknown ones first, then the oldest"
+                self.held[act.worker] = claimed
+                self.agree_on_repeating(world, claimed, after.workers[act.worker])
+            case "commits" | "has" if worker.step == model.HOLDS:
+                self.intend(after, act)
+            case "the":
+                return self.sweep(world, before, act) if act.verb == "the lease ends" else after
+            case "holds":
+                self.did(before, after, self.store.outbox.hold(self.held[act.worker], error=""))
+            case "gives":
+                results = rules.give_up(self.held[act.worker])
+                self.did(before, after, self.settle(self.held[act.worker], results))
+            case "finds":
+                self.did(before, after, self.settle(self.held[act.worker], ()))
+            case "times":
+                self.did(before, after, self.conclude(self.held[act.worker], TIMEOUT))
+            case "writes":
+                self.did(before, after, self.conclude(self.held[act.worker], worker.answer))
+        return after
+
+    def intend(self, after: State, act: Act) -> None:
+        held, worker = self.held[act.worker], after.workers[act.worker]
+        wanted = worker.held if worker.step == model.INTENDED else ledger.Batch(payload=0)
+        intended = self.store.outbox.intend(
+            held, now=self.now, payload_hash=str(wanted.payload), skipped=positions(held, wanted.skipped)
+        )
+        assert (intended is not None) == (worker.step == model.INTENDED)
+        self.refused += intended is None
+        self.held[act.worker] = intended or held
+
+    def sweep(self, world: World, state: State, act: Act) -> State:
+        """The clock moves to the end of that lease; those that ended earlier are swept with it."""
+        batches = self.batches()
+        until = batches[act.at].lease_until
+        assert until is not None
+        self.now = max(self.now, until + timedelta(seconds=1))
+        ended = [at for at, one in enumerate(batches) if one.lease_until is not None and one.lease_until < self.now]
+        assert self.store.outbox.sweep(self.now) == len(ended)
+        for at in ended:
+            swept = ledger.sweep(state.batches, at, gap=world.gap)
+            assert swept is not None
+            state = state._replace(batches=swept)
+        return state
+
+    def conclude(self, held: Batch, answer: Answer) -> bool:
+        """As `deliver.drain._submit` does with the answer of a mailer."""
+        outbox = self.store.outbox
+        if answer.kind == "later":
+            return outbox.back(held, next_at=self.now, error="")
+        if answer.kind == "refused" and held.unknown_since is not None:
+            return outbox.hold(held, error="")
+        if answer.kind == "refused":
+            return self.settle(held, rules.halves(tuple(sorted(set(range(held.size)) - held.skipped)), ""))
+        if answer.kind in ("told", "shown"):
+            return self.settle(held, results(held, answer))
+        return outbox.unknown(held, now=self.now, next_at=self.now, error="")
+
+    def settle(self, held: Batch, told: tuple[Result, ...]) -> bool:
+        return self.store.outbox.settle(held, told, now=self.now, next_at=self.now)
+
+    def did(self, before: State, after: State, changed: bool) -> None:
+        assert changed == (before.batches != after.batches)
+        self.refused += not changed
+
+    def agree_on_repeating(self, world: World, claimed: Batch, worker: Worker) -> None:
+        capability = Capability(
+            batch=2,
+            batch_bytes=1,
+            deduplicates=world.guarantee is Guarantee.MESSAGE_ID,
+            key_lifetime=timedelta(days=int(world.guarantee is Guarantee.KEY and worker.held.age == YOUNG)),
+        )
+        assert rules.may_repeat(claimed, capability, self.now) == model.may_repeat(world, worker.held)
+
+    def batches(self) -> tuple[Batch, ...]:
+        return self.store.outbox.batches(self.edition)
+
+
+# ---------------------------------------------------------------- letters are bits there, positions here
+
+
+def letters(batch: Batch, at: frozenset[int]) -> int:
+    return sum(batch.members[position][0] for position in at)  # the subscribers' ids are 1 and 2
+
+
+def positions(batch: Batch, wanted: int) -> frozenset[int]:
+    return frozenset(position for position, (id, _) in enumerate(batch.members) if id & wanted)
+
+
+def results(batch: Batch, answer: Answer) -> tuple[Result, ...]:
+    groups = [(answer.accepted, Outcome.ACCEPTED), (answer.rejected, Outcome.REJECTED)]
+    groups += [(group, Outcome.DEFERRED) for group in answer.deferred]
+    return tuple(
+        Result(position=position, outcome=outcome, group=number)
+        for number, (wanted, outcome) in enumerate(groups)
+        for position in positions(batch, wanted) - batch.skipped
+    )
+
+
+def told(batch: Batch) -> tuple[object, ...]:
+    """A real batch in the words of the model."""
+    return (
+        batch.state.value,
+        letters(batch, frozenset(range(batch.size))),
+        batch.fence,
+        batch.attempt,
+        batch.first_intent_at is not None,
+        int(batch.payload_hash or NOTHING),
+        batch.unknown_since is not None,
+        *(letters(batch, at) for at in (batch.skipped, batch.rejected, batch.moved)),
+    )
+
+
+def expected(batch: ledger.Batch) -> tuple[object, ...]:
+    tried = batch.age != UNTRIED
+    row = (batch.state, batch.letters, batch.fence, batch.attempt, tried, batch.payload, batch.doubt)
+    return (*row, batch.skipped, batch.rejected, batch.moved)
+
+
+# ---------------------------------------------------------------- walking
+
+
+def choices(world: World, state: State) -> list[tuple[Act, State]]:
+    """The steps that may come next. Of the claims, only that which the ledger's order of claiming allows."""
+    claimable = [(batch.state == READY, at) for at, batch in enumerate(state.batches) if batch.state in (READY, UNKNOWN)]
+    first = min(claimable)[1] if claimable else -1
+    return [
+        (act, after)
+        for act, after in model.steps(world, state)
+        if (act.verb != "claims" or act.at == first) and len(after.batches) <= world.batches
+    ]
+
+
+def walk(twin: Twin, world: World) -> Iterator[str]:
+    state = State()
+    for _ in range(LONGEST):
+        possible = choices(world, state)
+        if not possible:
+            return
+        weights = [WEIGHTS.get(act.verb, 1.0) for act, _ in possible]
+        act, after = twin.chance.choices(possible, weights)[0]
+        state = twin.act(world, state, act, after)
+        assert [told(one) for one in twin.batches()] == [expected(one) for one in state.batches], f"after {act}"
+        yield act.verb
+
+
+@pytest.mark.parametrize("guarantee", Guarantee, ids=lambda it: it.value)
+def test_the_ledger_does_what_the_model_does(memory_store: Database, guarantee: Guarantee) -> None:
+    memory_store.editions.sync([newsletter("daily")], now=NOW)
+    world = World(guarantee=guarantee, leaver=True, claims=12, crashes=4, batches=5)
+    did, refused = Counter[str](), 0
+    for seed in itertools.count():
+        if did.total() >= STEPS:
+            break
+        mailer = f"{guarantee.value} {seed}"  # nobody else claims from it
+        one = sending(memory_store, [1, 2], slot=f"manual:{seed}", mailer=mailer)
+        twin = Twin(memory_store, one.id, mailer, random.Random(mailer))
+        did.update(walk(twin, world))
+        refused += twin.refused
+        assert len({batch.key for batch in twin.batches()}) == len(twin.batches())
+        assert memory_store.outbox.sums(one.id).planned == added_up(memory_store.outbox.sums(one.id))
+    print(f"{guarantee.value}: {did.total()} steps, {refused} of them by workers whose claim was over: {did}")
+    assert refused >= 20
+    assert {verb for verb in LEDGER if not any(happened.startswith(verb) for happened in did)} == set()
+
+
+def added_up(sums: Sums) -> int:
+    return sums.accepted + sums.rejected + sums.skipped + sums.unknown + sums.cancelled + sums.waiting

@@ -131,6 +131,45 @@ def stuck(edition: Edition, blocked: Mapping[str, tuple[datetime, str]], *, pati
     return f"it is {edition.state}" + (f": {edition.reason}" if edition.reason else "")
 
 
+#: States from which sending can be stopped.
+RUNNING = (EditionState.APPROVED, EditionState.PLANNING, EditionState.SENDING)
+
+
+def pause(store: Store, key: str, editor: str) -> tuple[Edition, int]:
+    """Stop an edition that is being sent: nothing new is handed over. With it, how many messages can still leave
+    at most: those that workers hold at this moment. Raises Conflict when it is not being sent."""
+    edition = store.editions.move(key, (EditionState.SENDING,), EditionState.PAUSED, reason=f"paused by {editor}")
+    return edition, store.outbox.in_hand(edition.id)
+
+
+def resume(store: Store, key: str) -> Edition:
+    """Go on where it was stopped. Raises Conflict when it is not paused."""
+    return store.editions.move(key, (EditionState.PAUSED,), EditionState.SENDING, reason="")
+
+
+def cancel(store: Store, key: str, editor: str, *, now: datetime) -> tuple[Edition, int]:
+    """End an edition for good; who was reached stays reached. With it, how many will not be mailed. Raises
+    Conflict when there is nothing left to stop."""
+    states = (*OPEN, EditionState.WAITING, *RUNNING, EditionState.PAUSED)
+    with store.transaction() as together:
+        reason = f"cancelled by {editor}"
+        edition = together.editions.move(key, states, EditionState.CANCELLED, reason=reason, finished_at=now)
+        return edition, together.outbox.cancel(edition.id)
+
+
+def resolve(store: Store, key: str, *, accepted: bool, now: datetime) -> int:
+    """A person's word about recipients nobody else can tell about. How many. When they are to be mailed again the
+    edition goes on sending. Raises NotFound."""
+    with store.transaction() as together:
+        edition = together.editions.get(key)
+        if edition.state is EditionState.CANCELLED and not accepted:
+            raise Conflict(f"{key} was cancelled: nobody is mailed any more", edition=key)
+        count = together.outbox.resolve(edition.id, accepted=accepted, now=now)
+        if count and not accepted and edition.state is EditionState.DONE:
+            together.editions.move(key, (EditionState.DONE,), EditionState.SENDING, finished_at=None)
+    return count
+
+
 def finish(store: Store, edition: Edition, *, now: datetime) -> Edition | None:
     """Done when no batch can change any more; None while some can."""
     if edition.state is not EditionState.SENDING or store.outbox.open(edition.id):

@@ -378,7 +378,15 @@ class Outbox(Protocol):
         """Leases that ended: before the intent ready again, after it unknown. How many were changed."""
 
     def cancel(self, edition: int) -> int:
-        """Cancel the batches of which nothing can have left. How many recipients."""
+        """Cancel the batches of which nothing can have left, and hold the unknown ones. How many recipients
+        were cancelled."""
+
+    def in_hand(self, edition: int) -> int:
+        """Recipients of batches that workers hold: at most so many messages can leave after "stop"."""
+
+    def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
+        """A person's word about the held batches of an edition: they were sent, or they are to be sent again
+        (counted as possible duplicates). How many recipients."""
 
     def open(self, edition: int) -> int:
         """How many batches are not in a final state."""

@@ -95,6 +95,7 @@ def add(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")],
     name: Annotated[str, typer.Option(help="As it stands in the address line of their mail.")] = "",
     newsletter: Into = "",
+    *,
     ask: Annotated[bool, typer.Option("--ask", help="Mail them a link first; who uses it is a reader.")] = False,
     json: Json = False,
 ) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from publisher.kit.compact import unpack_positions
 from publisher.model import EventKind
-from publisher.store._merging import KINDS, members_of
+from publisher.store._kept import waiting_for
+from publisher.store._merging import KINDS, by_address, members_of
 from publisher.store.tables import batch, delivery_exception, edition
 
 
@@ -25,29 +26,35 @@ def tally(connection: Connection, id: int) -> Counter[EventKind]:
 
 
 def positions(connection: Connection, key: str) -> frozenset[int]:
-    """By subscriber, because a letter that moved to a child has another position there."""
+    """By subscriber, because a letter that moved to a child has another position there. Events that wait count as
+    well: that nothing was told would else be believed too early."""
     row = connection.execute(sa.select(batch.c.id).where(batch.c.key == key)).one_or_none()
     if row is None:
         return frozenset()
-    seen = {who for id in _line(connection, row.id) for who in _seen(connection, id)}
+    seen = {who for id, of in _line(connection, row.id) for who in _seen(connection, id, of)}
     mine = members_of(connection, [row.id])[row.id].subscribers
     return frozenset(at for at, who in enumerate(mine) if who in seen)
 
 
-def _line(connection: Connection, id: int | None) -> Iterator[int]:
-    """A batch and those it was split from."""
+def _line(connection: Connection, id: int | None) -> Iterator[tuple[int, str]]:
+    """A batch and those it was split from, with their keys."""
     while id is not None:
-        yield id
-        id = connection.execute(sa.select(batch.c.parent).where(batch.c.id == id)).scalar_one()
+        row = connection.execute(sa.select(batch.c.parent, batch.c.key).where(batch.c.id == id)).one()
+        yield id, row.key
+        id = row.parent
 
 
-def _seen(connection: Connection, id: int) -> Iterator[int]:
-    """The subscribers about whose letter in this batch an event was merged."""
+def _seen(connection: Connection, id: int, key: str) -> Iterator[int]:
+    """The subscribers about whose letter in this batch an event was kept."""
     bitmap = connection.execute(sa.select(batch.c.delivered).where(batch.c.id == id)).scalar_one()
-    subscribers = members_of(connection, [id])[id].subscribers if bitmap else ()
+    subscribers = members_of(connection, [id])[id].subscribers
     yield from (subscribers[at] for at in unpack_positions(bitmap))
     of = sa.and_(delivery_exception.c.batch == id, delivery_exception.c.kind.in_(KINDS))
     yield from connection.execute(sa.select(delivery_exception.c.subscriber).where(of)).scalars()
+    waiting = list(waiting_for(connection, key))
+    yield from (subscribers[one.position] for one in waiting if 0 <= one.position < len(subscribers))
+    compared = {one.recipient.strip().casefold() for one in waiting if not 0 <= one.position < len(subscribers)}
+    yield from (who for who, _ in by_address(connection, compared).values())
 
 
 def witness(connection: Connection, mailer: str, after: datetime) -> str:

@@ -128,7 +128,7 @@ def _place_by_address(connection: Connection, found: Sorted) -> None:
     """A mailer that gave back no position still told the address."""
     if not found.unplaced:
         return
-    known = _by_address(connection, {_compared(one) for one, _ in found.unplaced})
+    known = by_address(connection, {_compared(one) for one, _ in found.unplaced})
     members = members_of(connection, {sheet.id for _, sheet in found.unplaced})
     for one, sheet in found.unplaced:
         person = known.get(_compared(one))
@@ -283,7 +283,7 @@ def _readers(connection: Connection, found: Sorted, members: Mapping[int, Member
             subscriber=who,
             address_key=keys.get(who, b""),
         )
-    known = _by_address(connection, {_compared(one) for one in orphans})
+    known = by_address(connection, {_compared(one) for one in orphans})
     for one in orphans:
         id, key = known.get(_compared(one), (0, b""))
         yield ReaderEvent(mailer=one.mailer, event=one.event, subscriber=id, address_key=key)
@@ -309,7 +309,7 @@ def _address_keys(connection: Connection, ids: Collection[int]) -> dict[int, byt
     return {int(id): bytes(key) for id, key in rows}
 
 
-def _by_address(connection: Connection, keys: Collection[str]) -> dict[str, tuple[int, bytes]]:
+def by_address(connection: Connection, keys: Collection[str]) -> dict[str, tuple[int, bytes]]:
     if not keys:
         return {}
     columns = (subscriber.c.email_key, subscriber.c.id, subscriber.c.address_key)

@@ -102,8 +102,10 @@ class Editions:
             return _by_id(connection, id)
 
     def sent(self, newsletter: str, among: Collection[int] | None = None) -> Mapping[int, frozenset[int]]:
+        begun = sa.exists().where(batch.c.edition == edition.c.id, batch.c.attempt > 0)
+        stopped = sa.and_(edition.c.state == EditionState.CANCELLED.value, begun)
         committed = sa.select(edition.c.id).where(
-            *_of(newsletter), edition.c.state.in_([state.value for state in COMMITTED])
+            *_of(newsletter), sa.or_(edition.c.state.in_([state.value for state in COMMITTED]), stopped)
         )
         held = sa.select(edition_item.c.article, edition_item.c.revision).where(edition_item.c.edition.in_(committed))
         found: dict[int, set[int]] = defaultdict(set)

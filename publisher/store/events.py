@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.model import Ending, EventKind, KeptEvent, MailEvent, Merged, Suppression
 from publisher.store import _evidence as evidence
+from publisher.store import _kept as keeping
 from publisher.store import _merging as merging
 from publisher.store import _readers as readers
 from publisher.store import _shared as shared
@@ -26,10 +25,6 @@ from publisher.store.tables import mail_event
 _LOCK = 0x5055424C45564E54
 #: Events deleted in one transaction.
 _ROUND = 5_000
-#: Characters of a text that are kept.
-_LONGEST = 500
-
-_KINDS = {kind.value: kind for kind in EventKind}
 
 
 class Events:
@@ -43,14 +38,14 @@ class Events:
         with self._access.write() as connection:
             statement = shared.insert(connection, mail_event).on_conflict_do_nothing()
             rows = [
-                {"mailer": mailer, "event_id": _id(one.event_id), "received_at": at, "body": _body(one)}
+                {"mailer": mailer, "event_id": keeping.id_of(one), "received_at": at, "body": keeping.body_of(one)}
                 for one in events
             ]
             return len(connection.execute(statement.returning(mail_event.c.id), rows).all())
 
     def waiting(self) -> bool:
         with self._access.read() as connection:
-            first = sa.select(mail_event.c.id).where(_WAITING).limit(1)
+            first = sa.select(mail_event.c.id).where(keeping.WAITING).limit(1)
             return connection.execute(first).first() is not None
 
     def take(self, limit: int) -> tuple[KeptEvent, ...]:
@@ -59,8 +54,10 @@ class Events:
             if not self._access.sqlite and not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))):
                 return ()
             columns = (mail_event.c.id, mail_event.c.mailer, mail_event.c.event_id, mail_event.c.body)
-            rows = connection.execute(sa.select(*columns).where(_WAITING).order_by(mail_event.c.id).limit(limit))
-            return tuple(KeptEvent(id, mailer, _event(event_id, body)) for id, mailer, event_id, body in rows)
+            rows = connection.execute(sa.select(*columns).where(keeping.WAITING).order_by(mail_event.c.id).limit(limit))
+            return tuple(
+                KeptEvent(id, mailer, keeping.event_from(event_id, body)) for id, mailer, event_id, body in rows
+            )
 
     def merge(self, kept: Sequence[KeptEvent], *, at: datetime) -> Merged:
         """Events of opens and clicks prove a delivery as well."""
@@ -115,51 +112,7 @@ class Events:
                 return forgotten
 
 
-#: In the words of the partial index.
-_WAITING = mail_event.c.processed_at.is_(None)
-
-
 def _done(connection: Connection, ids: Sequence[int], at: datetime) -> None:
     if ids:
         mine = shared.among(connection, mail_event.c.id, ids)
         connection.execute(sa.update(mail_event).where(mine).values(processed_at=at))
-
-
-def _id(event_id: str) -> str:
-    """As it came, or its hash when it is too long to be an id; PostgreSQL's text holds no NUL."""
-    plain = event_id.replace("\0", "")
-    return plain if len(plain) <= _LONGEST else sha256(plain.encode()).hexdigest()
-
-
-def _body(event: MailEvent) -> bytes:
-    return orjson.dumps(
-        {
-            "kind": event.kind.value,
-            "at": event.at.isoformat(),
-            "recipient": _text(event.recipient),
-            "batch": _text(event.batch),
-            "position": event.position,
-            "message_id": _text(event.message_id),
-            "code": _text(event.code),
-            "detail": _text(event.detail),
-        }
-    )
-
-
-def _text(said: str) -> str:
-    return said.replace("\0", "")[:_LONGEST]
-
-
-def _event(event_id: str, body: bytes) -> MailEvent:
-    said = orjson.loads(body)
-    return MailEvent(
-        event_id=event_id,
-        kind=_KINDS[said["kind"]],
-        at=datetime.fromisoformat(said["at"]),
-        recipient=said["recipient"],
-        batch=said["batch"],
-        position=said["position"],
-        message_id=said["message_id"],
-        code=said["code"],
-        detail=said["detail"],
-    )

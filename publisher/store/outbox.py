@@ -29,6 +29,7 @@ from publisher.store import _planning as planning
 from publisher.store import _reckoning as reckoning
 from publisher.store import _shared as shared
 from publisher.store._batches import batch_from, batch_row, bits
+from publisher.store._by_hand import ByHand
 from publisher.store._settling import Settlement, children, settlement
 from publisher.store.engine import Access
 from publisher.store.tables import attempt, batch, delivery_exception, edition, mailer_state
@@ -39,11 +40,14 @@ _UNKNOWN, _RESOLVING = BatchState.UNKNOWN, BatchState.RESOLVING
 #: States from which a call may be proved not to have left, and states in which it may have.
 _PROVED, _DOUBTFUL = (_CLAIMED, _SUBMITTING), (_SUBMITTING, _RESOLVING)
 
+#: States of an edition in which something may leave: after "stop" no intent is committed any more.
+_GOING = (EditionState.SENDING, EditionState.SETTLING)
+
 #: A batch that nothing is decided about yet.
 _FRESH = {"state": _READY.value, "payload_hash": "", "first_intent_at": None, **bits("skipped", ())}
 
 
-class Outbox:
+class Outbox(ByHand):
     def __init__(self, access: Access) -> None:
         self._access = access
 
@@ -180,16 +184,6 @@ class Outbox:
                 _end_attempts(connection, [batch.id], now, "unknown")
             return changed
 
-    def witness(self, mailer: str, after: datetime) -> str:
-        later = sa.select(batch.c.key).where(
-            batch.c.mailer == mailer,
-            batch.c.state == BatchState.ACCEPTED.value,
-            batch.c.skipped_n < batch.c.n,  # where everybody was skipped nothing was handed over
-            batch.c.first_intent_at > after,
-        )
-        with self._access.read() as connection:
-            return connection.execute(later.order_by(batch.c.id).limit(1)).scalar() or ""
-
     def block(self, mailer: str, *, until: datetime, reason: str) -> None:
         """A shorter block never ends a longer one."""
         with self._access.write() as connection:
@@ -223,13 +217,6 @@ class Outbox:
             _free(connection, after, state=_UNKNOWN.value, unknown_since=_since(now))
             _end_attempts(connection, after, now, "unknown")
             return len(rows)
-
-    def cancel(self, edition: int) -> int:
-        unsent = sa.and_(batch.c.edition == edition, batch.c.state.in_([_READY.value, _CLAIMED.value]))
-        cancelled = sa.update(batch).where(unsent).values(state=BatchState.CANCELLED.value, owner="")
-        left = batch.c.n - batch.c.skipped_n - batch.c.moved_n
-        with self._access.write() as connection:
-            return sum(connection.execute(cancelled.returning(left)).scalars())
 
     def open(self, edition: int) -> int:
         unfinished = batch.c.state.in_([state.value for state in OPEN_BATCHES])
@@ -317,7 +304,8 @@ def _since(now: datetime) -> sa.ColumnElement[Any]:
 
 def _intend(connection: Connection, held: Batch, now: datetime, made: Mapping[str, Any]) -> Batch | None:
     first = sa.func.coalesce(batch.c.first_intent_at, sa.literal(now, batch.c.first_intent_at.type))
-    intended = sa.update(batch).where(_current(held, (_CLAIMED, _RESOLVING)))
+    going = sa.select(edition.c.id).where(edition.c.state.in_([one.value for one in _GOING]))
+    intended = sa.update(batch).where(_current(held, (_CLAIMED, _RESOLVING)), batch.c.edition.in_(going))
     row = connection.execute(
         intended.values(
             state=_SUBMITTING.value,

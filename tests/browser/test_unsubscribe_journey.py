@@ -81,6 +81,21 @@ def test_a_reader_leaves_with_two_taps(app: App, phone: Page, tmp_path: Path) ->
     assert phone.get_by_role("button").count() == 0
 
 
+def test_a_slip_is_undone_with_one_more_tap(app: App, phone: Page, tmp_path: Path) -> None:
+    [message] = mailbox(app.root)
+    phone.goto(str(message["List-Unsubscribe"]).strip("<>"))
+    with phone.expect_navigation():
+        phone.get_by_role("button", name="Yes, unsubscribe").tap()
+    assert status(app) is SubscriptionStatus.UNSUBSCRIBED
+
+    with phone.expect_navigation():
+        phone.get_by_role("button", name="I want it back").tap()
+    phone.screenshot(path=tmp_path / "back.png")
+    assert phone.get_by_role("heading", name="Welcome aboard").is_visible()
+    assert fits(phone)
+    assert status(app) is SubscriptionStatus.CONFIRMED
+
+
 def status(app: App) -> SubscriptionStatus:
     [subscription] = app.parts.store.audience.subscriptions(1)
     return subscription.status

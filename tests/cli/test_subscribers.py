@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
+from starlette.testclient import TestClient
 
-from tests.cli.calling import as_json, call, change, done, many, newsroom
+from publisher.app import App
+from publisher.model import Suppression, SuppressionReason
+from publisher.web import application
+from tests.cli.calling import NOW, as_json, call, change, done, letters, many, newsroom
+from tests.fakes.smtp import Fault, SmtpServer
+from tests.sites import TestClock, addressees, mailbox, open_site
 
 WEEKLY = """
 [[newsletters]]
@@ -136,7 +147,133 @@ def test_who_left_is_not_brought_back(site: Path) -> None:
     result = call(site, "subscribers", "add", "zoe@mail.example")
     assert result.exit_code == 4
     assert "only they can come back" in result.stderr
+    assert "subscribers add zoe@mail.example --ask`" in result.stderr
     assert emails(site, "--status", "confirmed") == []
+
+
+# ---------------------------------------------------------------- asking first
+
+
+def test_who_is_asked_is_pending_until_they_say_yes(site: Path) -> None:
+    assert "zoe@mail.example has been asked" in done(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    assert emails(site, "--status", "pending") == ["zoe@mail.example"]
+    assert [str(message["Subject"]) for message in mailbox(site)] == ["Please confirm: The Daily"]
+    assert "ends after 7 days" in text_of(site)
+
+    say_yes(site)
+
+    assert emails(site, "--status", "confirmed") == ["zoe@mail.example"]
+    assert "has already got daily" in done(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    assert len(letters(site)) == 1
+
+
+def test_one_mail_a_day_however_often_somebody_is_asked(site: Path) -> None:
+    for _ in range(3):
+        said = done(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    assert "was asked on Sun 22 Nov, 10:01; nobody is asked twice a day" in said
+    assert addressees(site) == ["zoe@mail.example"]
+    done(site, "subscribers", "add", "nora@mail.example", "--ask")
+    done(site, "subscribers", "add", "zoe@mail.example", "--ask", at=NOW + timedelta(days=1))
+    assert addressees(site) == ["nora@mail.example", "zoe@mail.example", "zoe@mail.example"]
+
+
+def test_who_left_is_asked_and_stays_away_until_they_say_yes(site: Path) -> None:
+    done(site, "subscribers", "add", "zoe@mail.example")
+    done(site, "subscribers", "remove", "zoe@mail.example")
+    asked = as_json(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    assert (asked["newsletters"], asked["new"], asked["asked"]) == ({"daily": "unsubscribed"}, False, "sent")
+    assert emails(site, "--status", "unsubscribed") == ["zoe@mail.example"]
+    say_yes(site)
+    assert emails(site, "--status", "confirmed") == ["zoe@mail.example"]
+
+
+def test_who_has_not_said_yes_is_not_told_to_be_a_reader(site: Path) -> None:
+    done(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    said = done(site, "subscribers", "add", "zoe@mail.example")
+    assert "has not confirmed daily yet" in said
+    assert "subscribers add zoe@mail.example --ask`" in said
+
+
+def test_each_newsletter_asks_for_itself(site: Path) -> None:
+    change(site, "[[mailers]]", WEEKLY + "\n[[mailers]]")
+    for slug in ("daily", "weekly"):
+        done(site, "subscribers", "add", "zoe@mail.example", "--ask", "--newsletter", slug)
+    assert sorted(str(message["From"]) for message in mailbox(site)) == [
+        "The Gazette <daily@harbour-gazette.example>",
+        "weekly@harbour-gazette.example",
+    ]
+    say_yes(site, "weekly@")
+    done(site, "subscribers", "remove", "zoe@mail.example", "--newsletter", "weekly")
+    result = call(site, "subscribers", "add", "zoe@mail.example", "--newsletter", "weekly")
+    assert "add zoe@mail.example --ask --newsletter weekly`" in result.stderr
+
+
+def test_nobody_is_asked_with_a_link_that_leads_nowhere(site: Path) -> None:
+    through_smtp(site, port=9)
+    change(site, 'public_url = "https://news.harbour-gazette.example"\n', "")
+    result = call(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    assert result.exit_code == 7
+    assert "site.public_url is missing" in result.stderr
+    assert emails(site) == []
+
+
+def test_who_complained_is_not_asked(site: Path) -> None:
+    with opened(site) as app:
+        address_key = app.parts.keys.address("zoe@mail.example")
+        app.parts.store.audience.suppress(
+            Suppression(address_key=address_key, address=None, reason=SuppressionReason.COMPLAINT, since=NOW)
+        )
+    result = call(site, "subscribers", "add", "zoe@mail.example", "--ask")
+    assert result.exit_code == 4
+    assert "cannot be asked by mail: complaint" in result.stderr
+    assert emails(site) == []
+    assert letters(site) == []
+
+
+def test_a_mail_that_does_not_leave_is_told_with_its_reason(site: Path) -> None:
+    with SmtpServer() as server:
+        through_smtp(site, port=server.port)
+        server.plan(Fault("RCPT", reply="550 5.1.1 no such person", recipient="gone@mail.example"))
+        server.plan(Fault("RCPT", reply="451 4.2.0 come back later", recipient="slow@mail.example"))
+        gone = call(site, "subscribers", "add", "gone@mail.example", "--ask")
+        slow = call(site, "subscribers", "add", "slow@mail.example", "--ask")
+        assert (gone.exit_code, slow.exit_code) == (7, 7)
+        assert "no such person" in gone.stderr
+        assert "asked again tomorrow" in gone.stderr
+        assert "come back later" in slow.stderr
+        assert "`publisher run` tries again" in slow.stderr
+        assert server.received == []
+        again = done(site, "subscribers", "add", "slow@mail.example", "--ask", at=NOW + timedelta(minutes=30))
+        assert "nobody is asked twice a day" in again
+        assert [one.recipient for one in server.received] == ["slow@mail.example"]
+
+
+def through_smtp(site: Path, *, port: int) -> None:
+    change(site, 'kind = "maildir"', f'kind = "smtp"\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"')
+
+
+@contextmanager
+def opened(site: Path) -> Iterator[App]:
+    app = open_site(site, TestClock(at=NOW))
+    yield app
+    app.close()
+
+
+def text_of(site: Path, sender: str = "") -> str:
+    """The plain text of the one mail that was sent, or of the one from this sender."""
+    [message] = [one for one in mailbox(site) if sender in str(one["From"])]
+    part = message.get_body(("plain",))
+    assert part
+    return str(part.get_content())
+
+
+def say_yes(site: Path, sender: str = "") -> None:
+    """What a reader does: open the link in the mail, and press its button."""
+    [found] = re.findall(r"^https://news\.harbour-gazette\.example(/c/\S+)$", text_of(site, sender), re.MULTILINE)
+    with time_machine.travel(NOW + timedelta(hours=1)), opened(site) as app:
+        visitor = TestClient(application(app.parts))
+        assert 'method="post"' in visitor.get(found).text
+        assert "Welcome aboard" in visitor.post(found).text
 
 
 def test_nobody_of_that_address(site: Path) -> None:

@@ -202,6 +202,20 @@ def test_an_event_proves_a_letter_that_moved_to_a_child(desk: Database) -> None:
     assert desk.events.positions(child.key) == {0, 1}
 
 
+def test_what_waits_to_be_merged_is_evidence_already(desk: Database) -> None:
+    one = sending(desk, [1, 2, 3], [4])
+    sent = submit(desk)
+    desk.outbox.settle(sent, results(accepted=[0], unknown=[1, 2]), now=NOW, next_at=LATER)
+    (child,) = [made for made in desk.outbox.batches(one.id) if made.parent == sent.id]
+    told = event("1", ACCEPTED, batch=sent.key, position=1)
+    by_address = event("2", ACCEPTED, batch=sent.key, position=-1, recipient="dmitri.volkov@mail.example")
+    beside = event("3", ACCEPTED, batch="other", detail=sent.key, position=2)
+    desk.events.keep("maildir", [told, beside], at=NOW)
+    assert desk.events.positions(child.key) == {0}
+    desk.events.keep("maildir", [by_address], at=NOW)
+    assert desk.events.positions(child.key) == {0, 1}
+
+
 def test_an_event_without_a_position_finds_its_letter_by_address(desk: Database) -> None:
     sending(desk, [1, 3])
     key = accept(desk).key

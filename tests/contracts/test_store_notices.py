@@ -62,6 +62,14 @@ def test_a_notice_whose_worker_died_is_unknown_and_never_sent_again(store: Datab
     assert lost.state is NoticeState.UNKNOWN
 
 
+def test_a_notice_is_found_by_its_key(store: Database) -> None:
+    for key in "abc":
+        store.notices.add(notice(key))
+    found = store.notices.by_key("b")
+    assert found == replace(notice("b"), id=found.id if found else 0)
+    assert store.notices.by_key("d") is None
+
+
 def test_the_last_notices_come_newest_first(store: Database) -> None:
     for key in "abc":
         store.notices.add(notice(key))

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import os
+import random
+import re
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from publisher.errors import MailerMisconfigured, TryLater
+from publisher.kit.dkim import Signer
+from publisher.mailers._verp import return_path, returned
 from publisher.mailers.smtp import Smtp
 from publisher.model import Outcome
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
@@ -217,6 +227,224 @@ def test_after_the_final_dot_only_that_letter_is_unknown(plain, fault):
 def test_an_answer_that_is_no_answer_leaves_the_letter_unknown(plain):
     plain.plan(Fault("DOT", "Wait, what?", keep=True))
     assert send(mailer_for(plain)) == [UNKNOWN, *[DEFERRED] * 4]
+
+
+def test_after_421_to_a_message_the_connection_is_left(plain):
+    plain.plan(Fault("DOT", "421 4.3.2 shutting down", after=1))
+    assert send(mailer_for(plain)) == [ACCEPTED, *[DEFERRED] * 4]
+    assert plain.recipients() == ["reader0@reader.example"]
+
+
+# ---------------------------------------------------------------- pipelining
+
+
+class Script:
+    """A server that says each answer when the last thing it waits for has come, and keeps what it got until then."""
+
+    def __init__(self, *steps: tuple[bytes, bytes]) -> None:
+        self.steps = steps
+        self.got: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._talk)
+
+    def __enter__(self) -> Script:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.join(10)
+        self._listener.close()
+
+    def _talk(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection, suppress(TimeoutError):
+            connection.settimeout(1)
+            connection.sendall(b"220 ready\r\n")
+            for until, answer in ((b"\r\n", b"250-quay\r\n250 PIPELINING\r\n"), *self.steps):
+                got = b""
+                while not got.endswith(until):
+                    piece = connection.recv(65536)
+                    if not piece:
+                        return
+                    got += piece
+                self.got.append(got)
+                connection.sendall(answer)
+
+
+OPEN = b"250 ok\r\n250 ok\r\n354 go\r\n"
+ENVELOPE = rb"MAIL FROM:<daily@\S+>\r\nRCPT TO:<reader%d@\S+>\r\nDATA\r\n"
+
+
+def test_the_next_envelope_travels_with_the_final_dot_and_its_message_waits():
+    with Script(
+        (b"DATA\r\n", OPEN),
+        (b"DATA\r\n", b"250 ok\r\n" + OPEN),
+        (b"\r\n.\r\n", b"250 ok\r\n"),
+        (b"quit\r\n", b"221\r\n"),
+    ) as server:
+        assert send(mailer_for(server), letter(0), letter(1)) == [ACCEPTED, ACCEPTED]
+    _, first, second, last, quit = server.got
+    assert re.fullmatch(ENVELOPE % 0, first)
+    assert re.search(rb"\r\n\.\r\n" + ENVELOPE % 1 + rb"\Z", second)
+    assert last.startswith(b"To: ")
+    assert quit == b"quit\r\n"
+
+
+def test_a_server_that_wants_a_message_for_a_refused_reader_gets_none():
+    refused = b"250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n"
+    with Script(
+        (b"DATA\r\n", refused),
+        (b".\r\n", b"554 no recipients\r\n"),
+        (b"DATA\r\n", b"250 reset\r\n" + OPEN),
+        (b"\r\n.\r\n", b"250 ok\r\n"),
+        (b"quit\r\n", b"221\r\n"),
+    ) as server:
+        assert send(mailer_for(server), letter(0), letter(1)) == [REJECTED, ACCEPTED]
+    assert server.got[2] == b".\r\n"
+    assert re.fullmatch(rb"RSET\r\n" + ENVELOPE % 1, server.got[3])
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcomes"),
+    [
+        (b"250 ok\r\n550 5.1.1 nobody\r\n", [REJECTED, DEFERRED]),  # and hangs up
+        (b"250 ok\r\n550 5.1.1 nobody\r\n421 bye\r\n", [REJECTED, DEFERRED]),
+        (b"250 ok\r\n550 5.1.1 nobody\r\nHello?\r\n", [REJECTED, DEFERRED]),
+    ],
+)
+def test_a_refusal_stands_whatever_comes_after_it(answers, outcomes):
+    with Script((b"DATA\r\n", answers)) as server:
+        assert send(mailer_for(server), letter(0), letter(1)) == outcomes
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [b"250 ok\r\nHello?\r\n354 go\r\n", b"452 4.3.1 no room\r\n250 ok\r\n354 go\r\n", b"250 ok\r\n250 ok\r\n"],
+)
+def test_a_server_whose_answers_make_no_sense_gets_no_message(answers):
+    with Script((b"DATA\r\n", answers), (b"x", b"")) as server, pytest.raises(TryLater):
+        send(mailer_for(server, patience=1), letter(0), letter(1))
+    assert len(server.got) == 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_answer_finds_its_letter_pipelined_or_not(seed):
+    """The same faults on the same readers: the same results, word for word, and the same mail."""
+    chance = random.Random(seed)
+    letters = [letter(position) for position in range(16)]
+    answers = ["550 5.1.1 nobody {}", "451 4.7.1 greylisted {}", "552 5.2.2 full {}"]
+    faults = [
+        Fault(at, chance.choice(answers).format(one.position), recipient=one.email)
+        for one in letters
+        for at in chance.choices([["RCPT"], ["DATA"], ["DOT"], []], [1, 1, 1, 2])[0]
+    ]
+
+    def outcome(pipelining: bool):
+        with SmtpServer(pipelining=pipelining) as server:
+            server.plan(*map(replace, faults))
+            mailer = mailer_for(server)
+            return mailer.submit(mailer.prepare(mailing(*letters))), server.recipients(), server.connections
+
+    assert outcome(True) == outcome(False)
+    told = {int(one.detail.split()[-1]): one.position for one in outcome(True)[0] if one.outcome is not ACCEPTED}
+    assert all(said == position for said, position in told.items())
+    assert len(told) == len(faults)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not Path("/usr/sbin/smtp-sink").exists(), reason="Postfix's smtp-sink is not installed")
+@pytest.mark.parametrize("options", [[], ["-p"], ["-r", "rcpt"], ["-f", "rcpt"], ["-q", "rcpt"], ["-q", "."]])
+def test_postfix_agrees(options):
+    port = unused_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    sink = subprocess.Popen(["/usr/sbin/smtp-sink", *user, *options, f"127.0.0.1:{port}", "16"])
+    try:
+        while sink.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+        mailer = Smtp("smtp", "127.0.0.1", port=port, security="none", patience=5)
+        letters = [letter(position) for position in range(20)]
+        if options == ["-q", "rcpt"]:
+            with pytest.raises(TryLater):
+                send(mailer, *letters)
+        else:
+            expected = {"-r": [DEFERRED] * 20, "-f": [REJECTED] * 20, "-q": [UNKNOWN, *[DEFERRED] * 19]}
+            assert send(mailer, *letters) == expected.get(options[0] if options else "", [ACCEPTED] * 20)
+    finally:
+        sink.terminate()
+        sink.wait(10)
+
+
+# ---------------------------------------------------------------- signatures and return paths
+
+
+def test_a_signed_letter_arrives_as_it_was_signed(plain):
+    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    signer = Signer.load("harbour-gazette.example", "quay", key)
+    mailer = mailer_for(plain, signer=signer)
+    prepared = mailer.prepare(mailing())
+    assert set(send(mailer)) == {ACCEPTED}
+    unsigned = mailer_for(plain).prepare(mailing())
+    assert [one.content for one in plain.received] == list(prepared.payloads)
+    assert list(prepared.payloads) == [signer.sign(one, mailing().date) for one in unsigned.payloads]
+    assert mailer.prepare(mailing()) == prepared
+    assert prepared.digest != unsigned.digest
+
+
+def test_a_bounce_comes_back_to_an_address_that_names_the_letter(plain):
+    mailer = mailer_for(plain, return_path="bounces@harbour-gazette.example")
+    assert send(mailer, letter(0), letter(17)) == [ACCEPTED, ACCEPTED]
+    assert [one.sender for one in plain.received] == [
+        f"bounces+6f1c0f5e7a9e5d0c9f6b1d8c6a0f3b11.{n}@harbour-gazette.example" for n in (0, 17)
+    ]
+    assert [returned(one.sender) for one in plain.received] == [(mailing().key, 0), (mailing().key, 17)]
+    assert plain.received[0].message["From"] == "The Harbour Gazette <daily@harbour-gazette.example>"
+    assert mailer.prepare(mailing()).digest != mailer_for(plain).prepare(mailing()).digest
+
+
+def test_a_notice_comes_back_to_the_plain_return_path(plain):
+    mailer = mailer_for(plain, return_path="bounces@harbour-gazette.example")
+    mailer.submit(mailer.prepare(mailing(letter(0), key="notice-7")))
+    assert plain.received[0].sender == "bounces@harbour-gazette.example"
+
+
+def test_a_refused_return_path_is_named(plain):
+    plain.plan(Fault("MAIL", "550 5.7.1 not yours"))
+    with pytest.raises(MailerMisconfigured, match=r"refuses the sender bounces\+\w+\.0@harbour-gazette.example"):
+        send(mailer_for(plain, return_path="bounces@harbour-gazette.example"))
+
+
+@pytest.mark.parametrize("local", ["b", "bounces", "b" * 21, "b" * 22, "b" * 27])
+@pytest.mark.parametrize("position", [0, 999_999_999])
+def test_a_return_path_has_room_for_the_letter(local, position):
+    made = return_path(f"{local}@harbour-gazette.example", mailing().key, position)
+    assert len(made.partition("@")[0]) <= 64
+    assert returned(made) == returned(made.upper()) == returned(f" <{made}>") == (mailing().key, position)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "daily@harbour-gazette.example",
+        "bounces+17@harbour-gazette.example",
+        "bounces+6f1c0f5e7a9e5d0c9f6b1d8c6a0f3b11@harbour-gazette.example",
+        "bounces+6f1c0f5e7a9e5d0c9f6b1d8c6a0f3b1.1@harbour-gazette.example",
+        "bounces+6f1c0f5e7a9e5d0c9f6b1d8c6a0f3b11.-1@harbour-gazette.example",
+        "bounces+6f1c0f5e7a9e5d0c9f6b1d8c6a0f3b11.1234567890@harbour-gazette.example",
+    ],
+)
+def test_an_address_that_names_no_letter(address):
+    assert returned(address) is None
+
+
+@pytest.mark.parametrize(
+    "base", ["bounces", "a b@c.example", "bounces+x@c.example", "b" * 28 + "@c.example", "é@c.example"]
+)
+def test_a_return_path_that_cannot_name_letters_is_refused_at_once(base):
+    with pytest.raises(ValueError, match="return path"):
+        Smtp("smtp", "127.0.0.1", return_path=base)
 
 
 # ---------------------------------------------------------------- servers that will take nothing from us

@@ -50,8 +50,7 @@ def _explore(world: World, report: Report) -> Ways:
         if report.broken:
             report.way = trace(world, ways, state)
             break
-        for _, after in steps(world, state):
-            after = canonical(after)
+        for after in (canonical(after) for _, after in steps(world, state)):
             if after not in ways and len(after.batches) <= world.batches:
                 ways[after] = state
                 waiting.append(after)

@@ -18,10 +18,24 @@ from typing import NamedTuple
 
 from tests.protocol import ledger
 from tests.protocol.gaps import Gap
-from tests.protocol.ledger import BOTH, FIRST, SECOND
-from tests.protocol.ledger import CLAIMED, HELD, OPEN, RESOLVING, SUBMITTING, UNKNOWN
-from tests.protocol.ledger import NOTHING, OLD, UNTRIED, YOUNG
-from tests.protocol.ledger import Answer, Batch, Batches
+from tests.protocol.ledger import (
+    BOTH,
+    CLAIMED,
+    FIRST,
+    HELD,
+    NOTHING,
+    OLD,
+    OPEN,
+    RESOLVING,
+    SECOND,
+    SUBMITTING,
+    UNKNOWN,
+    UNTRIED,
+    YOUNG,
+    Answer,
+    Batch,
+    Batches,
+)
 from tests.protocol.provider import ERROR, LATER, TIMEOUT, Guarantee, Provider, reactions, shows
 
 #: Attempts after which a batch that is turned away every time is given up. `deliver.rules` has patience for more.
@@ -270,7 +284,10 @@ def _network(world: World, state: State) -> Steps:
         yield Act("a late call never arrives"), state._replace(strays=strays)
         for words, provider, _ in reactions(state.provider, world.guarantee, *call, fickle=world.fickle):
             if provider != state.provider:
-                yield Act(f"a call arrives late: the provider {words}"), state._replace(strays=strays, provider=provider)
+                yield (
+                    Act(f"a call arrives late: the provider {words}"),
+                    state._replace(strays=strays, provider=provider),
+                )
 
 
 def _time(world: World, state: State) -> Steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -34,11 +34,10 @@ WORLDS = [
 
 @pytest.mark.parametrize(("world", "least"), WORLDS, ids=lambda it: it.guarantee.value if isinstance(it, World) else "")
 def test_nobody_is_mailed_twice_and_nobody_lost(
-    world: World, least: int, record_property: pytest.RecordProperty
+    world: World, least: int, record_property: Callable[[str, object], None]
 ) -> None:
     report = explore(world)
     record_property("states", report.states)
-    print(f"{world.guarantee.value}: {report.states:,} states of {world}")  # shown by pytest -rP
     assert not report.broken, str(report)
     assert report.states >= least
     assert {ACCEPTED, FAILED} <= report.seen
@@ -125,7 +124,6 @@ def test_every_guard_is_tested() -> None:
 )
 def test_a_missing_guard_is_noticed(gap: Gap, guarantee: Guarantee) -> None:
     report = explore(without(gap, guarantee))
-    print(report)  # the shortest way to the harm
     assert report.broken, f"{gap.value}: no harm in {report.states:,} states of {guarantee.value}"
     assert report.way
 

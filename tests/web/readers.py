@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from selectolax.lexbor import LexborHTMLParser
+
 from publisher import audience
 from publisher.app import App
 from publisher.model import Subscriber, SubscriptionStatus
@@ -22,6 +24,12 @@ def token(app: App, email: str = BEN, newsletter: str = "daily") -> str:
 
 def link(app: App, email: str = BEN) -> str:
     return f"/u/{token(app, email)}"
+
+
+def back(page: str) -> str:
+    """Where the button of the page that says they left leads, "" when it has none."""
+    form = LexborHTMLParser(page).css_first('form[method="post"]')
+    return str(form.attributes["action"]) if form else ""
 
 
 def confirmation(app: App, email: str = CARLA) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from publisher import pipeline
+from publisher import audience, pipeline
 from publisher.app import App
 from publisher.kit.tokens import KeyRing
-from publisher.model import EditionState, SubscriptionStatus
+from publisher.model import EditionState, SubscriptionStatus, Suppression, SuppressionReason
 from tests.sites import SETTINGS, TestClock, addressees, lay_out, open_site
 from tests.web.conftest import client_of
-from tests.web.readers import BEN, CARLA, confirmation, evidence, link, status, token
+from tests.web.readers import BEN, CARLA, back, confirmation, evidence, link, reader, status, token
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 CONFIRMED, PENDING, UNSUBSCRIBED = (
@@ -109,6 +109,7 @@ def test_links_of_a_newsletter_that_is_no_more_work(tmp_path: Path, app: App) ->
     lay_out(tmp_path / "site", SETTINGS.replace('slug = "daily"', 'slug = "weekly"').replace("The Daily", "Weekly"))
     later = open_site(tmp_path / "site", TestClock(at=app.parts.clock.now()))
 
+    assert back(client_of(later).post(old).text) == ""
     assert client_of(later).post(old, data=ONE_CLICK).status_code == 200
     assert status(later) is UNSUBSCRIBED
     later.close()
@@ -161,6 +162,48 @@ def test_a_second_visit_says_that_it_is_done(app: App, client: TestClient) -> No
 
     assert "You are unsubscribed" in again
     assert "<form" not in again
+
+
+# ---------------------------------------------------------------- the way back
+
+
+def test_a_slip_is_undone_with_one_button(app: App, client: TestClient) -> None:
+    left = client.post(link(app), data={"by": "page"}).text
+    assert "I want it back" in left
+    assert client.get(back(left)).status_code == 200  # looking changes nothing here either
+    assert status(app) is UNSUBSCRIBED
+
+    undone = client.post(back(left))
+
+    assert "The Daily will come to ben.okafor@mail.example" in undone.text
+    assert status(app) is CONFIRMED
+    assert evidence(app) == {"confirmed": "button after leaving"}
+
+
+def test_a_page_that_is_sent_again_still_has_the_button(app: App, client: TestClient, clock: TestClock) -> None:
+    client.post(link(app), data=ONE_CLICK)
+    clock.move(days=6, hours=23)
+    assert client.post(back(client.post(link(app)).text)).status_code == 200
+    assert status(app) is CONFIRMED
+
+
+def test_an_old_link_in_other_hands_brings_nobody_back(app: App, client: TestClient, clock: TestClock) -> None:
+    client.post(link(app), data=ONE_CLICK)
+    clock.move(days=7)
+    again = client.post(link(app)).text
+    assert "You are unsubscribed" in again
+    assert back(again) == ""
+
+
+def test_who_would_get_no_mail_all_the_same_is_shown_no_way_back(app: App, client: TestClient) -> None:
+    complaint = Suppression(
+        address_key=reader(app).address_key,
+        address=None,
+        reason=SuppressionReason.COMPLAINT,
+        since=app.parts.clock.now(),
+    )
+    app.parts.store.audience.suppress(complaint)
+    assert back(client.post(link(app)).text) == ""
 
 
 # ---------------------------------------------------------------- links that are not ours
@@ -249,6 +292,16 @@ def test_a_confirmation_link_confirms_by_its_button_only(app: App, client: TestC
     assert done.status_code == 200
     assert "The Daily will come to carla.rossi@mail.example" in done.text
     assert status(app, CARLA) is CONFIRMED
+
+
+def test_a_confirmation_brings_back_who_had_left(app: App, client: TestClient) -> None:
+    client.post(link(app), data=ONE_CLICK)
+    asked = audience.confirmation_link(app.parts.keys, reader(app), "daily", "")
+
+    assert "Would you like The Daily?" in client.get(asked).text
+    assert status(app) is UNSUBSCRIBED
+    assert client.post(asked).status_code == 200
+    assert status(app) is CONFIRMED
 
 
 def test_confirming_again_says_the_same(app: App, client: TestClient) -> None:

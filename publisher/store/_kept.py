@@ -1,0 +1,76 @@
+"""Events between values and rows, and those that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import sha256
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.model import EventKind, MailEvent
+from publisher.store.tables import mail_event
+
+#: Not merged yet; in the words of the partial index.
+WAITING = mail_event.c.processed_at.is_(None)
+
+#: Characters of a text that are kept.
+_LONGEST = 500
+
+_KINDS = {kind.value: kind for kind in EventKind}
+
+
+def waiting_for(connection: Connection, key: str) -> Iterator[MailEvent]:
+    """Events of a batch that are not merged yet. There is no index to find them by, but what waits is not much."""
+    columns = (mail_event.c.event_id, mail_event.c.body)
+    sought = key.encode()
+    if connection.dialect.name == "sqlite":
+        holds = sa.func.instr(mail_event.c.body, sought) > 0
+    else:
+        holds = mail_event.c.body.like(b"%" + sought + b"%")
+    for event_id, body in connection.execute(sa.select(*columns).where(WAITING, holds)):
+        event = event_from(event_id, body)
+        if event.batch == key:
+            yield event
+
+
+def id_of(event: MailEvent) -> str:
+    """As it came, or its hash when it is too long to be an id; PostgreSQL's text holds no NUL."""
+    plain = event.event_id.replace("\0", "")
+    return plain if len(plain) <= _LONGEST else sha256(plain.encode()).hexdigest()
+
+
+def body_of(event: MailEvent) -> bytes:
+    return orjson.dumps(
+        {
+            "kind": event.kind.value,
+            "at": event.at.isoformat(),
+            "recipient": _text(event.recipient),
+            "batch": _text(event.batch),
+            "position": event.position,
+            "message_id": _text(event.message_id),
+            "code": _text(event.code),
+            "detail": _text(event.detail),
+        }
+    )
+
+
+def _text(said: str) -> str:
+    return said.replace("\0", "")[:_LONGEST]
+
+
+def event_from(event_id: str, body: bytes) -> MailEvent:
+    said = orjson.loads(body)
+    return MailEvent(
+        event_id=event_id,
+        kind=_KINDS[said["kind"]],
+        at=datetime.fromisoformat(said["at"]),
+        recipient=said["recipient"],
+        batch=said["batch"],
+        position=said["position"],
+        message_id=said["message_id"],
+        code=said["code"],
+        detail=said["detail"],
+    )

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -38,7 +39,7 @@ ROUNDS = 3
 
 def mailing(count: int, size: int) -> Mailing:
     """One edition to so many readers; a message has about `size` bytes."""
-    lines = "".join(f"<p>{n}: the ferry, the tide table and the council's new quay.</p>\n" for n in range(size // 80))
+    lines = "".join(f"<p>{n}: the ferry, the tide table and the council's new quay.</p>\n" for n in range(size // 65))
     html = f'<html><body>\n{lines}<a href="{UNSUBSCRIBE_URL}">Leave</a></body></html>\n'
     letters = tuple(
         Letter(
@@ -112,7 +113,10 @@ def sink() -> Iterator[int]:
 
 
 def signers() -> dict[str, Signer]:
-    keys = {"RSA-2048": rsa.generate_private_key(65537, 2048), "Ed25519": Ed25519PrivateKey.generate()}
+    keys: dict[str, rsa.RSAPrivateKey | Ed25519PrivateKey] = {
+        "RSA-2048": rsa.generate_private_key(65537, 2048),
+        "Ed25519": Ed25519PrivateKey.generate(),
+    }
     return {
         kind: Signer.load(
             "harbour-gazette.example",
@@ -132,7 +136,7 @@ def compare(port: int, count: int, size: int, connections: int) -> None:
         "ours, unsigned": lambda: ours(port, whole, connections),
     }
     for kind, signer in signers().items():
-        runs[f"ours, DKIM {kind}"] = lambda signer=signer: ours(port, whole, connections, signer)
+        runs[f"ours, DKIM {kind}"] = partial(ours, port, whole, connections, signer)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
         for name, run in runs.items():

@@ -210,7 +210,7 @@ def test_an_editor_removes_by_address_and_only_what_there_is(desk: Desk) -> None
 
     assert remove(BEN.upper()) == ("daily",)
     assert remove(BEN) == ()
-    with pytest.raises(NotFound, match="nobody with the address nobody@mail.example"):
+    with pytest.raises(NotFound, match=r"nobody with the address nobody@mail\.example"):
         remove("nobody@mail.example")
     with pytest.raises(ValueError, match="@-sign"):
         remove("nobody")

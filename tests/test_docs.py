@@ -54,6 +54,8 @@ def commands_of(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield name, command
         return
+    if getattr(command, "invoke_without_command", False) and name:
+        yield name, command
     for word, inner in command.commands.items():
         if not inner.hidden:
             yield from commands_of(inner, f"{name} {word}".strip())

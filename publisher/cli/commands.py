@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from publisher import __version__
-from publisher.cli import subscribers
+from publisher.cli import deliver, subscribers
 from publisher.cli.check import check
 from publisher.cli.door import Door, LogFormat
 from publisher.cli.errors import in_words
@@ -20,7 +20,7 @@ from publisher.cli.preview import preview
 from publisher.cli.run import run, serve
 from publisher.cli.send import send
 from publisher.cli.status import status
-from publisher.cli.steps import collect, compose, deliver, syndicate
+from publisher.cli.steps import collect, compose, syndicate
 
 
 class _Guarded(TyperGroup):
@@ -67,8 +67,9 @@ def options(
     context.obj = Door(root=site, verbosity=-1 if quiet else verbose, log_format=log_format)
 
 
-for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, send, deliver):
+for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, send):
     app.command()(_command)
+app.add_typer(deliver.app, name="deliver")
 app.add_typer(subscribers.app, name="subscribers")
 
 

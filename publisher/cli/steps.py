@@ -119,37 +119,18 @@ def compose(
             console.say(shown.line(parts, edition))
 
 
-def deliver(
-    context: typer.Context,
-    mailers: Annotated[list[str] | None, typer.Argument(metavar="[MAILER]...", help="All, if none is named.")] = None,
-    json: Json = False,
-) -> None:
-    """Hand over what is due, to readers and editors."""
-    with door(context).opened() as app:
-        names = _known("mailer", mailers, list(app.parts.mailers))
-        before = _under_way(app.parts)
-        problems = _deliver(app, names, shown=not json)
-        touched = [app.parts.store.editions.get(edition.key) for edition in before]
-        if json:
-            waiting = app.parts.store.notices.waiting()
-            console.dump({"editions": [shown.edition(app.parts, e) for e in touched], "notices": waiting})
-        for edition in touched if not json else ():
-            console.say(shown.line(app.parts, edition))
-        if not touched and not json:
-            console.say("Nothing waits to be delivered.")
-    raise typer.Exit(together(problems))
-
-
-def _under_way(parts: Parts) -> tuple[Edition, ...]:
+def under_way(parts: Parts) -> tuple[Edition, ...]:
     from publisher.model import EditionState
 
     return parts.store.editions.in_state(EditionState.APPROVED, EditionState.PLANNING, EditionState.SENDING)
 
 
-def _deliver(app: App, names: Sequence[str], *, shown: bool) -> list[BaseException]:
-    """Plan, deliver and notify what is due. What one mailer refuses does not keep back the others' mail."""
+def hand_over_all(app: App, mailers: list[str] | None, *, shown: bool) -> list[BaseException]:
+    """Plan, deliver and notify what is due, through the mailers named or all of them. What one refuses does not
+    keep back the others' mail. Raises NotFound for a mailer that is not there."""
     from publisher import pipeline
 
+    names = _known("mailer", mailers, list(app.parts.mailers))
     problems: list[BaseException] = []
     with finishing(app) as good_place:
         for kind in ("sweep", "plan", "deliver", "notify"):
@@ -180,7 +161,7 @@ def waiting(app: App, mailer: str = "") -> int:
     """How many readers wait for an edition, of one mailer or of all."""
     return sum(
         app.parts.store.outbox.sums(edition.id).waiting
-        for edition in _under_way(app.parts)
+        for edition in under_way(app.parts)
         if mailer in ("", edition.mailer)
     )
 

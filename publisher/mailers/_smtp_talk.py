@@ -13,6 +13,8 @@ import smtplib
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 from publisher.kit.message import address
 from publisher.mailers._shared import one_line
@@ -26,9 +28,24 @@ _WANTED = ((250,), (250, 251), (354,))  # in answer to MAIL, RCPT and DATA
 _MAIL, _RCPT, _DATA = range(3)
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 _QUEUED = re.compile(r"(?:queued as|queued mail for delivery as|\bid=)\s*<?([\w.@+-]+)", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+")
 _OUTCOMES = {2: Outcome.ACCEPTED, 4: Outcome.DEFERRED, 5: Outcome.REJECTED}
 _Errors = (smtplib.SMTPException, OSError)
 _Envelope = tuple[bytes, bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One letter's turn, and its message (RFC 5322)."""
+
+    letter: Letter
+    payload: bytes
+
+    @cached_property
+    def content(self) -> bytes:
+        """Dots at the start of a line are doubled (RFC 5321 section 4.5.2). A message ends with a line end."""
+        doubled = self.payload.replace(b"\n.", b"\n..")
+        return b"." + doubled if doubled.startswith(b".") else doubled
 
 
 class Talk:
@@ -58,40 +75,40 @@ class Talk:
         if self._ahead or self.lost:
             self._connection.close()
 
-    def hand_over(self, letter: Letter, payload: bytes, following: tuple[Letter, bytes] | None = None) -> Result | None:
+    def hand_over(self, turn: Turn, following: Turn | None) -> Result | None:
         """What became of the letter; None when it was proved unsent for a reason that is not its own. `following` is
-        what the next call will bring, if there is one."""
-        envelope = self._envelope(letter, payload)
+        whose turn is next, if there is one."""
+        envelope = self._envelope(turn)
         if envelope is None:
-            return self._beyond_ascii(letter)
-        ahead = self._group(following)
+            return self._beyond_ascii(turn.letter)
         try:
             refused = self._announce(envelope)
             if refused is None:
                 self._limit()
-                self._connection.send(_stuffed(payload))
+                self._connection.send(turn.content)
         except _Errors as error:
             self.lost = f"the connection was lost before a message was complete ({one_line(str(error))})"
             return None
-        return self._finish(letter, ahead) if refused is None else self._reset(letter, refused, ahead)
+        return self._finish(turn, following) if refused is None else self._reset(turn, refused, following)
 
     # ---------------------------------------------------------------- the envelope
 
-    def _envelope(self, letter: Letter, payload: bytes) -> _Envelope | None:
+    def _envelope(self, turn: Turn) -> _Envelope | None:
         """None when the server cannot take the addresses."""
-        sender, to = self._sender(letter), address(letter.email)
-        options = f" SIZE={len(payload)}" if self._connection.has_extn("size") else ""
+        sender, to = self._sender(turn.letter), address(turn.letter.email)
+        options = f" SIZE={len(turn.payload)}" if self._connection.has_extn("size") else ""
         if not (sender + to).isascii():
             if not self._connection.has_extn("smtputf8"):
                 return None
             options += " SMTPUTF8 BODY=8BITMIME"
-        mail = f"MAIL FROM:{smtplib.quoteaddr(sender)}{options}\r\n"
-        return mail.encode(), f"RCPT TO:{smtplib.quoteaddr(to)}\r\n".encode(), b"DATA\r\n"
+        mail = f"MAIL FROM:{_path(sender)}{options}\r\n"
+        return mail.encode(), f"RCPT TO:{_path(to)}\r\n".encode(), b"DATA\r\n"
 
-    def _group(self, following: tuple[Letter, bytes] | None) -> bytes:
-        """What of the next letter may be sent ahead."""
-        envelope = self._envelope(*following) if following and self._pipelines else None
-        return b"".join(envelope or ())
+    def _send_with_next(self, command: bytes, following: Turn | None) -> None:
+        """A command, and behind it what of the next letter may be sent ahead."""
+        envelope = self._envelope(following) if following and self._pipelines else None
+        self._ahead = envelope is not None
+        self._connection.send(command + b"".join(envelope or ()))
 
     def _beyond_ascii(self, letter: Letter) -> Result | None:
         sender = self._sender(letter)
@@ -154,12 +171,14 @@ class Talk:
 
     # ---------------------------------------------------------------- the message
 
-    def _finish(self, letter: Letter, ahead: bytes) -> Result:
+    def _finish(self, turn: Turn, following: Turn | None) -> Result:
         """The final dot: from its first byte to the answer nobody can tell."""
+        letter = turn.letter
         try:
             socket_of(self._connection).settimeout(self._patience)
-            self._ahead = bool(ahead)
-            self._connection.send(b".\r\n" + ahead)
+            self._send_with_next(b".\r\n", following)
+            if self._ahead and following:
+                _ = following.content  # made while the server is busy with this one
             reply = self._connection.getreply()
         except _Errors as error:
             self.lost = f"the connection was lost while the server took a message ({one_line(str(error))})"
@@ -170,18 +189,18 @@ class Talk:
         self.relays |= result.outcome is Outcome.ACCEPTED
         return result
 
-    def _reset(self, letter: Letter, reply: Reply, ahead: bytes) -> Result | None:
+    def _reset(self, turn: Turn, reply: Reply, following: Turn | None) -> Result | None:
         """After a refusal: make the connection ready for the next letter."""
         if self.refused or reply[0] == 421:
             return None
         if not self.lost:
             try:
-                self._send(b"RSET\r\n" + ahead)
-                self._ahead = bool(ahead)
+                self._limit()
+                self._send_with_next(b"RSET\r\n", following)
                 expect(self._read())
             except _Errors as error:
                 self.lost = f"the connection was lost after a refusal ({one_line(str(error))})"
-        return _refusal(letter, reply)
+        return _refusal(turn.letter, reply)
 
     def _send(self, commands: bytes) -> None:
         self._limit()
@@ -213,6 +232,10 @@ def said(reply: Reply) -> str:
     return f"{reply[0]} {one_line(reply[1])}"
 
 
+def _path(email: str) -> str:
+    return f"<{email}>" if _PLAIN.fullmatch(email) else smtplib.quoteaddr(email)
+
+
 def _is_refusal(step: int, reply: Reply) -> bool:
     return reply[0] not in _WANTED[step]
 
@@ -233,9 +256,3 @@ def _result(letter: Letter, reply: Reply, outcome: Outcome) -> Result:
         detail=words,
         reference=queued[1] if queued and outcome is Outcome.ACCEPTED else "",
     )
-
-
-def _stuffed(payload: bytes) -> bytes:
-    """Dots at the start of a line are doubled (RFC 5321 section 4.5.2). A message ends with a line end."""
-    doubled = payload.replace(b"\n.", b"\n..")
-    return b"." + doubled if doubled.startswith(b".") else doubled

@@ -23,7 +23,7 @@ from publisher.kit.dkim import Signer
 from publisher.kit.message import messages
 from publisher.mailers import _verp
 from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, is_loopback, one_line, prepared
-from publisher.mailers._smtp_talk import OUR_FAULT, Talk, expect, socket_of
+from publisher.mailers._smtp_talk import OUR_FAULT, Talk, Turn, expect, socket_of
 from publisher.model import Capability, Letter, Mailing, Prepared, Result
 
 _CONNECT = 30.0  # seconds
@@ -197,11 +197,11 @@ class Smtp(NothingToAsk, NoWebhook):
 
 def _hand_over(talk: Talk, prepared: Prepared, *, until: float) -> Iterator[Result]:
     """Letter by letter, each told which one follows, until the connection is of no more use."""
-    pairs = list(zip(prepared.letters, prepared.payloads, strict=True))
-    for (letter, payload), following in zip_longest(pairs, pairs[1:]):
+    turns = list(map(Turn, prepared.letters, prepared.payloads))
+    for turn, following in zip_longest(turns, turns[1:]):
         if time.monotonic() > until:
             talk.lost = "the server is too slow for the whole batch"
-        result = None if talk.over else talk.hand_over(letter, payload, following)
+        result = None if talk.over else talk.hand_over(turn, following)
         if result is None:
             return
         yield result

@@ -25,11 +25,10 @@ _KINDS = {kind.value: kind for kind in EventKind}
 def waiting_for(connection: Connection, key: str) -> Iterator[MailEvent]:
     """Events of a batch that are not merged yet. There is no index to find them by, but what waits is not much."""
     columns = (mail_event.c.event_id, mail_event.c.body)
-    sought = key.encode()
     if connection.dialect.name == "sqlite":
-        holds = sa.func.instr(mail_event.c.body, sought) > 0
+        holds = sa.func.instr(mail_event.c.body, key.encode()) > 0
     else:
-        holds = mail_event.c.body.like(b"%" + sought + b"%")
+        holds = sa.func.strpos(sa.func.encode(mail_event.c.body, "escape"), key) > 0
     for event_id, body in connection.execute(sa.select(*columns).where(WAITING, holds)):
         event = event_from(event_id, body)
         if event.batch == key:

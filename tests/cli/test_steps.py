@@ -27,7 +27,7 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are(site: Path) ->
         (("collect", "wire"), "newsroom"),
         (("syndicate", "sport"), "section-evening"),
         (("compose", "weekly"), "daily"),
-        (("deliver", "pigeon"), "maildir"),
+        (("deliver", "--mailer", "pigeon"), "maildir"),
         (("send", "weekly", "--now"), "daily"),
         (("subscribers", "list", "--newsletter", "weekly"), "daily"),
     ):

@@ -1,0 +1,50 @@
+"""`publisher deliver`: stop, go on, cancel, resolve."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import NOW, as_json, call, done, newsroom
+
+EDITION = "daily/daily:2026-11-22"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A newsroom whose edition is approved and waits for its undo window to end."""
+    root = newsroom(tmp_path / "site")
+    settings = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(settings.replace('slug = "daily"', 'slug = "daily"\nundo = "10m"', 1))
+    done(root, "collect", at=NOW - timedelta(days=1))
+    done(root, "subscribers", "import", root / "subscribers.csv")
+    done(root, "send", "daily", "--now", "--yes")
+    return root
+
+
+def test_a_cancelled_edition_never_leaves(site: Path) -> None:
+    assert "cancelled" in done(site, "deliver", "cancel", EDITION)
+    assert "Nothing waits" in done(site, "deliver", at=NOW + timedelta(hours=1))
+    assert call(site, "deliver", "cancel", EDITION).exit_code == 4
+
+
+def test_what_is_not_being_sent_cannot_be_paused_or_resumed(site: Path) -> None:
+    for word in ("pause", "resume"):
+        result = call(site, "deliver", word, EDITION)
+        assert result.exit_code == 4
+        assert EDITION in result.stderr
+
+
+def test_an_edition_that_is_not_there_is_named(site: Path) -> None:
+    result = call(site, "deliver", "pause", "daily/daily:1999-01-01")
+    assert result.exit_code == 4
+    assert "1999-01-01" in result.stderr
+
+
+def test_resolving_needs_a_word_and_tells_when_nobody_is_held(site: Path) -> None:
+    assert call(site, "deliver", "resolve", EDITION).exit_code == 2
+    assert call(site, "deliver", "resolve", EDITION, "--accepted", "--resend").exit_code == 2
+    assert "Nobody of it is held" in done(site, "deliver", "resolve", EDITION, "--accepted")
+    assert as_json(site, "deliver", "resolve", EDITION, "--accepted")["decided"] == 0

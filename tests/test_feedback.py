@@ -180,7 +180,8 @@ def test_the_suppression_dates_from_the_bounce_that_was_one_too_many(store: Data
     events = soft(store, range(0, 40, 5))
     random.Random(7).shuffle(events)
     record(store, keys, *events)
-    assert [row["since"] for row in rows(store, tables.suppression)] == [NOW + 15 * DAY]
+    (row,) = rows(store, tables.suppression)
+    assert (row["since"], row["evidence"]) == (NOW + 15 * DAY, {"soft bounces in a row": 8})
     assert reason(store, keys) == "soft bounces"
 
 

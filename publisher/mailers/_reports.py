@@ -47,7 +47,7 @@ def read(message: bytes, *, now: datetime) -> tuple[MailEvent, ...]:
     original = _original(parts)
     id = sha256(message).hexdigest()[:32]
     if "message/delivery-status" in parts:
-        groups = _groups(parts["message/delivery-status"])[1:]  # the first one is about the message
+        groups = [one for one in _groups(parts["message/delivery-status"]) if _text(one, "Final-Recipient")]
         found = _found(report, original)
         return tuple(_bounce(group, f"{id}-{n}", found, _time(report, now)) for n, group in enumerate(groups))
     if "message/feedback-report" in parts:
@@ -128,7 +128,7 @@ def _original(parts: dict[str, Message]) -> Message:
 
 
 def _groups(part: Message) -> list[Message]:
-    """The groups of fields of a message/... part, however it is encoded."""
+    """The groups of fields of a message/... part."""
     payload = part.get_payload()
     groups: Iterable[object] = payload if isinstance(payload, list) else ()
     return [group for group in groups if isinstance(group, Message) and group.keys()][: _RECIPIENTS + 1]

@@ -17,7 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from publisher.model import BatchState
+from tests.fakes.postmark import TOKEN, PostmarkServer
 from tests.fakes.resend import KEY, ResendServer
+from tests.fakes.smtp import Fault, SmtpServer
 from tests.faults.sender import START
 from tests.sites import SETTINGS, TestClock, add_readers, lay_out, mailbox, open_site
 
@@ -81,3 +84,56 @@ def test_a_mailer_with_keys_under_kill_9_and_lost_answers(
     killed = send_under_kills(tmp_path / "site", settings, {"RESEND_API_KEY": KEY})
     check([mail.recipient for mail in resend.mails], killed)
     report(f"resend on {kind(database)}: {killed} kills, {len(READERS)} readers, 0 lost, 0 repeated (seed {SEED})")
+
+
+def held(root: Path, environment: dict[str, str]) -> set[str]:
+    """The readers whom the ledger lists as held, for a person to decide."""
+    app = open_site(root, TestClock(START + timedelta(days=9)), environment)
+    edition = app.parts.store.editions.newest(1)[0]
+    batches = app.parts.store.outbox.batches(edition.id)
+    ids = [subscriber for batch in batches if batch.state is BatchState.HELD for subscriber, _ in batch.members]
+    people = app.parts.store.audience.recipients("daily", ids)
+    app.close()
+    return {person.email for person in people.values()}
+
+
+def check_held(arrived: list[str], named: set[str]) -> tuple[int, int]:
+    """Nobody twice; who got nothing is named. How many are named, and how many of them had got it."""
+    counted = Counter(arrived)
+    assert not {reader for reader, times in counted.items() if times > 1}, f"seed {SEED}"
+    missing = set(READERS) - set(counted)
+    assert missing <= named, f"seed {SEED}: lost and not named: {sorted(missing - named)[:5]}"
+    return len(named), len(named & set(counted))
+
+
+def test_a_mailer_that_can_be_searched_under_kill_9_and_lost_answers(
+    tmp_path: Path, database: str, report: Callable[[str], None]
+) -> None:
+    started = datetime.now(UTC)
+    environment = {"POSTMARK_SERVER_TOKEN": TOKEN}
+    clock = lambda: START + (datetime.now(UTC) - started)  # noqa: E731 - the provider's clock goes on by itself
+    with PostmarkServer(tmp_path, clock=clock, lag=timedelta(0)) as server:
+        settings = SETTINGS.replace('kind = "maildir"', f'kind = "postmark"\nbase_url = "{server.url}"')
+        settings += f'[store]\nurl = "{database}"\n' if database else ""
+        server.plan(*random.Random(SEED).choices(FAULTS, k=4))
+        killed = send_under_kills(tmp_path / "site", settings, environment)
+        named, had = check_held([mail.recipient for mail in server.mails], held(tmp_path / "site", environment))
+    told = f"{named} held, {had} of whom had got it"
+    report(f"postmark on {kind(database)}: {killed} kills, {len(READERS)} readers, 0 repeated, {told} (seed {SEED})")
+
+
+def test_a_mail_server_that_tells_nothing_under_kill_9(
+    tmp_path: Path, database: str, report: Callable[[str], None]
+) -> None:
+    with SmtpServer() as server:
+        settings = SETTINGS.replace(
+            'kind = "maildir"', f'kind = "smtp"\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"'
+        )
+        settings += f'[store]\nurl = "{database}"\n' if database else ""
+        server.plan(Fault("DOT", keep=True, after=40, times=1), Fault("DOT", after=90, times=1))
+        killed = send_under_kills(tmp_path / "site", settings, {})
+        named, had = check_held(server.recipients(), held(tmp_path / "site", {}))
+    most = 20 * killed + 2
+    assert named <= most
+    told = f"{named} held (at most {most}), {had} of whom had got it"
+    report(f"smtp on {kind(database)}: {killed} kills, {len(READERS)} readers, 0 repeated, {told} (seed {SEED})")

@@ -112,6 +112,12 @@ def test_a_message_that_was_changed_is_not_believed(signer, edwards, old, new):
         assert not judge(signed.replace(old, new, 1), one)
 
 
+def test_no_second_from_can_be_put_before_the_message(signer):
+    signed = signer.sign(messages(mailing())[0], AT)
+    assert not verified(b"From: somebody@else.example\r\n" + signed, signer)
+    assert verified(b"Received: from quay.example\r\n" + signed, signer)
+
+
 def test_another_key_in_dns_is_not_believed(signer):
     other = Signer.load(DOMAIN, "quay", pem(rsa.generate_private_key(65537, 2048)))
     assert not verified(signer.sign(messages(mailing())[0], AT), other)

@@ -291,6 +291,12 @@ def test_the_next_envelope_travels_with_the_final_dot_and_its_message_waits():
     assert quit == b"quit\r\n"
 
 
+def test_no_word_follows_where_it_would_be_taken_for_a_message():
+    with Script((b"DATA\r\n", OPEN), (b"DATA\r\n", b"421 4.3.2 bye\r\n"), (b"\r\n", b"")) as server:
+        assert send(mailer_for(server), letter(0), letter(1)) == [DEFERRED, DEFERRED]
+    assert len(server.got) == 3
+
+
 def test_a_server_that_wants_a_message_for_a_refused_reader_gets_none():
     refused = b"250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n"
     with Script(

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from publisher.mailers._reports import read
+from publisher.mailers._verp import return_path
+from publisher.model import EventKind, MailEvent
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+KEY = "6f1c0f5e-7a9e-5d0c-9f6b-1d8c6a0f3b11"
+VERP = return_path("bounces@harbour-gazette.example", KEY, 17)
+LETTER = "<0f0e@harbour-gazette.example>"
+
+ORIGINAL = f"""\
+From: The Harbour Gazette <daily@harbour-gazette.example>
+To: Orla <orla@reader.example>
+Subject: The ferry is back
+Message-ID: {LETTER}
+"""
+
+DSN = """\
+From: Mail Delivery System <postmaster@mx.reader.example>
+To: <{to}>
+Date: Sun, 22 Nov 2026 09:05:00 +0100
+Subject: Undelivered mail
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="quay"
+
+--quay
+Content-Type: text/plain
+
+Sorry.
+
+--quay
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.reader.example
+
+{fields}
+--quay
+Content-Type: {kind}
+
+{original}
+--quay--
+"""
+
+ARF = """\
+From: <complaints@reader.example>
+To: <{to}>
+Date: Sun, 22 Nov 2026 08:30:00 +0000
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="quay"
+
+--quay
+Content-Type: text/plain
+
+A reader complains.
+
+--quay
+Content-Type: message/feedback-report
+
+Feedback-Type: {feedback}
+User-Agent: Lighthouse/2.1
+Version: 1
+{fields}
+--quay
+Content-Type: message/rfc822
+
+{original}
+
+The ferry is back.
+--quay--
+"""
+
+
+def dsn(
+    status: str, said: str, *, action: str = "failed", to: str = VERP, kind: str = "text/rfc822-headers", more: str = ""
+) -> bytes:
+    fields = f"Final-Recipient: rfc822; orla@reader.example\nAction: {action}\nStatus: {status}\n"
+    fields += f"Diagnostic-Code: smtp; {said}\n" if said else ""
+    return DSN.format(to=to, fields=fields + more, kind=kind, original=ORIGINAL).replace("\n", "\r\n").encode()
+
+
+def arf(feedback: str = "abuse", *, to: str = "abuse@harbour-gazette.example", fields: str = "") -> bytes:
+    return ARF.format(to=to, feedback=feedback, fields=fields, original=ORIGINAL).encode()
+
+
+def only(message: bytes) -> MailEvent:
+    (event,) = read(message, now=NOW)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "action", "kind", "code"),
+    [
+        ("5.1.1", "550 5.1.1 <orla@reader.example>: no such mailbox", "failed", EventKind.HARD_BOUNCE, "5.1.1"),
+        ("5.0.0", "550-5.1.2 no such host\r\n\t550 5.1.2 at all", "failed", EventKind.HARD_BOUNCE, "5.1.2"),
+        ("5.2.2", "552 5.2.2 the mailbox is full", "failed", EventKind.SOFT_BOUNCE, "5.2.2"),
+        ("4.4.1", "connect to mx.reader.example[192.0.2.7]:25: timed out", "failed", EventKind.SOFT_BOUNCE, "4.4.1"),
+        ("4.4.1", "", "delayed", EventKind.DEFERRED, "4.4.1"),
+        ("5.1.1", "550 5.7.1 blocked: 192.0.2.17 is on our list", "failed", EventKind.BLOCKED, "5.1.1"),
+        ("5.0.0", "550 go away", "failed", EventKind.SOFT_BOUNCE, "5.0.0"),
+        ("2.0.0", "250 2.0.0 ok", "delivered", EventKind.DELIVERED, "2.0.0"),
+    ],
+)
+def test_a_bounce_says_what_became_of_which_letter(status, said, action, kind, code):
+    event = only(dsn(status, said, action=action))
+    assert (event.kind, event.code) == (kind, code)
+    assert (event.batch, event.position, event.message_id) == (KEY, 17, LETTER)
+    assert event.recipient == "orla@reader.example"
+    assert event.at == NOW - timedelta(minutes=55)
+
+
+@pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
+def test_a_bounce_to_a_plain_address_names_the_message(kind):
+    event = only(dsn("5.1.1", "550 5.1.1 nobody", to="daily@harbour-gazette.example", kind=kind))
+    assert (event.batch, event.position, event.message_id) == ("", -1, LETTER)
+
+
+def test_the_address_we_wrote_to_counts_and_not_where_it_was_forwarded():
+    event = only(dsn("5.1.1", "550 5.1.1 nobody", more="Original-Recipient: rfc822;murphy@reader.example\n"))
+    assert event.recipient == "murphy@reader.example"
+
+
+@pytest.mark.parametrize(
+    "message", [arf(fields=f"Original-Mail-From: <{VERP}>\n"), arf(to=VERP), arf("fraud", to=VERP)]
+)
+def test_a_complaint_is_about_a_letter(message):
+    event = only(message)
+    assert (event.kind, event.batch, event.position) == (EventKind.COMPLAINT, KEY, 17)
+    assert (event.recipient, event.message_id) == ("orla@reader.example", LETTER)
+
+
+def test_the_reader_of_a_complaint_is_who_the_report_names():
+    assert only(arf(fields="Original-Rcpt-To: <murphy@reader.example>\n")).recipient == "murphy@reader.example"
+
+
+@pytest.mark.parametrize("feedback", ["not-spam", "auth-failure", "tide"])
+def test_a_report_that_is_no_complaint_says_nothing(feedback):
+    assert read(arf(feedback), now=NOW) == ()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xff\x00",
+        b"Content-Type: multipart/report\r\n\r\n",
+        b"Content-Type: multipart/report; boundary=q\r\n\r\n--q\r\nContent-Type: message/delivery-status\r\n\r\n",
+        b"Content-Type: multipart/report; boundary=q\r\n\r\n--q\r\nContent-Type: message/feedback-report\r\n\r\n",
+        ORIGINAL.encode() + b"Auto-Submitted: auto-replied\r\n\r\nI am at sea.\r\n",
+    ],
+)
+def test_mail_that_is_no_report_says_nothing(message):
+    assert read(message, now=NOW) == ()
+
+
+def test_a_report_that_is_cut_or_garbled_anywhere_is_no_error():
+    for message in (dsn("5.1.1", "550 5.1.1 nobody", kind="message/rfc822"), arf(to=VERP)):
+        for cut in range(0, len(message), 7):
+            read(message[:cut], now=NOW)
+            read(message[:cut] + b"\xff\xfe\x00" + message[cut:], now=NOW)
+
+
+def test_a_report_read_twice_has_the_same_id_and_another_has_another():
+    first, again = only(dsn("5.1.1", "550 5.1.1 nobody")), only(dsn("5.1.1", "550 5.1.1 nobody"))
+    assert first.event_id == again.event_id != only(dsn("5.1.1", "550 5.1.1 no one")).event_id
+
+
+def test_a_report_from_tomorrow_is_of_now():
+    assert only(arf().replace(b"22 Nov", b"24 Nov")).at == NOW

@@ -1,9 +1,9 @@
 """Times webhook events: `python -m benchmarks.events --events 200000`.
 
-An edition has gone to so many readers; of each letter an event or two is told, of some three times. They are kept as
-the web door keeps them, and merged as the pipeline does, once in the order in which the letters left and once in
-none. Beside the rates stand what binds them on this machine in the same run: commits with fsync a second, and the
-same rows put into the same table by a bare INSERT.
+An edition has gone to so many readers, and of each letter an event or two is told. They are kept as the web door
+keeps them, and merged as the pipeline does, once in the order in which the letters left and once in none. Beside the
+rates stand what binds them on this machine in the same run: commits with fsync a second, and the same rows put into
+the same table by a bare INSERT.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from publisher.model import (
 from publisher.store import Database, open_store
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
-#: What is told of a hundred letters, as providers report a well-kept list.
+#: What is told of a thousand letters, as providers report a well-kept list.
 KINDS = [
     *[EventKind.DELIVERED] * 970,
     *[EventKind.SOFT_BOUNCE] * 12,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from publisher import settings as settings_module
+from publisher.errors import Problem, SettingsError
 from publisher.model import Feed, FeedPattern, Newsletter, Selection, Site, Source, Work
 from publisher.ports import Clock, Engine, Fetcher, Format, Mailer, Parts, Store
 from publisher.settings import (
@@ -35,6 +36,7 @@ from publisher.settings import (
 
 if TYPE_CHECKING:
     from publisher.fetchers.discovery import Found as Found  # noqa: PLC0414 - the doors know it from here
+    from publisher.kit.dkim import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         fetchers=fetchers(),
         formats=formats(),
         folder=LocalFolder(root / settings.folder.path),
-        mailers={mailer.name: _mailer(root, mailer, environment) for mailer in settings.mailers},
+        mailers={mailer.name: _opened(root, mailer, environment) for mailer in settings.mailers},
         templates=TemplateFolders([root / "templates", packaged("templates")]),
         store=store,
         clock=clock,
@@ -163,6 +165,15 @@ def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseExcept
     return Embedded(handler, on_error=on_error)
 
 
+def _opened(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Mailer:
+    """Raises SettingsError for values that only the mailer itself can judge."""
+    try:
+        return _mailer(root, mailer, environment)
+    except ValueError as error:
+        problem = Problem(key=f"mailers[{mailer.name}]", value=None, remedy=str(error))
+        raise SettingsError([problem]) from error
+
+
 def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Mailer:
     def secret(variable: str) -> str:
         return environment.get(variable, "") if variable else ""
@@ -183,9 +194,24 @@ def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Ma
                 username=mailer.username,
                 password=secret(mailer.password_env),
                 ca_file=str(root / mailer.ca_file) if mailer.ca_file else "",
+                signer=_signer(mailer, secret),
+                return_path=mailer.return_path,
             )
         case _:
             return _api_mailer(mailer, secret)
+
+
+def _signer(mailer: SmtpSettings, secret: Callable[[str], str]) -> Signer | None:
+    """Raises SettingsError when the key is none."""
+    if not mailer.dkim_key_env:
+        return None
+    from publisher.kit.dkim import Signer
+
+    try:
+        return Signer.load(mailer.dkim_domain, mailer.dkim_selector, secret(mailer.dkim_key_env))
+    except ValueError as error:
+        key = f"mailers[{mailer.name}].dkim_key_env"
+        raise SettingsError([Problem(key=key, value=mailer.dkim_key_env, remedy=str(error))]) from error
 
 
 def _api_mailer(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from publisher.errors import Conflict, NotFound
-from publisher.model import Edition, EditionState, Item, Variant
+from publisher.model import Edition, EditionState, Item, Newsletter, Variant
 from publisher.ports import Store
 
+#: Who approves an edition that no editor has to see.
+AUTOMATIC = "auto"
 #: States from which composing may start over: nothing has been promised to anybody.
 OPEN = (EditionState.DRAFT, EditionState.SKIPPED, EditionState.MERGED)
 
@@ -93,6 +96,17 @@ def _shown(item: Item) -> list[object]:
 def start(store: Store, key: str) -> Edition:
     """The undo window has passed: planning may begin."""
     return store.editions.move(key, (EditionState.APPROVED,), EditionState.PLANNING)
+
+
+def expire(store: Store, newsletter: Newsletter, now: datetime) -> None:
+    """Merge what nobody approved by hand and what could not leave for so long that it is no news any more: its
+    articles go into the next edition."""
+    for edition in store.editions.in_state(EditionState.APPROVED):
+        left_by = max(edition.due_at, edition.undo_until or edition.due_at) + newsletter.late
+        if (edition.newsletter, edition.approved_by) == (newsletter.slug, AUTOMATIC) and now > left_by:
+            reason = "it could not leave in time; its articles go into the next edition"
+            with suppress(Conflict):  # it has just been undone, or has left after all
+                store.editions.move(edition.key, (EditionState.APPROVED,), EditionState.MERGED, reason=reason)
 
 
 def undo(store: Store, key: str) -> Edition:

@@ -23,7 +23,7 @@ from publisher.model import (
 )
 from publisher.ports import Keys, Store
 
-#: Events merged in one transaction: the others who write wait about a quarter of a second.
+#: Events merged in one transaction: others who write wait about a tenth of a second.
 CHUNK = 4_000
 #: Events merged in one piece of work.
 LIMIT = 100_000

@@ -93,8 +93,7 @@ def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
 
 
 def work(parts: Parts, kind: str, key: str) -> object:
-    """Do one piece of work and return what came of it; doing it again is safe. Raises PublisherError for what a
-    person should know."""
+    """Do one piece of work and return what came of it; doing it again is safe. Raises PublisherError."""
     handlers: Mapping[str, Callable[[Parts, str], object]] = {
         "sweep": lambda parts, _: sweep(parts),
         "release": lambda parts, _: release(parts),
@@ -202,7 +201,7 @@ def compose(parts: Parts, slug: str) -> Edition:
 
 
 def compose_slot(
-    parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False, by: str = "auto"
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False, by: str = editions.AUTOMATIC
 ) -> Edition:
     """Choose, render, and approve where no editor has to. The slot is the edition's identity, so doing it
     twice is doing it once; by hand also what was skipped or merged is made anew, whatever the hour.
@@ -217,6 +216,7 @@ def compose_slot(
         return there
     if not by_hand and now > slot.due_at + newsletter.late:
         return editions.write(store, composing.merged(newsletter, slot, now=now))
+    editions.expire(store, newsletter, now)
     edition, choice, rendered = draft(parts, newsletter, slot)
     if not choice.skip and not store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]:
         skipped = composing.Choice(items=(), decisions=(), skip="nobody has subscribed")
@@ -282,11 +282,12 @@ def newsletter_of(parts: Parts, slug: str) -> Newsletter:
 
 def plan(parts: Parts, key: str) -> Edition:
     """The undo window is over: freeze the recipients into batches. While it is open nothing happens."""
+    newsletter, now = newsletter_of(parts, key.partition("/")[0]), parts.clock.now()
+    editions.expire(parts.store, newsletter, now)
     edition = parts.store.editions.get(key)
-    if edition.undo_until is not None and edition.undo_until > parts.clock.now():
+    if edition.state is EditionState.MERGED or (edition.undo_until is not None and edition.undo_until > now):
         return edition
     _may_leave(parts, edition.mailer)
-    newsletter = newsletter_of(parts, edition.newsletter)
     if edition.state is EditionState.APPROVED:
         edition = editions.start(parts.store, key)
     parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))

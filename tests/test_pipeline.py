@@ -271,6 +271,20 @@ def test_an_edition_that_nobody_asked_for_is_skipped_and_uses_up_no_article(root
     app.close()
 
 
+def test_an_approved_edition_that_a_long_outage_kept_back_is_no_news_any_more(
+    app: App, root: Path, clock: TestClock
+) -> None:
+    run_due(app)
+    clock.move(hours=1)
+    pipeline.compose(app.parts, "daily")  # approved, and then the machine is off for two days
+    write(root, "culture/lanterns.txt", LANTERNS)
+    clock.move(days=2)
+    run_due(app)
+    assert app.parts.store.editions.get("daily/daily:2026-11-22").state is EditionState.MERGED
+    assert addressees(root).count("ben@mail.example") == 1
+    assert "and 1 more story" in str(next(mail for mail in mailbox(root) if "ben@" in str(mail["To"]))["Subject"])
+
+
 def test_who_has_not_confirmed_or_has_left_gets_nothing(app: App, root: Path, clock: TestClock) -> None:
     add_readers(app, "pending@mail.example", status="pending")
     add_readers(app, "left@mail.example", status="unsubscribed")

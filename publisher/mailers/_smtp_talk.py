@@ -209,7 +209,7 @@ class Talk:
     def _read(self) -> Reply:
         self._limit()
         reply = self._connection.getreply()
-        if False:  # whatever comes next, nobody can tell what it answers
+        if not 200 <= reply[0] < 600:  # whatever comes next, nobody can tell what it answers
             raise smtplib.SMTPException(f"no answer that SMTP knows: {said(reply)}")
         return reply
 

@@ -205,6 +205,10 @@ class SmtpSettings(Section):
     username: str = ""
     password_env: Variable | Literal[""] = ""
     ca_file: str = ""
+    dkim_domain: str = ""
+    dkim_selector: str = ""
+    dkim_key_env: Variable | Literal[""] = ""
+    return_path: Mailbox | Literal[""] = ""
 
 
 class ResendSettings(Section):

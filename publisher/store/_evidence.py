@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from publisher.kit.compact import unpack_positions
 from publisher.model import EventKind
 from publisher.store._kept import waiting_for
-from publisher.store._merging import KINDS, by_address, members_of
+from publisher.store._lookups import by_address, members_of
+from publisher.store._merging import KINDS
 from publisher.store.tables import batch, delivery_exception, edition
 
 

@@ -36,8 +36,8 @@ def waiting_for(connection: Connection, key: str) -> Iterator[MailEvent]:
 
 
 def id_of(event: MailEvent) -> str:
-    """As it came, or its hash when it is too long to be an id; PostgreSQL's text holds no NUL."""
-    plain = event.event_id.replace("\0", "")
+    """As it came, or its hash when it is too long to be an id."""
+    plain = _plain(event.event_id)
     return plain if len(plain) <= _LONGEST else sha256(plain.encode()).hexdigest()
 
 
@@ -57,7 +57,12 @@ def body_of(event: MailEvent) -> bytes:
 
 
 def _text(said: str) -> str:
-    return said.replace("\0", "")[:_LONGEST]
+    return _plain(said[:_LONGEST])
+
+
+def _plain(said: str) -> str:
+    """Without what UTF-8 or PostgreSQL's text cannot hold: halves of surrogate pairs, and NUL."""
+    return said.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def event_from(event_id: str, body: bytes) -> MailEvent:

@@ -11,10 +11,19 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.kit.compact import unpack_positions, unpack_runs
-from publisher.model import BatchState, EventKind, KeptEvent, Merged, ReaderEvent
+from publisher.model import EventKind, KeptEvent, Merged, ReaderEvent
 from publisher.store import _shared as shared
-from publisher.store.tables import batch, delivery_exception, edition, newsletter, subscriber
+from publisher.store._lookups import (
+    Members,
+    Sheet,
+    address_keys,
+    by_address,
+    members_of,
+    position_in,
+    sheets_of,
+    slugs_of,
+)
+from publisher.store.tables import batch, delivery_exception
 
 #: Who opens a letter has got it.
 _DELIVERED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
@@ -36,17 +45,6 @@ _SOFT = EventKind.SOFT_BOUNCE.value
 
 #: Later than any event.
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-class Sheet(NamedTuple):
-    """What merging needs of a batch. `plain`: all of its letters are known to be accepted."""
-
-    id: int
-    edition: int
-    n: int
-    delivered: bytes
-    accepted: bool
-    plain: bool
 
 
 class Note(NamedTuple):
@@ -74,15 +72,8 @@ class Sorted:
             self.notes.append(Note(kept, sheet, position))
 
 
-class Members(NamedTuple):
-    """The subscribers of a batch by position, and the positions that were not handed over with it, or refused."""
-
-    subscribers: tuple[int, ...]
-    out: frozenset[int]
-
-
 def merge(connection: Connection, kept: Sequence[KeptEvent]) -> Merged:
-    sheets = _sheets(connection, {one.event.batch for one in kept if one.event.batch})
+    sheets = sheets_of(connection, {one.event.batch for one in kept if one.event.batch})
     found = _sort(kept, sheets)
     _place_by_address(connection, found)
     fresh = _mark_delivered(connection, found.delivered, {sheet.id: sheet for sheet in sheets.values()})
@@ -90,10 +81,10 @@ def merge(connection: Connection, kept: Sequence[KeptEvent]) -> Merged:
     needed = {note.sheet.id for note in found.notes} | soft.keys()
     members = members_of(connection, needed)
     _put_exceptions(connection, found.notes, members)
-    recovered = {one for id, ones in soft.items() for one in ones if _position(members[id], one) in fresh[id]}
+    recovered = {one for id, ones in soft.items() for one in ones if position_in(members[id], one) in fresh[id]}
     return Merged(
         readers=tuple(_readers(connection, found, members)),
-        recovered=_address_keys(connection, recovered),
+        recovered=address_keys(connection, recovered),
         orphans=len(found.orphans),
     )
 
@@ -111,19 +102,6 @@ def _sort(kept: Sequence[KeptEvent], sheets: Mapping[str, Sheet]) -> Sorted:
     return found
 
 
-def _sheets(connection: Connection, keys: Collection[str]) -> dict[str, Sheet]:
-    if not keys:
-        return {}
-    incomplete = batch.c.skipped_n + batch.c.rejected_n + batch.c.moved_n
-    columns = (batch.c.key, batch.c.id, batch.c.edition, batch.c.n, batch.c.delivered, batch.c.state, incomplete)
-    rows = connection.execute(sa.select(*columns).where(shared.among(connection, batch.c.key, keys)))
-    accepted = BatchState.ACCEPTED.value
-    return {
-        key: Sheet(id, edition, n, delivered, state == accepted, state == accepted and not incomplete)
-        for key, id, edition, n, delivered, state, incomplete in rows
-    }
-
-
 def _place_by_address(connection: Connection, found: Sorted) -> None:
     """A mailer that gave back no position still told the address."""
     if not found.unplaced:
@@ -132,7 +110,7 @@ def _place_by_address(connection: Connection, found: Sorted) -> None:
     members = members_of(connection, {sheet.id for _, sheet in found.unplaced})
     for one, sheet in found.unplaced:
         person = known.get(_compared(one))
-        position = _position(members[sheet.id], person[0]) if person else -1
+        position = position_in(members[sheet.id], person[0]) if person else -1
         if position < 0:
             found.orphans.append(one)
         else:
@@ -191,24 +169,6 @@ def _soft_rows(connection: Connection, ids: Collection[int]) -> dict[int, list[i
 
 
 # ---------------------------------------------------------------- exceptions
-
-
-def members_of(connection: Connection, ids: Collection[int]) -> dict[int, Members]:
-    if not ids:
-        return {}
-    columns = (batch.c.id, batch.c.runs, batch.c.skipped, batch.c.rejected, batch.c.moved)
-    rows = connection.execute(sa.select(*columns).where(shared.among(connection, batch.c.id, ids)))
-    return {
-        id: Members(
-            tuple(member for _, run in unpack_runs(runs) for member in run),
-            unpack_positions(skipped) | unpack_positions(rejected) | unpack_positions(moved),
-        )
-        for id, runs, skipped, rejected, moved in rows
-    }
-
-
-def _position(members: Members, subscriber_id: int) -> int:
-    return members.subscribers.index(subscriber_id) if subscriber_id in members.subscribers else -1
 
 
 Place = tuple[int, int, str]  # batch, subscriber, kind
@@ -271,9 +231,9 @@ def _readers(connection: Connection, found: Sorted, members: Mapping[int, Member
     """The events that concern readers. Of one that names no letter of ours its address is looked for."""
     notes = [note for note in found.notes if note.kept.event.kind in _OF_READERS]
     orphans = [one for one in found.orphans if one.event.kind in _OF_READERS and one.event.recipient]
-    slugs = _slugs(connection, {note.sheet.edition for note in notes})
+    slugs = slugs_of(connection, {note.sheet.edition for note in notes})
     told = [(note, members[note.sheet.id].subscribers[note.position]) for note in notes]
-    keys = _address_keys(connection, {who for _, who in told})
+    keys = address_keys(connection, {who for _, who in told})
     for note, who in told:
         yield ReaderEvent(
             mailer=note.kept.mailer,
@@ -287,31 +247,3 @@ def _readers(connection: Connection, found: Sorted, members: Mapping[int, Member
     for one in orphans:
         id, key = known.get(_compared(one), (0, b""))
         yield ReaderEvent(mailer=one.mailer, event=one.event, subscriber=id, address_key=key)
-
-
-def _slugs(connection: Connection, editions: Collection[int]) -> dict[int, str]:
-    if not editions:
-        return {}
-    of = edition.join(newsletter, newsletter.c.id == edition.c.newsletter)
-    rows = connection.execute(
-        sa.select(edition.c.id, newsletter.c.slug)
-        .select_from(of)
-        .where(shared.among(connection, edition.c.id, editions))
-    )
-    return {int(id): str(slug) for id, slug in rows}
-
-
-def _address_keys(connection: Connection, ids: Collection[int]) -> dict[int, bytes]:
-    if not ids:
-        return {}
-    asked = shared.among(connection, subscriber.c.id, ids)
-    rows = connection.execute(sa.select(subscriber.c.id, subscriber.c.address_key).where(asked))
-    return {int(id): bytes(key) for id, key in rows}
-
-
-def by_address(connection: Connection, keys: Collection[str]) -> dict[str, tuple[int, bytes]]:
-    if not keys:
-        return {}
-    columns = (subscriber.c.email_key, subscriber.c.id, subscriber.c.address_key)
-    rows = connection.execute(sa.select(*columns).where(shared.among(connection, subscriber.c.email_key, keys)))
-    return {email_key: (id, key) for email_key, id, key in rows}

@@ -85,10 +85,13 @@ def test_an_event_is_kept_once_for_each_mailer(desk: Database) -> None:
 
 def test_what_no_database_could_hold_is_kept_all_the_same(desk: Database) -> None:
     endless = "x" * 5000
-    assert desk.events.keep("resend", [event("a\0b", detail="a\0b"), event(endless, code=endless)], at=NOW) == 2
-    assert desk.events.keep("resend", [event("a\0b"), event(endless)], at=NOW) == 0
+    assert (
+        desk.events.keep("resend", [event("a\0b\ud800", detail="a\0b\udcff"), event(endless, code=endless)], at=NOW)
+        == 2
+    )
+    assert desk.events.keep("resend", [event("a\0b?"), event(endless)], at=NOW) == 0
     short, long = desk.events.take(10)
-    assert (short.event.event_id, short.event.detail) == ("ab", "ab")
+    assert (short.event.event_id, short.event.detail) == ("ab?", "ab?")
     assert len(long.event.code) == 500
 
 

@@ -326,7 +326,11 @@ def test_a_refusal_stands_whatever_comes_after_it(answers, outcomes):
 
 @pytest.mark.parametrize(
     "answers",
-    [b"250 ok\r\nHello?\r\n354 go\r\n", b"452 4.3.1 no room\r\n250 ok\r\n354 go\r\n", b"250 ok\r\n250 ok\r\n"],
+    [
+        b"250 ok\r\nHello?\r\n250 ok\r\n354 go\r\n",
+        b"452 4.3.1 no room\r\n250 ok\r\n354 go\r\n",
+        b"250 ok\r\n250 ok\r\n",
+    ],
 )
 def test_a_server_whose_answers_make_no_sense_gets_no_message(answers):
     with Script((b"DATA\r\n", answers), (b"x", b"")) as server, pytest.raises(TryLater):

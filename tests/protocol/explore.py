@@ -109,7 +109,7 @@ def _untrue(state: State, batch: Batch) -> str:
         return "lost: said to be accepted"
     if (batch.rejected | batch.skipped) & state.provider.once:
         return "sent, and said not to be"
-    if batch.rejected & ~state.provider.refused and batch.attempt < ATTEMPTS:
+    if batch.rejected & ~state.provider.refused and batch.deferrals < ATTEMPTS:
         return "lost: said to be rejected"
     return ""
 
@@ -118,9 +118,9 @@ def _untrue(state: State, batch: Batch) -> str:
 
 #: What happens when nothing more goes wrong, the likeliest first.
 CALM = (
-    *("commits the intent", "commits no intent", "calls", "looks it up", "finds nobody", "gives it up", "holds it"),
-    *("writes down", "the provider takes all", "the provider repeats", "the provider refuses a letter"),
-    *("the provider shows", "a later batch", "claims", "the lease ends"),
+    *("the provider shows", "a later batch", "commits", "calls", "looks it up", "finds nobody", "gives it up"),
+    *("holds it", "writes down", "the provider takes all", "the provider repeats", "the provider refuses a letter"),
+    *("cannot tell yet", "claims", "the lease ends"),
 )
 
 

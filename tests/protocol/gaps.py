@@ -22,7 +22,7 @@ class Gap(Enum):
 
     LATER_IN_DOUBT = "a 429 makes a batch ready although an earlier attempt is in doubt"
     DEFERRED_IN_DOUBT = "what is not sent this time is tried again although an earlier attempt is in doubt"
-    GIVEN_UP_IN_DOUBT = "a batch in doubt is given up after many attempts"
+    GIVEN_UP_IN_DOUBT = "a batch in doubt is given up after some attempts"
     REPEATED_IN_DOUBT = "a batch in doubt is handed over again, whatever the provider offers"
     BYTES_IN_DOUBT = "the bytes are made anew although an earlier attempt is in doubt"
     BYTES_KEPT = "what was proved not sent keeps its bytes, and with them who gets it"
@@ -32,7 +32,7 @@ class Gap(Enum):
     KEY_OF_PARENT = "a child keeps its parent's key"
     KEY_NEVER_USED = "a key protects a child that was never handed over under it"
 
-    LOOK_UP_BY_CHILD = "a child that nobody handed over is looked up by its own key"
+    LOOK_UP_BY_CHILD = "a child that was never handed over is looked up by its own key"
     NO_WITNESS = "absence is believed although no later batch is shown"
     EARLY_WITNESS = "absence is believed because of a batch from within the window"
     NO_WINDOW = "absence is believed while the call may still be under way"

@@ -33,6 +33,7 @@ class Batch(NamedTuple):
     key: int = 0
     fence: int = 0
     attempt: int = 0
+    deferrals: int = 0
     age: int = UNTRIED
     payload: int = NOTHING
     doubt: bool = False
@@ -108,9 +109,9 @@ def _children(batch: Batch, again: tuple[int, ...], untold: int, *, number: int,
     """One for each group to try again, and one to find out about. Keys are derived: here, numbered."""
     keys = (batch.key if gap is Gap.KEY_OF_PARENT else key for key in range(number, number + 3))
     for letters in filter(None, again):
-        yield Batch(letters=letters, key=next(keys), attempt=batch.attempt)
+        yield Batch(letters=letters, key=next(keys), attempt=batch.attempt, deferrals=batch.deferrals + 1)
     if untold:
-        child = Batch(letters=untold, key=next(keys), attempt=batch.attempt)
+        child = Batch(letters=untold, key=next(keys), attempt=batch.attempt, deferrals=batch.deferrals)
         yield child._replace(state=UNKNOWN, age=batch.age, doubt=True, witness=batch.witness)
 
 

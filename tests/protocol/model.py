@@ -38,7 +38,7 @@ from tests.protocol.ledger import (
 )
 from tests.protocol.provider import ERROR, LATER, TIMEOUT, Guarantee, Provider, reactions, shows
 
-#: Attempts after which a batch that is turned away every time is given up. `deliver.rules` has patience for more.
+#: How often a letter is put off before it is given up. `deliver.rules` has more patience.
 ATTEMPTS = 2
 
 IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "answered"
@@ -127,17 +127,21 @@ def _claims(world: World, state: State, number: int) -> Steps:
 def _holds(world: World, state: State, number: int, worker: Worker) -> Steps:
     """As `deliver.drain._deliver`. It decides by the batch as it was claimed, however long ago that is."""
     held, at = worker.held, worker.at
-    tired = held.attempt >= ATTEMPTS
-    if tired and (held.state == CLAIMED or world.gap is Gap.GIVEN_UP_IN_DOUBT):
+    if _tired(world, held):
         yield Act("gives it up", number, at), _ends(world, state, number, Answer("told", rejected=held.remaining))
     elif may_repeat(world, held):
         yield from _intends(world, state, number, worker)
-    elif world.guarantee.shows:
+    elif askable(world, held):
         looked = worker._replace(step=ANSWERED, answer=look(world, state, at, held))
         yield Act("looks it up", number, at), _works(state, number, looked)
     else:
-        batches = ledger.unknown(state.batches, at, held, gap=world.gap, state=HELD)
-        yield Act("holds it for a person", number, at), _idle(_written(state, batches), number)
+        yield Act("holds it for a person", number, at), _keeps(world, state, number, HELD)
+
+
+def _tired(world: World, held: Batch) -> bool:
+    if world.gap is Gap.GIVEN_UP_IN_DOUBT:
+        return held.attempt >= ATTEMPTS
+    return held.state == CLAIMED and held.deferrals >= ATTEMPTS
 
 
 def may_repeat(world: World, held: Batch) -> bool:
@@ -175,7 +179,7 @@ def _intended(world: World, state: State, number: int, worker: Worker) -> Steps:
         yield Act("finds nobody left to mail", number, worker.at), _ends(world, state, number, Answer("told"))
         return
     yield Act("calls", number, worker.at), _works(state, number, worker._replace(step=CALLS))
-    yield Act("has too little of its lease left to call", number, worker.at), _idle(state, number)
+    yield Act("has too little of its lease left to call", number, worker.at), _ends(world, state, number, LATER)
 
 
 def _calls(world: World, state: State, number: int, worker: Worker) -> Steps:
@@ -185,8 +189,17 @@ def _calls(world: World, state: State, number: int, worker: Worker) -> Steps:
 
 
 def _answered(world: World, state: State, number: int, worker: Worker) -> Steps:
-    verb = f"writes down what it heard ({worker.answer.kind})"
-    yield Act(verb, number, worker.at), _ends(world, state, number, worker.answer)
+    held, at, answer = worker.held, worker.at, worker.answer
+    known = answer.accepted | sum(answer.deferred)
+    if answer.kind != "shown" or known == held.remaining:
+        yield Act(f"writes down what it heard ({answer.kind})", number, at), _ends(world, state, number, answer)
+        return
+    # As `deliver.drain._reconcile`: until everything is known it stays whole, but not for ever.
+    yield Act("cannot tell yet", number, at), _keeps(world, state, number, UNKNOWN)
+    if known:
+        yield Act("has looked for long enough, and parts it", number, at), _ends(world, state, number, answer)
+    else:
+        yield Act("has looked for long enough, and holds it", number, at), _keeps(world, state, number, HELD)
 
 
 _WORK = {HOLDS: _holds, INTENDED: _intended, CALLS: _calls, ANSWERED: _answered}
@@ -199,6 +212,13 @@ def _ends(world: World, state: State, number: int, answer: Answer) -> State:
     if batches is not None:
         state = state._replace(batches=batches, unclear=state.unclear | _silent(worker.held, answer))
     return _idle(state, number)
+
+
+def _keeps(world: World, state: State, number: int, as_: str) -> State:
+    """The batch stays in doubt: to be looked up again, or held for a person."""
+    worker = state.workers[number]
+    batches = ledger.unknown(state.batches, worker.at, worker.held, gap=world.gap, state=as_)
+    return _idle(_written(state, batches), number)
 
 
 def conclude(world: World, batches: Batches, at: int, held: Batch, answer: Answer) -> Batches | None:
@@ -239,9 +259,16 @@ def _silent(held: Batch, answer: Answer) -> int:
 # ---------------------------------------------------------------- looking it up
 
 
+def askable(world: World, held: Batch) -> bool:
+    """As `deliver.reconcile.askable`: a search finds nothing of a child under whose key nothing was handed over;
+    events are found through the batch that it came from."""
+    own_key = held.payload != NOTHING or world.gap is Gap.LOOK_UP_BY_CHILD
+    return world.guarantee is Guarantee.EVENTS or (world.guarantee is Guarantee.SEARCH and own_key)
+
+
 def look(world: World, state: State, at: int, held: Batch) -> Answer:
-    """What is shown was accepted, whichever batch it travelled in. What is not shown was not sent only when no call
-    with it can be under way any more (the window) and a later batch is shown (the witness)."""
+    """What is shown was accepted. What is not shown was not sent only when no call with it can be under way any more
+    (the window) and a later batch is shown (the witness)."""
     shown = state.provider.shown & held.remaining
     if world.gap is Gap.LOOK_UP_BY_CHILD and held.payload == NOTHING:
         shown = 0

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from publisher.deliver import rules
+from publisher.deliver import reconcile, rules
 from publisher.model import Batch, Capability, Outcome, Result, Sums
 from publisher.store import Database
 from tests.contracts.ledger import sending
@@ -21,7 +21,7 @@ from tests.people import NOW, newsletter
 from tests.protocol import ledger, model
 from tests.protocol.ledger import NOTHING, READY, UNKNOWN, UNTRIED, YOUNG, Answer
 from tests.protocol.model import Act, State, Worker, World
-from tests.protocol.provider import TIMEOUT, Guarantee
+from tests.protocol.provider import Guarantee
 
 #: Steps for each guarantee, and how many at most before an edition is left for a new one.
 STEPS, LONGEST = 1500, 30
@@ -45,7 +45,7 @@ CLAIMS = (
     "finds nobody left to mail",
 )
 HEARD = ("told", "told in part", "later", "refused", "error")
-SHOWN = ("shown", "shown in part", "gives it up")
+SHOWN = ("shown", "cannot tell yet", "has looked for long enough, and holds it", "gives it up")
 AGAIN = ("told in doubt", "told in part in doubt", "later in doubt", "refused in doubt", "error in doubt")
 HAPPENED = {
     Guarantee.KEY: (*CLAIMS, *HEARD, *AGAIN, "holds it for a person"),
@@ -71,31 +71,44 @@ class Twin:
     def act(self, world: World, before: State, act: Act, after: State) -> State:
         """Do a step of the model to the store. Returns the model's state, in which more leases may have ended."""
         self.now += timedelta(seconds=self.chance.randrange(5))
-        worker = before.workers[act.worker]
-        match act.verb.split(" ")[0]:
-            case "claims":
-                lease = timedelta(minutes=self.chance.randrange(1, 10))
-                claimed = self.store.outbox.claim(self.mailer, "worker", now=self.now, lease=lease)
-                assert claimed is not None
-                assert claimed.sequence == act.at, "unknown ones first, then the oldest"
-                self.held[act.worker] = claimed
-                self.agree_on_repeating(world, claimed, after.workers[act.worker])
-            case "commits" | "has" if worker.step == model.HOLDS:
-                self.intend(after, act)
-            case "the":
-                return self.sweep(world, before, act) if act.verb == "the lease ends" else after
-            case "holds":
-                self.did(before, after, self.store.outbox.hold(self.held[act.worker], error=""))
-            case "gives":
-                results = rules.give_up(self.held[act.worker])
-                self.did(before, after, self.settle(self.held[act.worker], results))
-            case "finds":
-                self.did(before, after, self.settle(self.held[act.worker], ()))
-            case "times":
-                self.did(before, after, self.conclude(self.held[act.worker], TIMEOUT))
-            case "writes":
-                self.did(before, after, self.conclude(self.held[act.worker], worker.answer))
+        if act.verb == "the lease ends":
+            return self.sweep(world, before, act)
+        if act.verb == "claims":
+            self.claim(world, act, after.workers[act.worker])
+        elif act.verb in ("commits the intent", "has lost its claim"):
+            self.intend(after, act)
+        elif act.worker in self.held:
+            changed = self.write(act, before.workers[act.worker].answer)
+            if changed is not None:
+                assert changed == (before.batches != after.batches)
+                self.too_late += not changed
         return after
+
+    def claim(self, world: World, act: Act, worker: Worker) -> None:
+        lease = timedelta(minutes=self.chance.randrange(1, 10))
+        claimed = self.store.outbox.claim(self.mailer, "worker", now=self.now, lease=lease)
+        assert claimed is not None
+        assert claimed.sequence == act.at, "unknown ones first, then the oldest"
+        self.held[act.worker] = claimed
+        self.agree_on_deciding(world, claimed, worker.held)
+
+    def write(self, act: Act, answer: Answer) -> bool | None:
+        """What a worker writes down after its claim or its call; None when it writes nothing."""
+        held, outbox = self.held[act.worker], self.store.outbox
+        match act.verb:
+            case "has too little of its lease left to call":
+                return outbox.back(held, next_at=self.now, error="")
+            case "holds it for a person" | "has looked for long enough, and holds it":
+                return outbox.hold(held, error="")
+            case "cannot tell yet" | "times out":
+                return outbox.unknown(held, now=self.now, next_at=self.now, error="")
+            case "gives it up":
+                return self.settle(held, rules.give_up(held))
+            case "finds nobody left to mail":
+                return self.settle(held, ())
+            case "has looked for long enough, and parts it":
+                return self.settle(held, results(held, answer))
+        return self.conclude(held, answer) if act.verb.startswith("writes down") else None
 
     def intend(self, after: State, act: Act) -> None:
         held, worker = self.held[act.worker], after.workers[act.worker]
@@ -137,18 +150,18 @@ class Twin:
     def settle(self, held: Batch, told: tuple[Result, ...]) -> bool:
         return self.store.outbox.settle(held, told, now=self.now, next_at=self.now)
 
-    def did(self, before: State, after: State, changed: bool) -> None:
-        assert changed == (before.batches != after.batches)
-        self.too_late += not changed
-
-    def agree_on_repeating(self, world: World, claimed: Batch, worker: Worker) -> None:
-        capability = Capability(
+    def agree_on_deciding(self, world: World, claimed: Batch, held: ledger.Batch) -> None:
+        """The rules decide the same about a batch that was claimed: to hand it over again, or to ask."""
+        guarantee = world.guarantee
+        able = Capability(
             batch=2,
             batch_bytes=1,
-            deduplicates=world.guarantee is Guarantee.MESSAGE_ID,
-            key_lifetime=timedelta(days=int(world.guarantee is Guarantee.KEY and worker.held.age == YOUNG)),
+            deduplicates=guarantee is Guarantee.MESSAGE_ID,
+            key_lifetime=timedelta(days=int(guarantee is Guarantee.KEY and held.age == YOUNG)),
+            evidence=guarantee.value if guarantee.shows else "",
         )
-        assert rules.may_repeat(claimed, capability, self.now) == model.may_repeat(world, worker.held)
+        assert rules.may_repeat(claimed, able, self.now) == model.may_repeat(world, held)
+        assert reconcile.askable(claimed, able) == model.askable(world, held)
 
     def batches(self) -> tuple[Batch, ...]:
         return self.store.outbox.batches(self.edition)
@@ -182,6 +195,7 @@ def told(batch: Batch) -> tuple[object, ...]:
         letters(batch, frozenset(range(batch.size))),
         batch.fence,
         batch.attempt,
+        batch.deferrals,
         batch.first_intent_at is not None,
         int(batch.payload_hash or NOTHING),
         batch.unknown_since is not None,
@@ -191,7 +205,7 @@ def told(batch: Batch) -> tuple[object, ...]:
 
 def expected(batch: ledger.Batch) -> tuple[object, ...]:
     tried = batch.age != UNTRIED
-    row = (batch.state, batch.letters, batch.fence, batch.attempt, tried, batch.payload, batch.doubt)
+    row = (batch.state, batch.letters, batch.fence, batch.attempt, batch.deferrals, tried, batch.payload, batch.doubt)
     return (*row, batch.skipped, batch.rejected, batch.moved)
 
 

@@ -20,8 +20,15 @@ OPEN = (EditionState.DRAFT, EditionState.SKIPPED, EditionState.MERGED)
 #: States from which an edition may be approved.
 APPROVABLE = (EditionState.DRAFT, EditionState.WAITING)
 
-#: States in which an edition whose hour is over has not begun to leave.
-STUCK = (EditionState.DRAFT, EditionState.WAITING, EditionState.APPROVED, EditionState.PLANNING, EditionState.MERGED)
+#: States in which an edition whose hour is over does not leave.
+STUCK = (
+    EditionState.DRAFT,
+    EditionState.WAITING,
+    EditionState.APPROVED,
+    EditionState.PLANNING,
+    EditionState.PAUSED,
+    EditionState.MERGED,
+)
 
 
 def find(store: Store, key: str) -> Edition | None:
@@ -132,9 +139,8 @@ def stuck(edition: Edition, blocked: Mapping[str, tuple[datetime, str]], *, pati
     """Why an edition whose hour is over has not left, in words for the person who has to act; "" when it has,
     or when it was made so lately that it may still be on its way."""
     begun = edition.approved_at or edition.composed_at
-    if edition.state not in (*STUCK, EditionState.SENDING):
-        return ""
-    if edition.state is not EditionState.MERGED and now < begun + patience:
+    patient = edition.state not in (EditionState.MERGED, EditionState.PAUSED) and now < begun + patience
+    if patient or edition.state not in (*STUCK, EditionState.SENDING):
         return ""
     if edition.state is EditionState.WAITING:
         return "it waits for an editor's approval"
@@ -154,6 +160,12 @@ def pause(store: Store, key: str, editor: str) -> tuple[Edition, int]:
     at most: those that workers hold at this moment. Raises Conflict when it is not being sent."""
     edition = store.editions.move(key, (EditionState.SENDING,), EditionState.PAUSED, reason=f"paused by {editor}")
     return edition, store.outbox.in_hand(edition.id)
+
+
+def hold(store: Store, key: str, reason: str) -> None:
+    """Pause an edition by itself; nothing when it is not being sent (any more)."""
+    with suppress(Conflict):
+        store.editions.move(key, (EditionState.SENDING,), EditionState.PAUSED, reason=reason)
 
 
 def resume(store: Store, key: str) -> Edition:

@@ -6,6 +6,7 @@
     compose    a newsletter whose hour has come gets its edition, or a reason why not
     plan       an approved edition, its undo window over, becomes batches
     deliver    a mailer's batches are claimed, intended, submitted and settled
+    feedback   what mailers told is merged: bounces, complaints, who left
     notify     mail that is no edition leaves
     sweep      leases that ended are given back; editions without open batches are done; alarms are raised
 
@@ -24,24 +25,15 @@ from publisher import collect as collecting
 from publisher import compose as composing
 from publisher import deliver as delivering
 from publisher import editions, errors, notices
+from publisher import feedback as feeding_back
 from publisher import syndicate as syndicating
 from publisher.kit import slots
-from publisher.model import (
-    Edition,
-    EditionState,
-    Newsletter,
-    Rendered,
-    Slot,
-    Source,
-    SubscriptionStatus,
-    Work,
-)
+from publisher.model import Edition, EditionState, Newsletter, Rendered, Slot, Source, SubscriptionStatus, Work
 from publisher.ports import Parts, Store
 
 #: An edition that has not left this long after its hour is an alarm.
 OVERDUE = timedelta(minutes=30)
-#: How long a feed that could not be published is left alone.
-FEED_RETRY = timedelta(minutes=1)
+FEED_RETRY = timedelta(minutes=1)  # how long a feed that could not be published is left alone
 #: The longest wait between two looks at a source that fails.
 LONGEST_BACKOFF = timedelta(hours=6)
 
@@ -62,9 +54,8 @@ def adopt(parts: Parts) -> None:
 def due(parts: Parts) -> Iterator[Work]:
     """Everything that should be done now, asked of the store. More urgent work has the higher priority."""
     store, now = parts.store, parts.clock.now()
-    yield Work(kind="sweep", key="")
-    if store.articles.held_due(now):
-        yield Work(kind="release", key="")
+    always = {"release": store.articles.held_due(now), "feedback": store.events.waiting(), "sweep": True}
+    yield from (Work(kind=kind, key="") for kind, due in always.items() if due)
     yield from (Work(kind="collect", key=slug) for slug in store.sources.due(now))
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(failed_before=now - FEED_RETRY))
     for newsletter in parts.newsletters:
@@ -75,8 +66,7 @@ def due(parts: Parts) -> Iterator[Work]:
         if edition.undo_until is None or edition.undo_until <= now:
             yield Work(kind="plan", key=edition.key, priority=edition.priority)
     yield from store.outbox.due(now)
-    if store.notices.waiting():
-        yield Work(kind="notify", key="")
+    yield from [Work(kind="notify", key="")] if store.notices.waiting() else []
 
 
 def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
@@ -102,6 +92,7 @@ def work(parts: Parts, kind: str, key: str) -> object:
         "compose": compose,
         "plan": plan,
         "deliver": deliver,
+        "feedback": lambda parts, _: feedback(parts),
         "notify": lambda parts, _: notify(parts),
     }
     return handlers[kind](parts, key)
@@ -325,6 +316,14 @@ def _refusal(parts: Parts, name: str) -> str:
     return delivering.refuses(parts.site, parts.mailers[name].capability)
 
 
+def feedback(parts: Parts) -> feeding_back.Tally:
+    """Merge what mailers told. An edition that too many servers refuse because of the sender is paused."""
+    tally = feeding_back.record(parts.store, parts.keys, now=parts.clock.now())
+    for key in [key for key, blocks in tally.blocked.items() if blocks.too_many]:
+        editions.hold(parts.store, key, "too many servers refuse it because of the sender; see their words in the log")
+    return tally
+
+
 def notify(parts: Parts) -> int:
     return notices.drain(parts.store, parts.mailers, clock=parts.clock)
 
@@ -335,6 +334,7 @@ def notify(parts: Parts) -> int:
 def sweep(parts: Parts) -> None:
     """Give back leases that ended, finish editions, and raise an alarm for what should have gone."""
     parts.store.outbox.sweep(parts.clock.now())
+    feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
     _finish(parts)
     for edition, why in overdue(parts):
         title = f"{edition} has not gone out"
@@ -387,7 +387,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
     for newsletter in parts.newsletters:
         slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
-    for kind in ("plan", "deliver", "notify", "sweep"):
+    for kind in ("feedback", "plan", "deliver", "notify", "sweep"):
         for key in [piece.key for piece in due(parts) if piece.kind == kind]:
             call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)
             _try(said, kind, call)

@@ -13,7 +13,7 @@ from publisher import editions, pipeline
 from publisher.app import App
 from publisher.errors import MailerMisconfigured, SourceInvalid, TemplateError
 from publisher.kit import slots
-from publisher.model import ArticleState, EditionState, SubscriptionStatus
+from publisher.model import ArticleState, EditionState, EventKind, MailEvent, SubscriptionStatus
 from tests.sites import (
     FERRY,
     LANTERNS,
@@ -338,6 +338,52 @@ def test_an_editors_newsletter_waits_for_the_editor(root: Path, clock: TestClock
     assert addressees(root) == sorted(READERS)
     assert app.parts.store.editions.get(there.key).approved_by == "Aoife Brennan"
     app.close()
+
+
+def told(app: App, kind: EventKind, *positions: int) -> None:
+    """What a mailer tells about letters of the first batch."""
+    there = app.parts.store.editions.newest(1)[0]
+    batch = app.parts.store.outbox.batches(there.id)[0]
+    events = [
+        MailEvent(
+            event_id=f"{kind}-{at}", kind=kind, at=app.parts.clock.now(), recipient="", batch=batch.key, position=at
+        )
+        for at in positions
+    ]
+    app.parts.store.events.keep("maildir", events, at=app.parts.clock.now())
+
+
+def test_an_address_that_does_not_exist_is_not_mailed_again(app: App, root: Path, clock: TestClock) -> None:
+    to_the_hour(app, clock)
+    told(app, EventKind.HARD_BOUNCE, 0)
+    write(root, "culture/lanterns.txt", LANTERNS)
+    clock.move(days=1)
+    run_due(app)
+    assert len(mailbox(root)) == 3
+    sums = app.parts.store.outbox.sums(app.parts.store.editions.newest(1)[0].id)
+    assert sums.excluded == {"suppressed: hard bounce": 1}
+
+
+def test_an_edition_that_servers_refuse_because_of_the_sender_is_paused_and_suppresses_nobody(
+    app: App, root: Path, clock: TestClock
+) -> None:
+    add_readers(app, *(f"reader{number}@mail.example" for number in range(148)))
+    run_due(app)
+    clock.move(hours=1)
+    pipeline.compose(app.parts, "daily")
+    pipeline.plan(app.parts, "daily/daily:2026-11-22")
+    app.parts.clock.stopping.set()  # type: ignore[attr-defined]
+    pipeline.deliver(app.parts, "maildir")
+    app.parts.clock.stopping.clear()  # type: ignore[attr-defined]
+    told(app, EventKind.BLOCKED, *range(6))
+    pipeline.work(app.parts, "feedback", "")
+    paused = app.parts.store.editions.get("daily/daily:2026-11-22")
+    assert paused.state is EditionState.PAUSED
+    assert "sender" in paused.reason
+    clock.move(hours=1)
+    run_due(app)
+    assert "daily:2026-11-22" in str(app.parts.store.notices.last(1)[0].rendered.subject)
+    assert [mail for mail in mailbox(root) if "editor@" not in str(mail["To"])] == []
 
 
 def test_sending_by_hand_takes_the_open_slot_so_twice_is_once(app: App, root: Path, clock: TestClock) -> None:

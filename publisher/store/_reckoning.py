@@ -113,7 +113,11 @@ def _outcome(connection: Connection, row: Any, position: int, subscriber: int) -
     if position in unpack_positions(row["skipped"]):
         return "skipped", ""
     if position in unpack_positions(row["rejected"]):
-        mine = sa.and_(delivery_exception.c.batch == row["id"], delivery_exception.c.subscriber == subscriber)
+        mine = sa.and_(
+            delivery_exception.c.batch == row["id"],
+            delivery_exception.c.subscriber == subscriber,
+            delivery_exception.c.kind == "rejected",  # what was told later stands under other kinds
+        )
         said = connection.execute(sa.select(delivery_exception.c.code, delivery_exception.c.detail).where(mine)).first()
         return "rejected", " ".join(part for part in said or () if part)
     state = BatchState(row["state"])

@@ -2,7 +2,8 @@
 
 A state says where everybody stands; `steps` gives every state that may come next. A worker may crash anywhere, or
 freeze (the others simply go on) and wake after its lease was swept. A call may arrive late, after its worker gave
-up or died, or never; its answer may be lost.
+up or died, or never; its answer may be lost. What people do (pause, cancel, decide about the held) is left out: to
+the model, held is an end.
 
 Three statements about time cannot be proved. They are assumed, each where it is used:
 - the window of a look-up (`look_up_lag`) is longer than a call can be under way, frozen worker included;
@@ -214,10 +215,10 @@ def _ends(world: World, state: State, number: int, answer: Answer) -> State:
     return _idle(state, number)
 
 
-def _keeps(world: World, state: State, number: int, as_: str) -> State:
+def _keeps(world: World, state: State, number: int, doubtful: str) -> State:
     """The batch stays in doubt: to be looked up again, or held for a person."""
     worker = state.workers[number]
-    batches = ledger.unknown(state.batches, worker.at, worker.held, gap=world.gap, state=as_)
+    batches = ledger.unknown(state.batches, worker.at, worker.held, gap=world.gap, state=doubtful)
     return _idle(_written(state, batches), number)
 
 

@@ -375,7 +375,8 @@ class Outbox(Protocol):
         """Mailers that are blocked now: until when, and why."""
 
     def sweep(self, now: datetime) -> int:
-        """Leases that ended: before the intent ready again, after it unknown. How many were changed."""
+        """Leases that ended: before the intent ready again, after it unknown. What came back to a cancelled
+        edition is cancelled, or held. How many were changed."""
 
     def cancel(self, edition: int) -> int:
         """Cancel the batches of which nothing can have left, and hold the unknown ones. How many recipients

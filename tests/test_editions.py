@@ -111,6 +111,27 @@ def test_an_unknown_batch_of_a_cancelled_edition_is_held_and_never_sent_again(
         editions.resolve(memory_store, EDITION, accepted=False, now=clock.now())
 
 
+@pytest.mark.parametrize(("answer", "cancelled", "unknown"), [("not taken", 3, 0), ("lost", 0, 3)])
+def test_a_call_that_was_under_way_at_a_cancel_leaves_nothing_open(
+    memory_store: Database, tmp_path: Path, answer: str, cancelled: int, unknown: int
+) -> None:
+    people(memory_store, 3)
+    there = approved(memory_store, Maildir("maildir", tmp_path))
+    batch = memory_store.outbox.claim("maildir", "worker", now=NOW, lease=timedelta(minutes=1))
+    assert batch is not None
+    submitting = memory_store.outbox.intend(batch, now=NOW, payload_hash="x", skipped=frozenset())
+    assert submitting is not None
+    editions.cancel(memory_store, EDITION, EDITOR, now=NOW)
+    if answer == "lost":
+        memory_store.outbox.unknown(submitting, now=NOW, next_at=NOW, error="no answer")
+    else:
+        memory_store.outbox.back(submitting, next_at=NOW, error="429")
+    memory_store.outbox.sweep(NOW)
+    sums = memory_store.outbox.sums(there.id)
+    assert (sums.cancelled, sums.unknown, sums.waiting) == (cancelled, unknown, 0)
+    assert memory_store.outbox.open(there.id) == 0
+
+
 @pytest.mark.parametrize(("accepted", "mailed"), [(True, 0), (False, 4)])
 def test_a_person_decides_what_nobody_else_can_tell(
     memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock, accepted: bool, mailed: int

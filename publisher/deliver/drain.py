@@ -146,14 +146,16 @@ def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> bool:
 
 def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
     """What events and, where there is one, the provider's search tell of each letter."""
-    store, able, last = desk.store, desk.mailer.capability, reconcile.last(batch)
-    witnessed = bool(store.events.witness(desk.mailer.name, last))
+    store, able = desk.store, desk.mailer.capability
+    # A call of ours may still be under way for as long as a call may take: a witness from that time proves nothing.
+    over = reconcile.last(batch) + able.timeout
+    witnessed = bool(store.events.witness(desk.mailer.name, over))
     seen = store.events.positions(batch.key)
     results = reconcile.by_events(batch, seen, witnessed=witnessed, capability=able, now=now)
     if able.evidence != "search" or reconcile.known(results) or not reconcile.askable(batch, able):
         return results
     _, made, _ = _made(desk, store, batch)
-    asked = reconcile.question(batch, made.letters, store.outbox.witness(desk.mailer.name, last))
+    asked = reconcile.question(batch, made.letters, store.outbox.witness(desk.mailer.name, over))
     return reconcile.together(results, desk.mailer.look_up(asked, now=now))
 
 

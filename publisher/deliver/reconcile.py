@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from publisher.model import Batch, Capability, Letter, Outcome, Question, Result
 
-#: How long an unknown batch is looked up before it is held for a person.
-PATIENCE = timedelta(hours=24)
+#: How long an unknown batch is looked up before it is held for a person: so long that the next day's edition can
+#: be the witness of the last batch of this one.
+PATIENCE = timedelta(hours=48)
 
 
 def by_events(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from publisher.model import BatchState
+from publisher.model import BatchState, EditionState
 from publisher.store._batches import bits
 from publisher.store.engine import Access
-from publisher.store.tables import batch
+from publisher.store.tables import batch, edition
 
 _UNSENT = (BatchState.READY, BatchState.CLAIMED)
+_BACK = (BatchState.READY,)
 _IN_HAND = (BatchState.CLAIMED, BatchState.SUBMITTING, BatchState.RESOLVING)
 
 
@@ -21,14 +24,9 @@ class ByHand:
     _access: Access
 
     def cancel(self, edition: int) -> int:
-        unsent = sa.and_(
-            batch.c.edition == edition, batch.c.state.in_([BatchState.READY.value, BatchState.CLAIMED.value])
-        )
-        cancelled = sa.update(batch).where(unsent).values(state=BatchState.CANCELLED.value, owner="")
-        doubtful = sa.update(batch).where(batch.c.edition == edition, batch.c.state == BatchState.UNKNOWN.value)
         with self._access.write() as connection:
-            connection.execute(doubtful.values(state=BatchState.HELD.value))
-            return sum(connection.execute(cancelled.returning(_LEFT)).scalars())
+            connection.execute(_held_of(batch.c.edition == edition))
+            return sum(connection.execute(_cancelled_of(batch.c.edition == edition).returning(_LEFT)).scalars())
 
     def in_hand(self, edition: int) -> int:
         held = sa.and_(batch.c.edition == edition, batch.c.state.in_([state.value for state in _IN_HAND]))
@@ -49,8 +47,12 @@ class ByHand:
             **bits("skipped", ()),
         }
         with self._access.write() as connection:
-            changed = sa.update(batch).where(held).values(**(decided if accepted else again)).returning(batch.c.n)
-            return sum(connection.execute(changed).scalars())
+            rows = connection.execute(sa.select(batch.c.id, batch.c.key, batch.c.n).where(held)).all()
+            for id, key, _ in rows:
+                # Sent again it is another call: a provider that knows the old key would give the old answer.
+                values = decided if accepted else again | {"key": str(uuid.uuid5(uuid.UUID(key), "again"))}
+                connection.execute(sa.update(batch).where(batch.c.id == id).values(**values))
+            return sum(size for _, _, size in rows)
 
     def witness(self, mailer: str, after: datetime) -> str:
         later = sa.select(batch.c.key).where(
@@ -61,6 +63,23 @@ class ByHand:
         )
         with self._access.read() as connection:
             return connection.execute(later.order_by(batch.c.id).limit(1)).scalar() or ""
+
+
+def end_cancelled(connection: Connection) -> int:
+    """What came back from a worker after its edition was cancelled: nothing of it leaves any more."""
+    cancelled = sa.select(edition.c.id).where(edition.c.state == EditionState.CANCELLED.value)
+    theirs = batch.c.edition.in_(cancelled)
+    return connection.execute(_held_of(theirs)).rowcount + connection.execute(_cancelled_of(theirs, *_BACK)).rowcount
+
+
+def _held_of(which: sa.ColumnElement[bool]) -> sa.Update:
+    doubtful = sa.and_(which, batch.c.state == BatchState.UNKNOWN.value)
+    return sa.update(batch).where(doubtful).values(state=BatchState.HELD.value)
+
+
+def _cancelled_of(which: sa.ColumnElement[bool], *states: BatchState) -> sa.Update:
+    unsent = sa.and_(which, batch.c.state.in_([state.value for state in states or _UNSENT]))
+    return sa.update(batch).where(unsent).values(state=BatchState.CANCELLED.value, owner="")
 
 
 #: Recipients of a batch that are not decided about in another one.

@@ -29,7 +29,7 @@ from publisher.store import _planning as planning
 from publisher.store import _reckoning as reckoning
 from publisher.store import _shared as shared
 from publisher.store._batches import batch_from, batch_row, bits
-from publisher.store._by_hand import ByHand
+from publisher.store._by_hand import ByHand, end_cancelled
 from publisher.store._settling import Settlement, children, settlement
 from publisher.store.engine import Access
 from publisher.store.tables import attempt, batch, delivery_exception, edition, mailer_state
@@ -216,7 +216,7 @@ class Outbox(ByHand):
             _free(connection, before, state=_READY.value)
             _free(connection, after, state=_UNKNOWN.value, unknown_since=_since(now))
             _end_attempts(connection, after, now, "unknown")
-            return len(rows)
+            return len(rows) + end_cancelled(connection)
 
     def open(self, edition: int) -> int:
         unfinished = batch.c.state.in_([state.value for state in OPEN_BATCHES])

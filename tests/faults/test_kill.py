@@ -21,7 +21,7 @@ from publisher.model import BatchState
 from tests.fakes.postmark import TOKEN, PostmarkServer
 from tests.fakes.resend import KEY, ResendServer
 from tests.fakes.smtp import Fault, SmtpServer
-from tests.faults.sender import START
+from tests.faults.sender import EDITION, START
 from tests.sites import SETTINGS, TestClock, add_readers, lay_out, mailbox, open_site
 
 KILLS = int(os.environ.get("PUBLISHER_KILLS", "12"))
@@ -89,7 +89,7 @@ def test_a_mailer_with_keys_under_kill_9_and_lost_answers(
 def held(root: Path, environment: dict[str, str]) -> set[str]:
     """The readers whom the ledger lists as held, for a person to decide."""
     app = open_site(root, TestClock(START + timedelta(days=9)), environment)
-    edition = app.parts.store.editions.newest(1)[0]
+    edition = app.parts.store.editions.get(EDITION)
     batches = app.parts.store.outbox.batches(edition.id)
     ids = [subscriber for batch in batches if batch.state is BatchState.HELD for subscriber, _ in batch.members]
     people = app.parts.store.audience.recipients("daily", ids)

@@ -192,10 +192,12 @@ class WordPressSite:
 
     def _start_database(self) -> None:
         data, user = self._folder / "data", ["--user=mysql"] if os.geteuid() == 0 else []
-        data.mkdir()
-        if user:
-            shutil.chown(data, "mysql")
-        how = ["--no-defaults", f"--datadir={data}", *user]
+        scratch = self._folder / "scratch"  # of its own: two servers in one folder take each other's temporary tables
+        for folder in (data, scratch):
+            folder.mkdir()
+            if user:
+                shutil.chown(folder, "mysql")
+        how = ["--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}", *user]
         install = ["mariadb-install-db", *how, "--auth-root-authentication-method=normal", "--skip-test-db"]
         _run([_program(install[0]), *install[1:]])
         more = [f"--socket={self._socket}", f"--pid-file={data}/pid", "--skip-networking", "--skip-log-bin"]

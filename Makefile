@@ -19,7 +19,7 @@ test: check ## install what the tests need, then the checks and the tests of the
 	@.ci/system-packages test
 	$(PYTEST) -n 2 --dist worksteal -m "not full"
 
-test-full: check ## the same with WordPress, nginx, Postfix and other people's feed readers
+test-full: check ## the same with WordPress, Postfix and other people's feed readers
 	@.ci/system-packages full
 	$(PYTEST) -n 2 --dist worksteal
 

@@ -205,6 +205,7 @@ def _clean(value: str) -> str:
     return _CONTROL.sub(" ", _encodable(value)).strip()
 
 
+@lru_cache(maxsize=10_000)
 def _host(domain: str) -> str:
     try:
         plain = domain.strip().encode("idna").decode("ascii")

@@ -24,6 +24,8 @@ from tests.fakes.smtp import Fault, SmtpServer
 from tests.faults.sender import EDITION, START
 from tests.sites import SETTINGS, TestClock, add_readers, lay_out, mailbox, open_site
 
+pytestmark = pytest.mark.timeout(900)
+
 KILLS = int(os.environ.get("PUBLISHER_KILLS", "12"))
 SEED = int(os.environ.get("PUBLISHER_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 READERS = [f"reader{number}@mail.example" for number in range(100 * KILLS)]

@@ -40,24 +40,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemClock:
-    """The clock of this machine; `stopping` ends every wait."""
-
-    stopping: threading.Event
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wait(self, seconds: float) -> bool:
-        return self.stopping.wait(seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class StoreClock:
-    """The database's clock, for leases that several machines compare."""
+    """The database's clock, for leases that several machines compare; `stopping` ends every wait."""
 
     store: Store
     stopping: threading.Event

@@ -347,11 +347,12 @@ def _labels(labels: Iterable[str]) -> tuple[str, ...]:
 def _authors(authors: Iterable[Author], base_url: str) -> tuple[Author, ...]:
     found: dict[str, Author] = {}
     for author in authors:
+        email = html.scrub(author.email)
         if name := _line(author.name, NAME):
             told = Author(
                 name=name,
                 url=html.address(author.url, base_url),
-                email=author.email if _MAIL.fullmatch(html.scrub(author.email)) and len(author.email) < 255 else "",
+                email=email if _MAIL.fullmatch(email) and len(email) < 255 else "",
                 biography=_line(author.biography, BIOGRAPHY),
             )
             found.setdefault(name.casefold(), told)

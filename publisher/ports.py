@@ -243,9 +243,6 @@ class Feeds(Protocol):
 
     def memberships(self, article: int) -> tuple[str, ...]: ...
 
-    def touch(self, article: int) -> None:
-        """Every feed that holds this article is due."""
-
     def empty(self, feed: str) -> None:
         """Take everything out, to begin anew: the feed then counts as never built."""
 

@@ -304,7 +304,11 @@ def test_content_is_cleaned_and_addresses_become_absolute(store: Database) -> No
             content_html='<p onclick="x()">See <a href="map">the map</a>.<script>x()</script><img src="/p.jpg"></p>',
             image=Image(url="/lead.jpg", alt=" The\npier ", width=-1, bytes=2**60),
             enclosures=(Enclosure(url="a.mp3", type=""), Enclosure(url="javascript:x", type="x")),
-            authors=(Author(name=" Niamh  Casey ", url="javascript:x", email="a b@c"), Author(name="niamh casey")),
+            authors=(
+                Author(name=" Niamh  Casey ", url="javascript:x", email="a b@c"),
+                Author(name="niamh casey"),
+                Author(name="Tom Byrne", email="tom@g.ex\0ample"),
+            ),
         ),
     )
     says = article.revision
@@ -315,7 +319,7 @@ def test_content_is_cleaned_and_addresses_become_absolute(store: Database) -> No
     assert article.canonical_url == "https://g.example/ferry"
     assert says.image == Image(url="https://g.example/lead.jpg", alt="The pier")
     assert says.enclosures == (Enclosure(url="https://g.example/news/a.mp3", type="audio/mpeg"),)
-    assert says.authors == (Author(name="Niamh Casey"),)
+    assert says.authors == (Author(name="Niamh Casey"), Author(name="Tom Byrne", email="tom@g.example"))
 
 
 def test_without_a_picture_of_its_own_an_article_has_the_first_in_its_text(store: Database) -> None:

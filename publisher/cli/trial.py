@@ -36,7 +36,7 @@ def send_test(app: App, newsletter: Newsletter, slot: Slot, address: str, *, jso
     notice = _notice(app, newsletter, edition.key, address, replace(filled, subject=f"[Test] {filled.subject}"))
     parts.store.notices.add(notice)
     pipeline.notify(parts)
-    left = next((one for one in parts.store.notices.last(100) if one.key == notice.key), notice)
+    left = parts.store.notices.by_key(notice.key) or notice
     if json:
         console.dump({"id": edition.key, "address": address, "state": left.state, "error": left.last_error})
     elif left.state is NoticeState.SENT:

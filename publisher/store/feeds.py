@@ -83,11 +83,6 @@ class Feeds:
             slugs = held.where(feed_entry.c.article == article, feed.c.active).order_by(feed.c.id)
             return tuple(connection.execute(slugs).scalars())
 
-    def touch(self, article: int) -> None:
-        holding = sa.select(feed_entry.c.feed).where(feed_entry.c.article == article)
-        with self._access.write() as connection:
-            _due(connection, feed.c.id.in_(holding))
-
     def empty(self, feed: str) -> None:
         with self._access.write() as connection:
             id = _id(connection, feed)

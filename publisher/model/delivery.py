@@ -1,0 +1,320 @@
+"""Words: batches, letters, what mailers answer, and what events tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from publisher.model.editions import Rendered
+
+
+class BatchState(StrEnum):
+    READY = "ready"
+    CLAIMED = "claimed"  # a worker holds the lease; nothing has left
+    SUBMITTING = "submitting"  # the intent is committed; something may have left
+    UNKNOWN = "unknown"  # something may have left, and nobody holds it
+    RESOLVING = "resolving"  # a worker is finding out
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    HELD = "held"  # unknown, and only a person can decide
+    CANCELLED = "cancelled"
+    SPLIT = "split"  # all of its recipients moved to child batches
+
+
+OPEN_BATCHES = frozenset(
+    {
+        BatchState.READY,
+        BatchState.CLAIMED,
+        BatchState.SUBMITTING,
+        BatchState.UNKNOWN,
+        BatchState.RESOLVING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Subscribers, ascending, who get the same variant."""
+
+    variant: int
+    subscribers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One call to a mailer. Members are frozen: positions count through `runs` in order.
+
+    `fence` grows with every claim, and only the holder of the current one may change the batch. `key` is
+    derived (never random, never per attempt). `skipped`, `rejected`, `moved` are sets of positions. `deferrals`
+    counts how often its letters were put off one by one, `letterhead` is the place among its edition's.
+    """
+
+    id: int = 0
+    edition: int
+    sequence: int
+    chunk: int
+    runs: tuple[Run, ...]
+    parent: int | None = None
+    wave: int = 0
+    priority: int = 0
+    not_before: datetime | None = None
+    mailer: str
+    state: BatchState = BatchState.READY
+    owner: str = ""
+    lease_until: datetime | None = None
+    fence: int = 0
+    attempt: int = 0
+    deferrals: int = 0
+    letterhead: int = 0
+    next_at: datetime | None = None
+    key: str
+    payload_hash: str = ""
+    intent_at: datetime | None = None
+    first_intent_at: datetime | None = None
+    unknown_since: datetime | None = None
+    resolved_at: datetime | None = None
+    skipped: frozenset[int] = frozenset()
+    rejected: frozenset[int] = frozenset()
+    moved: frozenset[int] = frozenset()
+    last_error: str = ""
+
+    @property
+    def members(self) -> tuple[tuple[int, int], ...]:
+        """(subscriber id, variant id) by position."""
+        return tuple((subscriber, run.variant) for run in self.runs for subscriber in run.subscribers)
+
+    @property
+    def size(self) -> int:
+        return sum(len(run.subscribers) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One message to one reader: what is personal about it. `position` is the place in the batch."""
+
+    position: int
+    email: str
+    name: str
+    variant: int
+    message_id: str
+    unsubscribe_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailing:
+    """A batch as a mailer sees it: everything needed to make the same bytes again at any later time."""
+
+    key: str
+    edition: str
+    sender: str
+    reply_to: str
+    list_id: str
+    date: datetime
+    variants: Mapping[int, Rendered]
+    letters: tuple[Letter, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A mailing as the exact bytes that will be handed over, and their SHA-256 in hex."""
+
+    key: str
+    payloads: tuple[bytes, ...]
+    letters: tuple[Letter, ...]
+    sender: str
+    digest: str
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # proven: will not be sent, and trying again would not help
+    DEFERRED = "deferred"  # proven: not sent, try again later
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a mailer said about one letter. `code` is the provider's own, such as "550 5.1.1". Deferred
+    letters of different groups are tried again in different batches."""
+
+    position: int
+    outcome: Outcome
+    group: int = 0
+    code: str = ""
+    detail: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a mailer is asked about a batch whose answer was lost: its key, its letters, when it was first and
+    last handed over, and the key of a batch accepted later ("" when there is none): only where that one can be
+    seen does the absence of this one mean anything."""
+
+    key: str
+    letters: tuple[Letter, ...]
+    first_at: datetime
+    last_at: datetime
+    witness: str = ""
+
+
+class EventKind(StrEnum):
+    ACCEPTED = "accepted"  # the provider has it
+    DELIVERED = "delivered"  # the receiving server has it
+    DEFERRED = "deferred"  # the provider goes on trying
+    SOFT_BOUNCE = "soft bounce"
+    HARD_BOUNCE = "hard bounce"
+    BLOCKED = "blocked"  # refused because of the sender (5.7.x): no fault of the reader's address
+    COMPLAINT = "complaint"
+    UNSUBSCRIBED = "unsubscribed"
+    OPENED = "opened"
+    CLICKED = "clicked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailEvent:
+    """What became of one message, as a provider tells it. `event_id` is unique per mailer; `batch` is our key
+    and `position` the place in that batch (-1 when the provider did not give them back)."""
+
+    event_id: str
+    kind: EventKind
+    at: datetime
+    recipient: str
+    batch: str = ""
+    position: int = -1
+    message_id: str = ""
+    code: str = ""
+    detail: str = ""
+
+
+#: Kinds of events by how much they say, the last one most. What became of a letter is the greatest of what was
+#: told about it, in whatever order it was told: "deferred" only holds until the mailer is through.
+EVENT_RANK = (
+    EventKind.ACCEPTED,
+    EventKind.DEFERRED,
+    EventKind.DELIVERED,
+    EventKind.OPENED,
+    EventKind.CLICKED,
+    EventKind.SOFT_BOUNCE,
+    EventKind.BLOCKED,
+    EventKind.HARD_BOUNCE,
+    EventKind.UNSUBSCRIBED,
+    EventKind.COMPLAINT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An event that was kept and is not merged into the ledger yet. `mailer` is the name of the one that told it."""
+
+    id: int
+    mailer: str
+    event: MailEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderEvent:
+    """An event that concerns a reader and not only a letter. What is not known is 0, "" or b"": `edition` (an id)
+    and `newsletter` (a slug) when the letter is none of the ledger's, `subscriber` and their `address_key` when
+    nobody has that address."""
+
+    mailer: str
+    event: MailEvent
+    edition: int = 0
+    newsletter: str = ""
+    subscriber: int = 0
+    address_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What merging events showed: those that concern readers, in the order they were kept; the subscribers, with
+    their address keys, to whom a letter was delivered after all that had bounced softly; how many events named
+    no letter of ours."""
+
+    readers: tuple[ReaderEvent, ...] = ()
+    recovered: Mapping[int, bytes] = field(default_factory=dict)
+    orphans: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of subscriptions that an event asks for: to one newsletter, or to all when it is "". Unless it is
+    `always`, a consent given after `at` stays."""
+
+    subscriber: int
+    newsletter: str
+    at: datetime
+    why: str
+    mailer: str
+    event_id: str
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """What a mailer can do, as numbers and words that the planner and the documentation read.
+
+    `batch` is recipients per call, `batch_bytes` the largest call. `external` mailers reach people: links in
+    their mail must work. `shared_body`: a call carries one body, personal values apart. `key_lifetime` is how
+    long an idempotency key protects (zero: none). `deduplicates`: the same Message-ID handed over twice ends as
+    one message. `look_up_lag` is how long after a call its absence at the provider may be believed (zero:
+    nothing can be looked up); `evidence` is where that is seen: "search", "events" or "". `webhook` names the
+    signature of its events ("" when it has none).
+    """
+
+    batch: int
+    batch_bytes: int
+    external: bool = True
+    shared_body: bool = False
+    key_lifetime: timedelta = timedelta(0)
+    deduplicates: bool = False
+    look_up_lag: timedelta = timedelta(0)
+    evidence: str = ""
+    webhook: str = ""
+    timeout: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What became of an edition's recipients: candidates = excluded + planned, and
+    planned = accepted + rejected + skipped + unknown + cancelled + waiting."""
+
+    candidates: int = 0
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    planned: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    unknown: int = 0
+    cancelled: int = 0
+    waiting: int = 0
+
+
+class NoticeState(StrEnum):
+    READY = "ready"
+    CLAIMED = "claimed"
+    SUBMITTING = "submitting"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Mail that is no edition (confirmation, test, alarm). `key` is unique: one row, once."""
+
+    id: int = 0
+    kind: str
+    key: str
+    address: str
+    rendered: Rendered
+    sender: str
+    mailer: str
+    state: NoticeState = NoticeState.READY
+    attempts: int = 0
+    last_error: str = ""
+    created_at: datetime
+    sent_at: datetime | None = None

@@ -1,0 +1,174 @@
+"""Words: newsletters and their editions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+
+from publisher.model.feeds import Selection
+
+
+class EditionState(StrEnum):
+    DRAFT = "draft"
+    SKIPPED = "skipped"
+    MERGED = "merged"
+    WAITING = "waiting"  # for an editor's approval
+    APPROVED = "approved"  # can be undone until undo_until
+    PLANNING = "planning"
+    SENDING = "sending"
+    PAUSED = "paused"
+    SETTLING = "settling"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+#: States in which an edition's articles count as sent in its newsletter.
+COMMITTED = frozenset(
+    {
+        EditionState.APPROVED,
+        EditionState.PLANNING,
+        EditionState.SENDING,
+        EditionState.PAUSED,
+        EditionState.SETTLING,
+        EditionState.DONE,
+    }
+)
+
+
+class Label(StrEnum):
+    NEW = "new"
+    UPDATED = "updated"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newsletter:
+    """A standing publication that readers subscribe to. `at` is wall time in `timezone` (an IANA name).
+
+    `maximum_age` is how old an article may be and still be news; `late` how long after its hour an edition
+    may still go out; `undo` how long an approved edition waits before it leaves.
+    """
+
+    id: int = 0
+    slug: str
+    name: str
+    sender: str
+    reply_to: str = ""
+    language: str
+    timezone: str
+    cadence: str = "daily"
+    at: time = time(7, 0)
+    selection: Selection = Selection()
+    template: str = "digest/daily"
+    approval: str = "auto"
+    minimum_items: int = 1
+    maximum_items: int = 30
+    maximum_age: timedelta = timedelta(days=3)
+    late: timedelta = timedelta(hours=6)
+    undo: timedelta = timedelta(0)
+    mailer: str = "maildir"
+    was: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """The first slug this newsletter ever had: keys and Message-IDs are made from it."""
+        return self.was[0] if self.was else self.slug
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """The place of an edition in its newsletter's calendar, such as "daily:2026-11-22", due at an instant."""
+
+    name: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """An article's place in an edition. `overrides` replaces fields (title, standfirst) for mail only."""
+
+    article: int
+    revision: int
+    position: int
+    label: Label = Label.NEW
+    section: str = ""
+    pinned: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """Subject, HTML and plain text of one variant. Places that differ from reader to reader hold the
+    placeholders of `kit.message`."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One rendering of an edition. `key` is a hash of what it shows: items and labels in order, language,
+    template, sections. `content_hash` is over subject, HTML and text."""
+
+    id: int = 0
+    edition: int = 0
+    key: str
+    language: str
+    template: str
+    rendered: Rendered
+    content_hash: str
+    items: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letterhead:
+    """What the settings give to every message of an edition. `newsletter` is the slug in unsubscribe links,
+    `origin` its first slug, from which Message-IDs are made; `links_url` is the base of the links."""
+
+    newsletter: str
+    origin: str
+    sender: str
+    reply_to: str
+    list_id: str
+    links_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One dated number of a newsletter. Its identity is (newsletter, slot), unique in the database.
+
+    `counts` holds the sums of the plan: candidates, planned, and excluded by reason. `letterheads` are those
+    its messages were made with, more than one when the settings changed while it was sent.
+    """
+
+    id: int = 0
+    newsletter: str
+    slot: str
+    due_at: datetime
+    state: EditionState
+    reason: str = ""  # why skipped, merged, held or paused
+    subject: str = ""
+    composed_at: datetime
+    approved_at: datetime | None = None
+    approved_by: str = ""
+    approved_hash: str = ""
+    template_hash: str = ""
+    undo_until: datetime | None = None
+    finished_at: datetime | None = None
+    priority: int = 0
+    mailer: str = ""
+    plan_generation: int = 1
+    plan_cursor: int = 0
+    maximum_subscriber: int = 0
+    candidates: int = 0
+    planned: int = 0
+    letterheads: tuple[Letterhead, ...] = ()
+    items: tuple[Item, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.newsletter}/{self.slot}"

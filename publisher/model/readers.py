@@ -1,0 +1,80 @@
+"""Words: subscribers, subscriptions and suppressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class SubscriptionStatus(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class SuppressionReason(StrEnum):
+    HARD_BOUNCE = "hard bounce"
+    SOFT_BOUNCES = "soft bounces"  # so many letters in a row that nobody reads there
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """A person. `public_id` is 12 random bytes; `email_key` is the address as compared, unique.
+
+    `address_key` is the HMAC of `email_key` under which a suppression is kept (`ports.Keys.address`)."""
+
+    id: int = 0
+    public_id: bytes
+    email: str
+    email_key: str
+    address_key: bytes = b""
+    name: str = ""
+    language: str = ""
+    timezone: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A person's consent to one newsletter, with the evidence: when, from where, by which words."""
+
+    subscriber: int
+    newsletter: str
+    status: SubscriptionStatus
+    topics: tuple[str, ...] = ()
+    cadence: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """An address that is never to be mailed, kept as an HMAC. `scope` is "" for everything or a newsletter."""
+
+    address_key: bytes
+    address: str | None
+    reason: SuppressionReason
+    scope: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A subscriber of a newsletter as the planner meets them, before anybody is left out."""
+
+    subscriber: int
+    public_id: bytes
+    email: str
+    name: str
+    language: str
+    status: SubscriptionStatus
+    suppressed: str = ""  # the reason, when they are
+    topics: tuple[str, ...] = ()

@@ -1,0 +1,45 @@
+"""The story: what is due, how each piece of work is done, and what commits across steps.
+
+    collect    look at a source; accepted articles and their places in feeds commit together
+    release    articles whose time has come go live
+    syndicate  a feed that changed is built, checked and put into the folder
+    compose    a newsletter whose hour has come gets its edition, or a reason why not
+    plan       an approved edition, its undo window over, becomes batches
+    deliver    a mailer's batches are claimed, intended, submitted and settled
+    feedback   what mailers told is merged: bounces, complaints, who left
+    notify     mail that is no edition leaves
+    sweep      leases that ended are given back; editions without open batches are done; alarms are raised
+
+`due` is a query and `work` is idempotent: a restart, a second process or a command by hand does the same
+safe thing. Engines carry only (kind, key).
+"""
+
+from publisher.pipeline.collecting import collect, release
+from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
+from publisher.pipeline.delivering import deliver, feedback, notify, plan
+from publisher.pipeline.syndicating import refill, syndicate
+from publisher.pipeline.watching import OVERDUE, overdue, sweep
+from publisher.pipeline.working import adopt, due, one_pass, work
+
+__all__ = [
+    "OVERDUE",
+    "adopt",
+    "collect",
+    "compose",
+    "compose_slot",
+    "deliver",
+    "draft",
+    "due",
+    "feedback",
+    "newsletter_of",
+    "notify",
+    "one_pass",
+    "overdue",
+    "plan",
+    "refill",
+    "release",
+    "send",
+    "sweep",
+    "syndicate",
+    "work",
+]

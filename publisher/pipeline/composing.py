@@ -1,0 +1,95 @@
+"""The story, step 3: articles into an edition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from publisher import compose as composing
+from publisher import editions, errors
+from publisher.kit import slots
+from publisher.model import Edition, EditionState, Newsletter, Rendered, Slot, SubscriptionStatus
+from publisher.ports import Parts
+
+
+def compose(parts: Parts, slug: str) -> Edition:
+    """The newsletter's hour has come: make its edition, or merge it into the next when it is too late."""
+    newsletter = newsletter_of(parts, slug)
+    slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
+    return compose_slot(parts, newsletter, slot)
+
+
+def compose_slot(
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, by_hand: bool = False, by: str = editions.AUTOMATIC
+) -> Edition:
+    """Choose, render, and approve where no editor has to. The slot is the edition's identity, so doing it
+    twice is doing it once; by hand also what was skipped or merged is made anew, whatever the hour.
+
+    Raises TemplateError; the edition then stays a draft that says why.
+    """
+    store, now = parts.store, parts.clock.now()
+    there = editions.find(store, f"{newsletter.slug}/{slot.name}")
+    if there is not None and there.state not in (editions.OPEN if by_hand else (EditionState.DRAFT,)):
+        return there
+    if there is not None and by == "auto" and editions.taken_back(there):
+        return there
+    if not by_hand and now > slot.due_at + newsletter.late:
+        return editions.write(store, composing.merged(newsletter, slot, now=now))
+    editions.expire(store, newsletter, now)
+    edition, choice, rendered = draft(parts, newsletter, slot)
+    if not choice.skip and not store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]:
+        skipped = composing.Choice(items=(), decisions=(), skip="nobody has subscribed")
+        edition, choice, rendered = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
+    with store.transaction() as together:
+        together.editions.lock(newsletter.slug)
+        if together.editions.sent(newsletter.slug, [item.article for item in choice.items]):
+            raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
+        edition = editions.write(together, edition)
+        together.decisions.record(choice.decisions)
+        if rendered is not None:
+            variant = composing.variant(newsletter, choice.items, rendered, language=newsletter.language)
+            together.editions.add_variant(edition.id, variant)
+            if newsletter.approval == "auto":
+                edition = editions.approve(together, edition.key, by, undo=newsletter.undo, now=now)
+    if edition.state is EditionState.DRAFT and edition.reason:
+        raise errors.TemplateError(edition.reason)
+    return edition
+
+
+def draft(
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, again: bool = False
+) -> tuple[Edition, composing.Choice, Rendered | None]:
+    """What an edition would be right now. Nothing is stored. Not rendered when it would be skipped, or when
+    a template is broken: the edition then is a draft whose reason says where. With `again`, to look at only,
+    articles that went out already count as new."""
+    now = parts.clock.now()
+    articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
+    sent = {} if again else parts.store.editions.sent(newsletter.slug, [article.id for article in articles])
+    choice = composing.choose(newsletter, articles, sent, now=now)
+    edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
+    if choice.skip:
+        return edition, choice, None
+    chosen = {article.id: article for article in articles}
+    try:
+        rendered = composing.render(
+            newsletter, slot, choice.items, chosen, site=parts.site, templates=parts.templates, now=now
+        )
+    except errors.TemplateError as error:
+        return replace(edition, state=EditionState.DRAFT, reason=str(error)), choice, None
+    return replace(edition, subject=rendered.subject), choice, rendered
+
+
+def send(parts: Parts, newsletter: Newsletter, slot: Slot, editor: str) -> Edition:
+    """An editor's manual send: make the edition of this slot unless it is on its way, and approve it."""
+    edition = compose_slot(parts, newsletter, slot, by_hand=True, by=editor)
+    if edition.state in (EditionState.DRAFT, EditionState.WAITING):
+        edition = editions.approve(parts.store, edition.key, editor, undo=newsletter.undo, now=parts.clock.now())
+    return edition
+
+
+def newsletter_of(parts: Parts, slug: str) -> Newsletter:
+    """Raises NotFound."""
+    for newsletter in parts.newsletters:
+        if newsletter.slug == slug:
+            return newsletter
+    known = ", ".join(newsletter.slug for newsletter in parts.newsletters) or "none"
+    raise errors.NotFound(f"there is no newsletter {slug!r} in the settings ({known})", newsletter=slug)

@@ -1,0 +1,74 @@
+"""The story, steps 4 and 5: editions into mailboxes, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from publisher import deliver as delivering
+from publisher import editions, errors, notices
+from publisher import feedback as feeding_back
+from publisher.model import Edition, EditionState
+from publisher.pipeline.composing import newsletter_of
+from publisher.ports import Parts
+
+
+def plan(parts: Parts, key: str) -> Edition:
+    """The undo window is over: freeze the recipients into batches. While it is open nothing happens."""
+    newsletter, now = newsletter_of(parts, key.partition("/")[0]), parts.clock.now()
+    editions.expire(parts.store, newsletter, now)
+    edition = parts.store.editions.get(key)
+    if edition.state is EditionState.MERGED or (edition.undo_until is not None and edition.undo_until > now):
+        return edition
+    may_leave(parts, edition.mailer)
+    if edition.state is EditionState.APPROVED:
+        edition = editions.start(parts.store, key)
+    parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
+    variant = parts.store.editions.variants(edition.id)[0]
+    return delivering.plan(parts.store, edition, newsletter, parts.mailers[edition.mailer].capability, variant)
+
+
+def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = None) -> delivering.Tally:
+    """Hand over what is due for one mailer. `progress` is told the recipients of each finished batch."""
+    may_leave(parts, name)
+    tally = delivering.drain(
+        parts.store,
+        parts.mailers[name],
+        {newsletter.slug: newsletter for newsletter in parts.newsletters},
+        site=parts.site,
+        keys=parts.keys,
+        clock=parts.clock,
+        owner=parts.owner,
+        progress=progress,
+    )
+    finish(parts)
+    if tally.misconfigured:
+        raise errors.MailerMisconfigured(f"the mailer {name!r} refuses us: {tally.misconfigured}", mailer=name)
+    return tally
+
+
+def may_leave(parts: Parts, name: str) -> None:
+    if reason := refusal(parts, name):
+        raise errors.MailerMisconfigured(f"the mailer {name!r} does not send: {reason}", mailer=name)
+
+
+def refusal(parts: Parts, name: str) -> str:
+    if name not in parts.mailers:
+        return "it is not in the settings any more; add it again"
+    return delivering.refuses(parts.site, parts.mailers[name].capability)
+
+
+def feedback(parts: Parts) -> feeding_back.Tally:
+    """Merge what mailers told. An edition that too many servers refuse because of the sender is paused."""
+    tally = feeding_back.record(parts.store, parts.keys, now=parts.clock.now())
+    for key in [key for key, blocks in tally.blocked.items() if blocks.too_many]:
+        editions.hold(parts.store, key, "too many servers refuse it because of the sender; see their words in the log")
+    return tally
+
+
+def notify(parts: Parts) -> int:
+    return notices.drain(parts.store, parts.mailers, clock=parts.clock)
+
+
+def finish(parts: Parts) -> None:
+    for edition in parts.store.editions.in_state(EditionState.SENDING):
+        editions.finish(parts.store, edition, now=parts.clock.now())

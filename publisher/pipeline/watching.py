@@ -1,0 +1,53 @@
+"""The story: what watches over it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from publisher import editions, errors, notices
+from publisher import feedback as feeding_back
+from publisher.kit import slots
+from publisher.pipeline.composing import compose_slot
+from publisher.pipeline.delivering import finish, refusal
+from publisher.ports import Parts
+
+#: An edition that has not left this long after its hour is an alarm.
+OVERDUE = timedelta(minutes=30)
+
+
+def sweep(parts: Parts) -> None:
+    """Give back leases that ended, finish editions, and raise an alarm for what should have gone."""
+    parts.store.outbox.sweep(parts.clock.now())
+    feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
+    finish(parts)
+    for edition, why in overdue(parts):
+        title = f"{edition} has not gone out"
+        notices.alarm(
+            parts.store, edition, title, why, site=parts.site, templates=parts.templates, now=parts.clock.now()
+        )
+
+
+def overdue(parts: Parts) -> Iterator[tuple[str, str]]:
+    """Editions that should have left by now and did not, each with the reason as far as it is known.
+
+    One that nobody has made is made here, so that a machine that wakes up late raises no alarm.
+    """
+    store, now = parts.store, parts.clock.now()
+    for newsletter in parts.newsletters:
+        slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+        key = f"{newsletter.slug}/{slot.name}"
+        if now < slot.due_at + newsletter.undo + OVERDUE or slot.due_at < store.editions.born(newsletter.slug):
+            continue
+        if (edition := editions.find(store, key)) is None:
+            try:
+                edition = compose_slot(parts, newsletter, slot)
+            except errors.Conflict:
+                continue  # somebody else makes it this very moment
+            except Exception as error:
+                yield key, f"it cannot be made: {error}"
+                continue
+        reason = refusal(parts, edition.mailer)
+        blocked = {edition.mailer: (now, reason)} if reason else store.outbox.blocked(now)
+        if why := editions.stuck(edition, blocked, patience=newsletter.undo + OVERDUE, now=now):
+            yield key, why

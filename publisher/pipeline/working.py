@@ -1,0 +1,103 @@
+"""The story: what is due, and how each piece of work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+
+from publisher import editions, errors
+from publisher.kit import slots
+from publisher.model import EditionState, Newsletter, Slot, Work
+from publisher.pipeline.collecting import collect, release
+from publisher.pipeline.composing import compose, compose_slot
+from publisher.pipeline.delivering import deliver, feedback, notify, plan
+from publisher.pipeline.syndicating import refill, syndicate
+from publisher.pipeline.watching import sweep
+from publisher.ports import Parts
+
+FEED_RETRY = timedelta(minutes=1)  # how long a feed that could not be published is left alone
+
+
+def adopt(parts: Parts) -> None:
+    """Make the store agree with the settings. Renamed sources and newsletters keep their history."""
+    store = parts.store
+    store.sources.sync(parts.sources, renamed={old: source.slug for source in parts.sources for old in source.was})
+    store.editions.sync(parts.newsletters, now=parts.clock.now())
+    with store.transaction() as together:
+        together.feeds.lock()
+        refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns))
+
+
+def due(parts: Parts) -> Iterator[Work]:
+    """Everything that should be done now, asked of the store. More urgent work has the higher priority."""
+    store, now = parts.store, parts.clock.now()
+    always = {"release": store.articles.held_due(now), "feedback": store.events.waiting(), "sweep": True}
+    yield from (Work(kind=kind, key="") for kind, due in always.items() if due)
+    yield from (Work(kind="collect", key=slug) for slug in store.sources.due(now))
+    yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(failed_before=now - FEED_RETRY))
+    for newsletter in parts.newsletters:
+        slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+        if _is_due(parts, newsletter, slot):
+            yield Work(kind="compose", key=newsletter.slug)
+    for edition in store.editions.in_state(EditionState.APPROVED, EditionState.PLANNING):
+        if edition.undo_until is None or edition.undo_until <= now:
+            yield Work(kind="plan", key=edition.key, priority=edition.priority)
+    yield from store.outbox.due(now)
+    yield from [Work(kind="notify", key="")] if store.notices.waiting() else []
+
+
+def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
+    """A slot from before the newsletter existed is never due. A draft that no editor has to see is there
+    because of a broken template: it is tried again when the template has changed."""
+    if slot.due_at < parts.store.editions.born(newsletter.slug):
+        return False
+    edition = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
+    if edition is None:
+        return True
+    if edition.state is not EditionState.DRAFT or newsletter.approval != "auto" or editions.taken_back(edition):
+        return False
+    return edition.template_hash != parts.templates.fingerprint(newsletter.template)
+
+
+def work(parts: Parts, kind: str, key: str) -> object:
+    """Do one piece of work and return what came of it; doing it again is safe. Raises PublisherError."""
+    handlers: Mapping[str, Callable[[Parts, str], object]] = {
+        "sweep": lambda parts, _: sweep(parts),
+        "release": lambda parts, _: release(parts),
+        "collect": collect,
+        "syndicate": syndicate,
+        "compose": compose,
+        "plan": plan,
+        "deliver": deliver,
+        "feedback": lambda parts, _: feedback(parts),
+        "notify": lambda parts, _: notify(parts),
+    }
+    return handlers[kind](parts, key)
+
+
+def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callable[[int], None] | None = None) -> None:
+    """The whole main job once, whatever the hour: collect, syndicate, compose, deliver.
+
+    `said` is told what each step did: (step, result), where a result may be a PublisherError; an error in
+    one place never keeps the rest from being done. `progress` is told the recipients of each delivered batch.
+    """
+    for source in parts.sources:
+        _try(said, "collect", partial(collect, parts, source.slug))
+    release(parts)
+    for slug in parts.store.feeds.due():
+        _try(said, "syndicate", partial(syndicate, parts, slug))
+    for newsletter in parts.newsletters:
+        slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
+        _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
+    for kind in ("feedback", "plan", "deliver", "notify", "sweep"):
+        for key in [piece.key for piece in due(parts) if piece.kind == kind]:
+            call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)
+            _try(said, kind, call)
+
+
+def _try(said: Callable[[str, object], None], step: str, call: Callable[[], object]) -> None:
+    try:
+        said(step, call())
+    except errors.PublisherError as error:
+        said(step, error)

@@ -1,0 +1,35 @@
+"""Plugs: what the steps need from the outside, each sized by the step that calls it.
+
+Adapters (`fetchers`, `formats`, `folders`, `mailers`, `engines`, `store`) implement these; `app` wires them
+into `Parts`. Every public behaviour here is held by a suite under `tests/contracts/`, run on every adapter.
+"""
+
+from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Mailer, Templates
+from publisher.ports.clock import Clock
+from publisher.ports.content import Articles, Decisions, Feeds, Sources
+from publisher.ports.ledger import Editions, Events, Outbox
+from publisher.ports.parts import Keys, Parts
+from publisher.ports.readers import Audience, Notices
+from publisher.ports.store import Store
+
+__all__ = [
+    "Articles",
+    "Audience",
+    "Clock",
+    "Decisions",
+    "Editions",
+    "Engine",
+    "Events",
+    "Feeds",
+    "Fetcher",
+    "Folder",
+    "Format",
+    "Keys",
+    "Mailer",
+    "Notices",
+    "Outbox",
+    "Parts",
+    "Sources",
+    "Store",
+    "Templates",
+]

@@ -1,0 +1,117 @@
+"""Plugs: what fetchers, formats, folders, mailers, engines and templates do for the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from publisher.model import (
+    Capability,
+    FeedDocument,
+    Fetched,
+    MailEvent,
+    Mailing,
+    Prepared,
+    Question,
+    ReadEntry,
+    Result,
+    Source,
+    Work,
+)
+
+
+class Fetcher(Protocol):
+    def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:
+        """Read a source from its cursor, page by page; each page's cursor may be committed with its articles.
+
+        Raises SourceUnavailable (try later) or SourceInvalid (an editor should look). Items that cannot be
+        read are reported in `Fetched.refused` and never stop the rest.
+        """
+
+    def check(self, source: Source, *, now: datetime) -> str:
+        """Try the source without collecting; a short line such as "12 articles". Raises as `fetch` does."""
+
+
+class Format(Protocol):
+    name: str  # "rss"
+    ending: str  # "rss", appended to a feed's address after a dot
+    media_type: str  # "application/rss+xml"
+
+    def write(self, document: FeedDocument) -> bytes:
+        """The feed as bytes: the same document gives the same bytes, whenever and wherever."""
+
+    def read(self, data: bytes) -> tuple[ReadEntry, ...]:
+        """Read a feed back with a parser that did not write it. Raises GateError when it is not valid."""
+
+
+class Folder(Protocol):
+    def put(self, name: str, data: bytes, media_type: str) -> bool:
+        """Replace a file atomically; False when it already held these bytes and was left alone.
+
+        Raises FolderError; the last good file stays.
+        """
+
+    def get(self, name: str) -> bytes | None: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def names(self) -> Iterator[str]: ...
+
+    def check(self) -> str:
+        """Try to write; a short line such as "feeds, writable". Raises FolderError."""
+
+
+class Mailer(Protocol):
+    name: str
+    capability: Capability
+
+    def prepare(self, mailing: Mailing) -> Prepared:
+        """The exact bytes of a mailing. Pure: the same mailing gives the same bytes on every machine."""
+
+    def submit(self, prepared: Prepared) -> tuple[Result, ...]:
+        """Hand a mailing over once: one result per letter.
+
+        Raises TryLater (proved that nothing was taken), MailerMisconfigured (likewise, and a person must
+        act), OutcomeUnknown (anything may have been taken).
+        """
+
+    def look_up(self, question: Question, *, now: datetime) -> tuple[Result, ...]:
+        """What the provider knows of a batch whose answer was lost, one result per letter: accepted where it
+        has it, deferred where it provably never had it, unknown while it cannot tell. Only asked where
+        `capability.evidence` is "search". Raises TryLater, MailerMisconfigured."""
+
+    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> tuple[MailEvent, ...]:
+        """Read a webhook call: its signature first, compared in constant time, then its events. `headers`
+        have names in lower case. Raises WebhookRejected; what is signed and says nothing to us is no event."""
+
+    def check(self) -> str:
+        """Try the mailer without sending; a short line. Raises DeliveryError."""
+
+
+class Engine(Protocol):
+    """Who wakes a worker. A submission may be lost, repeated, delayed or reordered, and a handler may be
+    killed anywhere; handlers therefore take only (kind, key), read the store again, and are idempotent."""
+
+    def submit(self, work: Work, *, not_before: datetime | None = None) -> None: ...
+
+    def tick(self, call: Callable[[], None], seconds: float) -> None:
+        """Call regularly, never twice at once."""
+
+    def run(self) -> None:
+        """Start working; returns when `drain` was called and all work in hand is finished."""
+
+    def drain(self, timeout: float) -> bool:
+        """Take nothing new and let work in hand finish; False when some was left after `timeout` seconds."""
+
+    def health(self) -> str: ...
+
+
+class Templates(Protocol):
+    """Templates by name; a site's own win over the packaged ones."""
+
+    def render(self, name: str, values: Mapping[str, Any], *, language: str = "en") -> str:
+        """Raises TemplateError with file, line and the culprit."""
+
+    def fingerprint(self, prefix: str) -> str:
+        """A hash over all template sources below a prefix such as "digest/daily"."""

@@ -1,0 +1,201 @@
+"""Plugs: what the store keeps of editions and their delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from publisher.model import (
+    Batch,
+    Edition,
+    EditionState,
+    Ending,
+    EventKind,
+    KeptEvent,
+    Letterhead,
+    MailEvent,
+    Merged,
+    Newsletter,
+    Result,
+    Sums,
+    Suppression,
+    Variant,
+    Work,
+)
+
+
+class Editions(Protocol):
+    def sync(self, newsletters: Sequence[Newsletter], *, now: datetime) -> None:
+        """Make the rows agree with the settings; an edition of a renamed newsletter keeps its history."""
+
+    def born(self, newsletter: str) -> datetime:
+        """When the newsletter was first seen in the settings: no slot before that is ever due."""
+
+    def lock(self, newsletter: str) -> None:
+        """Until this transaction ends nobody else composes an edition of the newsletter."""
+
+    def open(self, edition: Edition) -> Edition:
+        """Insert an edition with its items. Raises Conflict when its (newsletter, slot) exists."""
+
+    def replace(self, edition: Edition, *, was: EditionState) -> Edition:
+        """Replace the content (items, subject, reason, state) of an edition still in state `was`; the
+        variants of the old content go.
+
+        Raises Conflict when it is in another state by now."""
+
+    def get(self, key: str) -> Edition:
+        """Raises NotFound."""
+
+    def by_id(self, id: int) -> Edition: ...
+
+    def newest(self, limit: int, newsletter: str = "") -> tuple[Edition, ...]: ...
+
+    def in_state(self, *states: EditionState) -> tuple[Edition, ...]: ...
+
+    def move(self, key: str, was: Collection[EditionState], to: EditionState, **changes: Any) -> Edition:
+        """Conditional change of state, with other fields. Raises Conflict when it was in none of `was`."""
+
+    def sent(self, newsletter: str, among: Collection[int] | None = None) -> Mapping[int, frozenset[int]]:
+        """By article: the revisions that committed editions of this newsletter hold; only of those articles
+        when they are named."""
+
+    def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
+        """The place of a letterhead among the edition's, where it is put when it is new."""
+
+    def add_variant(self, edition: int, variant: Variant) -> Variant:
+        """Store a variant with its items once per (edition, key)."""
+
+    def variants(self, edition: int) -> tuple[Variant, ...]: ...
+
+    def who_got(self, article: int, revision: int) -> Iterator[int]:
+        """Ids of the subscribers whose variant held that revision and whose batch was accepted."""
+
+
+class Outbox(Protocol):
+    """Chunks, batches and outcomes: the ledger. See docs/delivery.md."""
+
+    def plan(
+        self,
+        edition: Edition,
+        *,
+        upto: int,
+        batches: Sequence[Batch],
+        excluded: Mapping[str, Sequence[int]],
+        finished: bool,
+    ) -> None:
+        """Commit one chunk (edition.plan_cursor, upto]: its batches, its exclusions and the cursor, in one
+        transaction. Raises Conflict when another planner moved the cursor."""
+
+    def next_sequence(self, edition: int) -> int:
+        """The sequence number of the edition's next batch, from 0."""
+
+    def batches(self, edition: int) -> tuple[Batch, ...]: ...
+
+    def batch(self, id: int) -> Batch: ...
+
+    def due(self, now: datetime) -> tuple[Work, ...]:
+        """Mailers that have batches to claim now, as Work("deliver", mailer)."""
+
+    def claim(self, mailer: str, owner: str, *, now: datetime, lease: timedelta) -> Batch | None:
+        """Take the most urgent ready or unknown batch of editions that are sending: a conditional update
+        that raises the fence. Ready becomes claimed, unknown becomes resolving."""
+
+    def intend(
+        self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
+    ) -> Batch | None:
+        """Commit the intent: submitting, attempt + 1. None when the fence moved on."""
+
+    def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:
+        """Record an answer. Accepted and rejected stay; deferred and unknown letters move to child batches
+        (the deferred ones to one for each `Result.group`, with the parent's attempt count).
+        False when the fence moved on."""
+
+    def back(self, batch: Batch, *, next_at: datetime, error: str) -> bool:
+        """Proved not sent: ready again, or unknown again when an earlier attempt is unknown."""
+
+    def unknown(self, batch: Batch, *, now: datetime, next_at: datetime, error: str) -> bool: ...
+
+    def hold(self, batch: Batch, *, error: str) -> bool:
+        """Unknown, and nothing but a person can decide."""
+
+    def witness(self, mailer: str, after: datetime) -> str:
+        """The key of a batch that this mailer accepted and that was first handed over after that time; "" when
+        there is none."""
+
+    def block(self, mailer: str, *, until: datetime, reason: str) -> None:
+        """Let nobody claim for this mailer until then."""
+
+    def blocked(self, now: datetime) -> Mapping[str, tuple[datetime, str]]:
+        """Mailers that are blocked now: until when, and why."""
+
+    def sweep(self, now: datetime) -> int:
+        """Leases that ended: before the intent ready again, after it unknown. What came back to a cancelled
+        edition is cancelled, or held. How many were changed."""
+
+    def cancel(self, edition: int) -> int:
+        """Cancel the batches of which nothing can have left, and hold the unknown ones. How many recipients
+        were cancelled."""
+
+    def in_hand(self, edition: int) -> int:
+        """Recipients of batches that workers hold: at most so many messages can leave after "stop"."""
+
+    def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
+        """A person's word about the held batches of an edition: they were sent, or they are to be sent again
+        (counted as possible duplicates). How many recipients."""
+
+    def open(self, edition: int) -> int:
+        """How many batches are not in a final state."""
+
+    def sums(self, edition: int) -> Sums: ...
+
+    def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
+        """What became of each edition for one reader: (edition key, outcome, detail)."""
+
+
+class Events(Protocol):
+    """What mailers told unasked. An event is kept first, once; later it is merged, in whatever order and as often
+    as it comes, because all that is merged are facts that add up."""
+
+    def keep(self, mailer: str, events: Sequence[MailEvent], *, at: datetime) -> int:
+        """Commit those not known yet by (mailer, event id). How many were new."""
+
+    def waiting(self) -> bool:
+        """Whether an event was kept and not merged."""
+
+    def take(self, limit: int) -> tuple[KeptEvent, ...]:
+        """Events not merged yet, oldest first. Until this transaction ends nobody else gets any."""
+
+    def merge(self, kept: Sequence[KeptEvent], *, at: datetime) -> Merged:
+        """Write what events tell into the ledger: who was delivered to, and an exception for anything worse."""
+
+    def letters(
+        self, subscribers: Collection[int], *, least: int
+    ) -> Mapping[int, tuple[tuple[int, datetime | None], ...]]:
+        """For readers with at least that many soft bounces: their letters from the first of these to the last, in
+        the order they left. A letter is its edition, and when it bounced softly; None when it did not, or was
+        delivered after all. Only letters of mailers that reported such a bounce."""
+
+    def suppress(self, suppressions: Sequence[Suppression]) -> int:
+        """Suppress addresses everywhere; of two reasons the graver one stays, of two equal ones the earlier.
+        How many addresses were not suppressed before."""
+
+    def release(self, address_keys: Collection[bytes]) -> int:
+        """End suppressions because of soft bounces, and no others."""
+
+    def end(self, endings: Sequence[Ending]) -> int:
+        """End subscriptions, keeping the evidence and what they said before. How many ended."""
+
+    def tally(self, edition: int) -> Mapping[EventKind, int]:
+        """Letters of an edition by what was told about them; a letter may stand under several kinds."""
+
+    def positions(self, key: str) -> frozenset[int]:
+        """Letters of a batch of which an event tells: they were accepted. Those of the batches it was split from
+        count too."""
+
+    def witness(self, mailer: str, after: datetime) -> str:
+        """The key of a batch first handed to the mailer after that time of which an event was merged, or "": only
+        where there is one does it mean anything that there are none of an earlier batch."""
+
+    def forget(self, before: datetime) -> int:
+        """Delete merged events that were kept before that time. How many."""

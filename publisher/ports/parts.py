@@ -1,0 +1,56 @@
+"""Plugs: all that the pipeline works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from publisher.model import (
+    Feed,
+    FeedPattern,
+    Newsletter,
+    Site,
+    Source,
+)
+from publisher.ports.adapters import Fetcher, Folder, Format, Mailer, Templates
+from publisher.ports.clock import Clock
+from publisher.ports.store import Store
+
+
+class Keys(Protocol):
+    """The keys in `var/` or the environment: signing (rotated by key id) and the one for addresses."""
+
+    def unsubscribe(self, public_id: bytes, newsletter: str) -> str: ...
+
+    def read_unsubscribe(self, token: str) -> tuple[bytes, str]:
+        """(public id, newsletter slug). Raises BadToken."""
+
+    def sign(self, purpose: str, value: Mapping[str, Any]) -> str: ...
+
+    def read(self, purpose: str, token: str, *, maximum_age: timedelta) -> Mapping[str, Any]:
+        """Raises BadToken when forged, of another purpose, or too old."""
+
+    def address(self, email_key: str) -> bytes:
+        """The HMAC under which a suppression is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything the pipeline works with."""
+
+    site: Site
+    feeds: tuple[Feed, ...]
+    patterns: tuple[FeedPattern, ...]
+    newsletters: tuple[Newsletter, ...]
+    sources: tuple[Source, ...]
+    fetchers: Mapping[str, Fetcher]
+    formats: Mapping[str, Format]
+    folder: Folder
+    mailers: Mapping[str, Mailer]
+    templates: Templates
+    store: Store
+    clock: Clock
+    keys: Keys
+    owner: str  # this process, in leases

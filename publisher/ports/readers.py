@@ -1,0 +1,78 @@
+"""Plugs: what the store keeps of readers, and of mail to single addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from publisher.model import (
+    Candidate,
+    Notice,
+    NoticeState,
+    Subscriber,
+    Subscription,
+    SubscriptionStatus,
+    Suppression,
+)
+
+
+class Audience(Protocol):
+    def add(self, subscriber: Subscriber, subscription: Subscription) -> tuple[Subscriber, bool]:
+        """Add a person, or find them by `email_key`, and give them the subscription unless they have it.
+        True when anything was new. A person who unsubscribed stays so."""
+
+    def add_many(self, people: Sequence[tuple[Subscriber, Sequence[Subscription]]]) -> Mapping[str, str]:
+        """As `add`, for thousands in one transaction. By email_key: "added", "known", or "unsubscribed"
+        (they left before; an import never brings them back)."""
+
+    def by_email(self, email_key: str) -> Subscriber | None: ...
+
+    def by_public_id(self, public_id: bytes) -> Subscriber | None: ...
+
+    def subscriptions(self, subscriber: int) -> tuple[Subscription, ...]: ...
+
+    def change(
+        self,
+        subscriber: int,
+        newsletter: str,
+        status: SubscriptionStatus,
+        *,
+        at: datetime,
+        evidence: Mapping[str, Any],
+    ) -> bool:
+        """Change the status of one subscription, keeping the evidence; False when it was so already.
+        Raises NotFound."""
+
+    def each(self, newsletter: str = "") -> Iterator[tuple[Subscriber, tuple[Subscription, ...]]]:
+        """Everybody, ascending by id, without holding them all in memory."""
+
+    def count(self, newsletter: str) -> Mapping[SubscriptionStatus, int]: ...
+
+    def largest_id(self) -> int: ...
+
+    def candidates(self, newsletter: str, *, after: int, upto: int, limit: int) -> tuple[Candidate, ...]:
+        """Subscribers of a newsletter, of any status, with after < id <= upto, ascending."""
+
+    def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
+        """Those of `ids` who exist, with their status and suppression as they are right now."""
+
+    def suppress(self, suppression: Suppression) -> bool: ...
+
+    def suppressed(self, address_key: bytes, newsletter: str) -> str: ...
+
+
+class Notices(Protocol):
+    def add(self, notice: Notice) -> bool:
+        """False when a notice with that key exists."""
+
+    def claim(self, *, now: datetime, lease: timedelta) -> Notice | None:
+        """Take one that is ready; committed as submitting before it is handed over."""
+
+    def settle(self, id: int, state: NoticeState, *, now: datetime, error: str) -> None: ...
+
+    def by_key(self, key: str) -> Notice | None: ...
+
+    def waiting(self) -> int: ...
+
+    def last(self, limit: int) -> tuple[Notice, ...]: ...

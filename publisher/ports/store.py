@@ -1,0 +1,37 @@
+"""Plugs: the store, whose roles commit together."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from publisher.ports.content import Articles, Decisions, Feeds, Sources
+from publisher.ports.ledger import Editions, Events, Outbox
+from publisher.ports.readers import Audience, Notices
+
+
+class Store(Protocol):
+    sources: Sources
+    articles: Articles
+    feeds: Feeds
+    decisions: Decisions
+    editions: Editions
+    outbox: Outbox
+    audience: Audience
+    notices: Notices
+    events: Events
+
+    @property
+    def instance(self) -> str:
+        """A UUID made once with the database; keys are derived from it."""
+
+    def transaction(self) -> AbstractContextManager[Store]:
+        """A store whose every call commits together at the end of the block, or not at all."""
+
+    def now(self) -> datetime:
+        """The database's clock."""
+
+    def check(self) -> str: ...
+
+    def close(self) -> None: ...

@@ -5,6 +5,7 @@ shown: the outside sees slugs, edition keys (`newsletter/slot`) and random publi
 """
 
 from publisher.model.articles import (
+    Arrival,
     Article,
     ArticleState,
     Author,
@@ -12,6 +13,7 @@ from publisher.model.articles import (
     Fetched,
     FetchedArticle,
     Image,
+    Listing,
     MailPermission,
     Refusal,
     Revision,
@@ -68,6 +70,7 @@ __all__ = [
     "COMMITTED",
     "EVENT_RANK",
     "OPEN_BATCHES",
+    "Arrival",
     "Article",
     "ArticleState",
     "Author",
@@ -93,6 +96,7 @@ __all__ = [
     "Label",
     "Letter",
     "Letterhead",
+    "Listing",
     "MailEvent",
     "MailPermission",
     "Mailing",

@@ -17,7 +17,15 @@ class ArticleState(StrEnum):
 
 class MailPermission(StrEnum):
     ALLOWED = "allowed"
-    EXCLUDED = "excluded"  # in feeds, never in mail (archive, backdated, or an editor's word)
+    EXCLUDED = "excluded"  # in feeds, never in mail (backdated, or an editor's word)
+
+
+class Arrival(StrEnum):
+    """How an article came in. It decides about mail only, and an editor's word goes before it."""
+
+    NEWS = "news"
+    ARCHIVE = "archive"  # with a source's first complete look: what was older than a newsletter's window is no news
+    BACKDATED = "backdated"  # older, when it came in, than the newest of its source by more than the set time
 
 
 class RevisionKind(StrEnum):
@@ -62,7 +70,11 @@ class Source:
     """A configured place that articles come from, and how the last look at it went.
 
     `options` holds what only this kind of source understands (path, post types, ...). `secrets` never
-    leaves memory. `cursor` is the fetcher's own note of where it stopped, JSON-shaped.
+    leaves memory. `cursor` is the fetcher's own note of where it stopped, JSON-shaped. `identity` says what an
+    article is known by: "native" (its native id, else the guid, else the address, else its content), "guid" or
+    "url". What is dated more than `backdated` before the newest that is stored is no news. When more than
+    `outage` (a share of 1) of what is stored vanished at once, nothing is believed to have been removed.
+    `completed_at` is when a look first came to its end, None while none has.
     """
 
     id: int = 0
@@ -74,9 +86,13 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_private: bool = False
+    identity: str = "native"
+    backdated: timedelta = timedelta(days=2)
+    outage: float = 0.2
     cursor: Mapping[str, Any] = field(default_factory=dict)
     next_fetch_at: datetime | None = None
     fetched_at: datetime | None = None
+    completed_at: datetime | None = None
     failures: int = 0
     last_error: str = ""
 
@@ -92,7 +108,9 @@ class FetchedArticle:
 
     `native_id` is the source's own lasting name for it, "" when it has none. `content_html` may be hostile
     and hold relative links; `base_url` is what they are relative to. `published_at` None means undated.
-    `title` and `standfirst` are plain text.
+    `title` and `standfirst` are plain text. `movable` says that the native id is a place, such as a path, which
+    may change while the article stays the same. `correction` is the source's own word that this text corrects
+    an earlier one, and what it corrects.
     """
 
     native_id: str = ""
@@ -111,6 +129,8 @@ class FetchedArticle:
     published_at: datetime | None = None
     updated_at: datetime | None = None
     raw_hash: str = ""
+    movable: bool = False
+    correction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +142,35 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A part of the complete list of what a source has now, in native ids.
+
+    `look` names the list; all its parts have the same, also those of a look that was broken off and went on from
+    its cursor. With the part that is `complete` everything has been named: what no part names is not there any
+    more. Parts of a list that is never completed are forgotten when another begins. Whoever has movable articles
+    completes the list before, or with, the first page of them: what moved is known by what is missing.
+    """
+
+    look: str
+    ids: tuple[str, ...]
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One page of a source: articles, and the cursor that says "everything up to here was handed over"."""
+    """One page of a source: articles, and the cursor that says "everything up to here was handed over".
+
+    `listing` is None for sources that cannot be listed completely, and when this look does not list. An item
+    that was refused, but is there, is listed too. `next_look` is how long the source itself asks to be left
+    alone (`ttl`, `sy:`, Cache-Control), None when it does not say.
+    """
 
     articles: tuple[FetchedArticle, ...]
     cursor: Mapping[str, Any]
     refused: tuple[Refusal, ...] = ()
     unchanged: bool = False  # the source answered that nothing changed since the cursor
+    listing: Listing | None = None
+    next_look: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +206,9 @@ class Article:
 
     `entry_id` is its permanent id in every feed: a tag: URI (RFC 4151) made from the source's slug and the
     native id, never from a number of ours or an address. `story` is shared by articles that tell the same
-    thing. `source` is the source's slug.
+    thing. `source` is the source's slug. `mail_at` is when an editor last said whether it may be mailed, None
+    when nobody has. A retracted article has `retracted_at`, the editor who retracted it (`retracted_by`, "" when
+    it vanished from its source) and what readers are told (`retraction_note`).
     """
 
     id: int = 0
@@ -176,7 +220,11 @@ class Article:
     entry_id: str
     state: ArticleState = ArticleState.LIVE
     mail: MailPermission = MailPermission.ALLOWED
+    mail_at: datetime | None = None
+    arrival: Arrival = Arrival.NEWS
     first_seen_at: datetime
     retracted_at: datetime | None = None
+    retracted_by: str = ""
+    retraction_note: str = ""
     missing_looks: int = 0
     revision: Revision

@@ -52,7 +52,9 @@ def _source(parts: Parts, slug: str) -> Source:
     for source in parts.sources:
         if source.slug == slug:
             there = stored[slug]
-            return replace(source, id=there.id, cursor=there.cursor, failures=there.failures)
+            return replace(
+                source, id=there.id, cursor=there.cursor, failures=there.failures, completed_at=there.completed_at
+            )
     raise errors.NotFound(f"there is no source {slug!r} in the settings", source=slug)
 
 

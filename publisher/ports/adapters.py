@@ -25,6 +25,10 @@ class Fetcher(Protocol):
     def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:
         """Read a source from its cursor, page by page; each page's cursor may be committed with its articles.
 
+        Where a source can be listed completely, its pages carry parts of that list (`Listing`), as often as the
+        fetcher thinks worth it: an article that two complete lists in a row do not name is taken as retracted,
+        and one that a list names again is back.
+
         Raises SourceUnavailable (try later) or SourceInvalid (an editor should look). Items that cannot be
         read are reported in `Fetched.refused` and never stop the rest.
         """

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from publisher.model import (
+    Arrival,
     Article,
     ArticleState,
     Author,
@@ -21,7 +22,7 @@ from publisher.store.tables import article, revision, source
 
 # Where an article and its revision have a column of the same name, the article's goes by another.
 _OWN = ("id", "native_id", "guid", "story", "canonical_url", "entry_id", "state", "mail")
-_DATES = ("first_seen_at", "retracted_at", "missing_looks")
+_PAST = ("mail_at", "arrival", "first_seen_at", "retracted_at", "retracted_by", "retraction_note", "missing_looks")
 
 
 def current() -> sa.Select[Any]:
@@ -29,7 +30,7 @@ def current() -> sa.Select[Any]:
     joined = article.join(
         revision, sa.and_(revision.c.article == article.c.id, revision.c.number == article.c.revision)
     ).join(source, source.c.id == article.c.source)
-    own = [article.c[name] for name in (*_OWN, *_DATES)]
+    own = [article.c[name] for name in (*_OWN, *_PAST)]
     return sa.select(*own, source.c.slug.label("source_slug"), *revision.c).select_from(joined)
 
 
@@ -44,8 +45,12 @@ def article_from(row: sa.RowMapping) -> Article:
         entry_id=row["entry_id"],
         state=ArticleState(row["state"]),
         mail=MailPermission(row["mail"]),
+        mail_at=row["mail_at"],
+        arrival=Arrival(row["arrival"]),
         first_seen_at=row["first_seen_at"],
         retracted_at=row["retracted_at"],
+        retracted_by=row["retracted_by"],
+        retraction_note=row["retraction_note"],
         missing_looks=row["missing_looks"],
         revision=revision_from(row),
     )
@@ -54,12 +59,17 @@ def article_from(row: sa.RowMapping) -> Article:
 def article_row(one: Article) -> dict[str, Any]:
     """What may change about an article after it was added."""
     return {
+        "native_id": one.native_id,
         "guid": one.guid,
         "story": one.story,
         "canonical_url": one.canonical_url,
         "state": one.state.value,
         "mail": one.mail.value,
+        "mail_at": one.mail_at,
+        "arrival": one.arrival.value,
         "retracted_at": one.retracted_at,
+        "retracted_by": one.retracted_by,
+        "retraction_note": one.retraction_note,
         "missing_looks": one.missing_looks,
     }
 

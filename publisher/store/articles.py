@@ -148,7 +148,6 @@ def _insert(connection: Connection, new: Article) -> int:
     """Raises Conflict when the source, or the site, has an article of that name already."""
     values = article_row(new) | {
         "source": shared.id_of(connection, source, new.source),
-        "native_id": new.native_id,
         "entry_id": new.entry_id,
         "first_seen_at": new.first_seen_at,
         "revision": new.revision.number,

@@ -72,7 +72,7 @@ def _keep(connection: Connection, source: Source) -> None:
         connection.execute(shared.insert(connection, table).on_conflict_do_nothing().values(**told, **fresh))
         return
     if tuple(row) != (source.kind, source.url):
-        told |= {"cursor": {}, "next_fetch_at": None}
+        told |= {"cursor": {}, "next_fetch_at": None, "first_complete_at": None, "listing": "", "listed": None}
     connection.execute(sa.update(table).where(table.c.slug == source.slug).values(**told))
 
 
@@ -91,6 +91,7 @@ def _source(row: sa.RowMapping) -> Source:
         cursor=row["cursor"],
         next_fetch_at=row["next_fetch_at"],
         fetched_at=row["fetched_at"],
+        completed_at=row["first_complete_at"],
         failures=row["failures"],
         last_error=row["last_error"],
     )

@@ -77,8 +77,14 @@ def in_parts(statement: str) -> list[str]:
     if not statement.startswith("CREATE TABLE"):
         return [statement]
     table, _, inner = statement.partition("(")
-    clauses = (clause.strip().rstrip(",").strip() for clause in inner.rpartition(")")[0].split("\n"))
-    return [f"{table.strip()}: {clause}" for clause in clauses if clause]
+    clauses, depth = [""], 0
+    for letter in inner.rpartition(")")[0]:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:  # a column that a later migration added stands behind the constraints
+            clauses.append("")
+        else:
+            clauses[-1] += letter
+    return [f"{table.strip()}: {' '.join(clause.split())}" for clause in clauses]
 
 
 def test_the_newest_migration_is_the_one_the_code_names() -> None:

@@ -6,7 +6,16 @@ Migrations spell the same tables out again, for the day these have moved on; a t
 from __future__ import annotations
 
 from publisher.store.tables.base import metadata
-from publisher.store.tables.content import article, decision, feed, feed_entry, feed_pattern, revision, source
+from publisher.store.tables.content import (
+    article,
+    decision,
+    feed,
+    feed_entry,
+    feed_pattern,
+    revision,
+    sketch,
+    source,
+)
 from publisher.store.tables.editions import (
     edition,
     edition_item,
@@ -53,6 +62,7 @@ __all__ = [
     "plan_chunk",
     "plan_exclusion",
     "revision",
+    "sketch",
     "source",
     "subscriber",
     "subscription",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from publisher.store.columns import BYTEWISE, data, identity, moment, refers, text, whole, yes_no
-from publisher.store.tables.base import primary, table, unique
+from publisher.store.columns import BYTEWISE, blob, data, identity, moment, refers, text, whole, yes_no
+from publisher.store.tables.base import partial, primary, table, unique
 
 source = table(
     "source",
@@ -21,6 +21,8 @@ source = table(
     moment("first_complete_at"),
     whole("failures"),
     text("last_error"),
+    text("listing", server_default=""),  # the list that is being gone through
+    blob("listed", nullable=True),  # the articles that it has named so far: a bitmap of their ids
     unique("slug"),
 )
 
@@ -40,12 +42,30 @@ article = table(
     whole("missing_looks"),
     whole("revision"),  # the number of the current one
     moment("published_at", nullable=False),  # of the current revision, here so that windows are an index
+    moment("mail_at"),
+    text("arrival", server_default="news"),
+    text("retracted_by", server_default=""),
+    text("retraction_note", server_default=""),
     unique("source", "native_id"),
     unique("entry_id"),
     sa.Index(None, "story"),
     sa.Index(None, "canonical_url"),
     sa.Index(None, "state", "published_at"),
     sa.Index(None, "state", "first_seen_at"),
+    sa.Index(None, "source", "published_at"),
+    partial("ix_article_missing", "source", where="missing_looks > 0"),
+    partial("ix_article_mail_at", "mail_at", where="mail_at IS NOT NULL"),
+)
+
+# The smallest hashes of an article's runs of words, to find who tells the same story; kept for a few days only.
+sketch = table(
+    "sketch",
+    refers("article", "article.id"),
+    whole("hash"),
+    moment("at", nullable=False),  # when the article was published
+    primary("hash", "article"),
+    sa.Index(None, "article"),
+    sa.Index(None, "at"),
 )
 
 # The short columns come first: a search over titles then never reads the long text behind them.

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from publisher.kit.dkim import Signer
 from publisher.kit.message import UNSUBSCRIBE_URL, message_id
+from publisher.kit.verp import ReturnPaths
 from publisher.mailers.smtp import Smtp
 from publisher.model import Letter, Mailing, Outcome, Rendered
 
@@ -66,7 +67,12 @@ def mailing(count: int, size: int) -> Mailing:
 
 def ours(port: int, whole: Mailing, connections: int, signer: Signer | None = None) -> None:
     mailer = Smtp(
-        "smtp", HOST, port=port, security="none", signer=signer, return_path="bounces@harbour-gazette.example"
+        "smtp",
+        HOST,
+        port=port,
+        security="none",
+        signer=signer,
+        return_paths=ReturnPaths("bounces@harbour-gazette.example", (bytes(32),)),
     )
     size = mailer.capability.batch
     batches = [

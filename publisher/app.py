@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
 from publisher.model import Feed, FeedPattern, Newsletter, Selection, Site, Source, Work
-from publisher.ports import Clock, Engine, Fetcher, Format, Mailer, Parts, Store
+from publisher.ports import Clock, Engine, Fetcher, Format, Keys, Mailer, Parts, Store
 from publisher.settings import (
     AnyMailer,
     FeedSettings,
@@ -37,6 +37,7 @@ from publisher.settings import (
 if TYPE_CHECKING:
     from publisher.fetchers.discovery import Found as Found  # noqa: PLC0414 - the doors know it from here
     from publisher.kit.dkim import Signer
+    from publisher.kit.verp import ReturnPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
     from publisher.kit.templating import TemplateFolders
     from publisher.kit.tokens import KeyRing
 
+    keys = KeyRing.load(root / "var" / "keys", environment)
     return Parts(
         site=site(settings),
         feeds=tuple(_feed(settings, feed) for feed in settings.feeds if not feed.each),
@@ -109,11 +111,11 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         fetchers=fetchers(),
         formats=formats(),
         folder=LocalFolder(root / settings.folder.path),
-        mailers={mailer.name: _opened(root, mailer, environment) for mailer in settings.mailers},
+        mailers={mailer.name: _opened(root, mailer, environment, keys) for mailer in settings.mailers},
         templates=TemplateFolders([root / "templates", packaged("templates")]),
         store=store,
         clock=clock,
-        keys=KeyRing.load(root / "var" / "keys", environment),
+        keys=keys,
         owner=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
     )
 
@@ -149,16 +151,16 @@ def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseExcept
     return Embedded(handler, on_error=on_error)
 
 
-def _opened(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Mailer:
+def _opened(root: Path, mailer: AnyMailer, environment: Mapping[str, str], keys: Keys) -> Mailer:
     """Raises SettingsError for values that only the mailer itself can judge."""
     try:
-        return _mailer(root, mailer, environment)
+        return _mailer(root, mailer, environment, keys)
     except ValueError as error:
         problem = Problem(key=f"mailers[{mailer.name}]", value=None, remedy=str(error))
         raise SettingsError([problem]) from error
 
 
-def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Mailer:
+def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str], keys: Keys) -> Mailer:
     def secret(variable: str) -> str:
         return environment.get(variable, "") if variable else ""
 
@@ -179,10 +181,19 @@ def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str]) -> Ma
                 password=secret(mailer.password_env),
                 ca_file=str(root / mailer.ca_file) if mailer.ca_file else "",
                 signer=_signer(mailer, secret),
-                return_path=mailer.return_path,
+                return_paths=_return_paths(mailer, keys),
             )
         case _:
             return _api_mailer(mailer, secret)
+
+
+def _return_paths(mailer: SmtpSettings, keys: Keys) -> ReturnPaths | None:
+    """Raises ValueError when letters cannot be named in it."""
+    if not mailer.return_path:
+        return None
+    from publisher.kit import verp
+
+    return verp.ReturnPaths(mailer.return_path, keys.derived(verp.PURPOSE))
 
 
 def _signer(mailer: SmtpSettings, secret: Callable[[str], str]) -> Signer | None:

@@ -112,6 +112,10 @@ class KeyRing:
         """The HMAC-SHA-256 (RFC 2104) under which a suppression is kept."""
         return hmac.digest(self._address.secret, email_key.encode(), "sha256")
 
+    def derived(self, purpose: bytes) -> tuple[bytes, ...]:
+        """Keys of 32 bytes for one purpose (at most 16 bytes): the first one makes, every one is accepted."""
+        return tuple(key.derived(purpose) for key in self._signing)
+
     def _serializer(self, purpose: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(
             [key.derived(b"publisher links") for key in reversed(self._signing)],  # the last one signs

@@ -21,7 +21,7 @@ from itertools import zip_longest
 from publisher.errors import MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
 from publisher.kit.message import messages
-from publisher.mailers import _verp
+from publisher.kit.verp import ReturnPaths
 from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, is_loopback, one_line, prepared
 from publisher.mailers._smtp_talk import OUR_FAULT, Talk, Turn, expect, socket_of
 from publisher.model import Capability, Letter, Mailing, Prepared, Result
@@ -40,8 +40,8 @@ class Smtp(NothingToAsk, NoWebhook):
     `security` is "starttls", "tls" (from the first byte) or "none". Certificates are verified, against `ca_file` when
     one is given. `patience` bounds the wait for the answer to a message, in seconds.
 
-    With a `signer` every message carries its DKIM signature. With a `return_path` such as "bounces@example.org" the
-    envelope sender names the letter (see `_verp`), so that a bounce finds it; raises ValueError when none can be made.
+    With a `signer` every message carries its DKIM signature. With `return_paths` the envelope sender names
+    the letter (see `kit.verp`), so that a bounce finds it. It is no part of a message's bytes.
     """
 
     capability = Capability(batch=20, batch_bytes=20_000_000, timeout=timedelta(seconds=_BEFORE_DOT + _DOT + 60))
@@ -58,10 +58,8 @@ class Smtp(NothingToAsk, NoWebhook):
         ca_file: str = "",
         patience: float = _DOT,
         signer: Signer | None = None,
-        return_path: str = "",
+        return_paths: ReturnPaths | None = None,
     ) -> None:
-        if return_path:
-            _verp.check(return_path)
         self.name = name
         self.host = host
         self.port = port
@@ -71,13 +69,13 @@ class Smtp(NothingToAsk, NoWebhook):
         self.ca_file = ca_file
         self.patience = min(patience, _DOT)
         self.signer = signer
-        self.return_path = return_path
+        self.return_paths = return_paths
 
     def prepare(self, mailing: Mailing) -> Prepared:
         payloads: Sequence[bytes] = messages(mailing)
         if self.signer:
             payloads = [self.signer.sign(payload, mailing.date) for payload in payloads]
-        return prepared(replace(mailing, sender=self.return_path) if self.return_path else mailing, payloads)
+        return prepared(replace(mailing, sender=self.return_paths.base) if self.return_paths else mailing, payloads)
 
     def submit(self, prepared: Prepared) -> tuple[Result, ...]:
         """Raises TryLater or MailerMisconfigured while no letter has been decided; later the rest is deferred."""
@@ -94,9 +92,8 @@ class Smtp(NothingToAsk, NoWebhook):
         return (*results, *deferred(prepared.letters[len(results) :], "", talk.refused or talk.lost))
 
     def _envelope_sender(self, prepared: Prepared) -> Callable[[Letter], str]:
-        if not self.return_path:
-            return lambda _: prepared.sender
-        return lambda letter: _verp.return_path(prepared.sender, prepared.key, letter.position)
+        paths = self.return_paths
+        return lambda letter: paths.of(prepared.key, letter.position) if paths else prepared.sender
 
     def check(self) -> str:
         with self._connection() as connection:

@@ -35,6 +35,9 @@ class Keys(Protocol):
     def address(self, email_key: str) -> bytes:
         """The HMAC under which a suppression is kept."""
 
+    def derived(self, purpose: bytes) -> tuple[bytes, ...]:
+        """Keys for one purpose: the first one makes, every one is accepted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from publisher.mailers._reports import read
-from publisher.mailers._verp import return_path
-from publisher.model import EventKind, MailEvent
+from publisher.kit.reports import Report, ReportKind, Told, read
+from publisher.kit.verp import ReturnPaths, returned
+from publisher.model import EventKind
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 KEY = "6f1c0f5e-7a9e-5d0c-9f6b-1d8c6a0f3b11"
-VERP = return_path("bounces@harbour-gazette.example", KEY, 17)
+KEYS = (b"k" * 32,)
+VERP = ReturnPaths("bounces@harbour-gazette.example", KEYS).of(KEY, 17)
 LETTER = "<0f0e@harbour-gazette.example>"
 
 ORIGINAL = f"""\
@@ -87,9 +88,14 @@ def arf(feedback: str = "abuse", *, to: str = "abuse@harbour-gazette.example", f
     return ARF.format(to=to, feedback=feedback, fields=fields, original=ORIGINAL).encode()
 
 
-def only(message: bytes) -> MailEvent:
-    (event,) = read(message, now=NOW)
-    return event
+def only(message: bytes) -> tuple[Report, Told]:
+    report = read(message, now=NOW)
+    (told,) = report.told
+    return report, told
+
+
+def letter(report: Report) -> tuple[str, int] | None:
+    return next(filter(None, (returned(address, KEYS) for address in report.addressed)), None)
 
 
 @pytest.mark.parametrize(
@@ -98,48 +104,63 @@ def only(message: bytes) -> MailEvent:
         ("5.1.1", "550 5.1.1 <orla@reader.example>: no such mailbox", "failed", EventKind.HARD_BOUNCE, "5.1.1"),
         ("5.0.0", "550-5.1.2 no such host\r\n\t550 5.1.2 at all", "failed", EventKind.HARD_BOUNCE, "5.1.2"),
         ("5.2.2", "552 5.2.2 the mailbox is full", "failed", EventKind.SOFT_BOUNCE, "5.2.2"),
+        ("5.1.1", "552 the mailbox is full", "failed", EventKind.SOFT_BOUNCE, "5.1.1"),
         ("4.4.1", "connect to mx.reader.example[192.0.2.7]:25: timed out", "failed", EventKind.SOFT_BOUNCE, "4.4.1"),
         ("4.4.1", "", "delayed", EventKind.DEFERRED, "4.4.1"),
         ("5.1.1", "550 5.7.1 blocked: 192.0.2.17 is on our list", "failed", EventKind.BLOCKED, "5.1.1"),
+        ("4.7.28", "421 4.7.28 an unusual rate of mail", "failed", EventKind.BLOCKED, "4.7.28"),
         ("5.0.0", "550 go away", "failed", EventKind.SOFT_BOUNCE, "5.0.0"),
         ("2.0.0", "250 2.0.0 ok", "delivered", EventKind.DELIVERED, "2.0.0"),
     ],
 )
 def test_a_bounce_says_what_became_of_which_letter(status, said, action, kind, code):
-    event = only(dsn(status, said, action=action))
-    assert (event.kind, event.code) == (kind, code)
-    assert (event.batch, event.position, event.message_id) == (KEY, 17, LETTER)
-    assert event.recipient == "orla@reader.example"
-    assert event.at == NOW - timedelta(minutes=55)
+    report, told = only(dsn(status, said, action=action))
+    assert report.kind is ReportKind.BOUNCE
+    assert (told.kind, told.code, told.recipient) == (kind, code, "orla@reader.example")
+    assert letter(report) == (KEY, 17)
+    assert (report.message_ids[0], report.at) == (LETTER, NOW - timedelta(minutes=55))
 
 
-@pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
-def test_a_bounce_to_a_plain_address_names_the_message(kind):
-    event = only(dsn("5.1.1", "550 5.1.1 nobody", to="daily@harbour-gazette.example", kind=kind))
-    assert (event.batch, event.position, event.message_id) == ("", -1, LETTER)
+@pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822", "message/global-headers", "message/global"])
+def test_a_bounce_to_a_plain_address_names_the_message_and_the_reader(kind):
+    report, _ = only(dsn("5.1.1", "550 5.1.1 nobody", to="daily@harbour-gazette.example", kind=kind))
+    assert letter(report) is None
+    assert (report.message_ids, report.readers) == ((LETTER,), ("orla@reader.example",))
+
+
+def test_a_return_path_is_found_wherever_the_bounce_repeats_it():
+    with_it = dsn("5.1.1", "550 5.1.1 nobody", to="daily@harbour-gazette.example", more=f"X-Sender: {VERP}\n")
+    assert letter(only(with_it)[0]) == (KEY, 17)
 
 
 def test_the_address_we_wrote_to_counts_and_not_where_it_was_forwarded():
-    event = only(dsn("5.1.1", "550 5.1.1 nobody", more="Original-Recipient: rfc822;murphy@reader.example\n"))
-    assert event.recipient == "murphy@reader.example"
+    _, told = only(dsn("5.1.1", "550 5.1.1 nobody", more="Original-Recipient: rfc822;murphy@reader.example\n"))
+    assert told.recipient == "murphy@reader.example"
+
+
+def test_a_bounce_in_utf_8_is_read_as_any_other():
+    message = dsn("5.1.1", "550 5.1.1 nobody").replace(b"message/delivery-status", b"message/global-delivery-status")
+    report, told = only(message.replace(b"rfc822; orla@", "utf-8; órla@".encode()))
+    assert (told.kind, told.recipient, letter(report)) == (EventKind.HARD_BOUNCE, "órla@reader.example", (KEY, 17))
 
 
 @pytest.mark.parametrize(
     "message", [arf(fields=f"Original-Mail-From: <{VERP}>\n"), arf(to=VERP), arf("fraud", to=VERP)]
 )
 def test_a_complaint_is_about_a_letter(message):
-    event = only(message)
-    assert (event.kind, event.batch, event.position) == (EventKind.COMPLAINT, KEY, 17)
-    assert (event.recipient, event.message_id) == ("orla@reader.example", LETTER)
+    report, told = only(message)
+    assert (report.kind, told.kind, letter(report)) == (ReportKind.COMPLAINT, EventKind.COMPLAINT, (KEY, 17))
+    assert (told.recipient, report.message_ids) == ("orla@reader.example", (LETTER,))
 
 
 def test_the_reader_of_a_complaint_is_who_the_report_names():
-    assert only(arf(fields="Original-Rcpt-To: <murphy@reader.example>\n")).recipient == "murphy@reader.example"
+    assert only(arf(fields="Original-Rcpt-To: <murphy@reader.example>\n"))[1].recipient == "murphy@reader.example"
 
 
 @pytest.mark.parametrize("feedback", ["not-spam", "auth-failure", "tide"])
 def test_a_report_that_is_no_complaint_says_nothing(feedback):
-    assert read(arf(feedback), now=NOW) == ()
+    report = read(arf(feedback), now=NOW)
+    assert (report.kind, report.told) == (ReportKind.OTHER, ())
 
 
 @pytest.mark.parametrize(
@@ -150,24 +171,27 @@ def test_a_report_that_is_no_complaint_says_nothing(feedback):
         b"Content-Type: multipart/report\r\n\r\n",
         b"Content-Type: multipart/report; boundary=q\r\n\r\n--q\r\nContent-Type: message/delivery-status\r\n\r\n",
         b"Content-Type: multipart/report; boundary=q\r\n\r\n--q\r\nContent-Type: message/feedback-report\r\n\r\n",
-        ORIGINAL.encode() + b"Auto-Submitted: auto-replied\r\n\r\nI am at sea.\r\n",
+        b"From: Orla <orla@reader.example>\r\nSubject: Re: The ferry is back\r\n\r\nIs it full on Friday?\r\n",
+        b"From: Orla <orla@reader.example>\r\nSubject: Fwd: help\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n"
+        b"--q\r\n\r\nWhat is this?\r\n--q\r\nContent-Type: message/rfc822\r\n\r\n" + dsn("5.1.1", "550 5.1.1 nobody"),
     ],
 )
-def test_mail_that_is_no_report_says_nothing(message):
-    assert read(message, now=NOW) == ()
+def test_mail_of_people_and_rubbish_say_nothing(message):
+    report = read(message, now=NOW)
+    assert (report.kind, report.told) == (ReportKind.OTHER, ())
 
 
 def test_a_report_that_is_cut_or_garbled_anywhere_is_no_error():
     for message in (dsn("5.1.1", "550 5.1.1 nobody", kind="message/rfc822"), arf(to=VERP)):
         for cut in range(0, len(message), 7):
-            read(message[:cut], now=NOW)
-            read(message[:cut] + b"\xff\xfe\x00" + message[cut:], now=NOW)
+            assert read(message[:cut], now=NOW).at <= NOW
+            assert read(message[:cut] + b"\xff\xfe\x00" + message[cut:], now=NOW).at <= NOW
 
 
 def test_a_report_read_twice_has_the_same_id_and_another_has_another():
-    first, again = only(dsn("5.1.1", "550 5.1.1 nobody")), only(dsn("5.1.1", "550 5.1.1 nobody"))
-    assert first.event_id == again.event_id != only(dsn("5.1.1", "550 5.1.1 no one")).event_id
+    first, again = read(dsn("5.1.1", "550 nobody"), now=NOW), read(dsn("5.1.1", "550 nobody"), now=NOW)
+    assert first.id == again.id != read(dsn("5.1.1", "550 no one"), now=NOW).id
 
 
 def test_a_report_from_tomorrow_is_of_now():
-    assert only(arf().replace(b"22 Nov", b"24 Nov")).at == NOW
+    assert read(arf().replace(b"22 Nov", b"24 Nov"), now=NOW).at == NOW

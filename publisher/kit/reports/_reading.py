@@ -1,0 +1,117 @@
+"""One mail, read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email import message_from_bytes
+from email.message import Message
+from enum import StrEnum
+from hashlib import sha256
+
+from publisher.kit.reports import _fields, _plain, _standard
+from publisher.kit.reports._fields import address, field
+from publisher.kit.reports._standard import Told
+
+#: Bytes of a mail that are looked at.
+LARGEST = 1_000_000
+_CANDIDATES = 20
+_ADDRESSED = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "X-Envelope-To")
+_TAGGED = re.compile(rb"[^\s<>@\"';:,=]{1,19}\+[A-Za-z2-7]{45}@[A-Za-z0-9.-]{1,255}")
+_MESSAGE_ID = re.compile(r"<[^<>\s@]{1,200}@[^<>\s@]{1,255}>")
+_QUOTED_ID = re.compile(r"^[>\s]*message-id:\s*(<[^<>\s@]{1,200}@[^<>\s@]{1,255}>)", re.IGNORECASE | re.MULTILINE)
+_QUOTED_TO = re.compile(r"^[>\s]*to:[^\n@]{0,100}?([^\s<>;,:\"]+@[A-Za-z0-9.-]+)", re.IGNORECASE | re.MULTILINE)
+
+
+class ReportKind(StrEnum):
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    AUTOMATIC = "automatic"  # a program answered for a person: away, or a challenge
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a mail says. `id` is a hash of its bytes. `told` is what became of the letter, by recipient; none but in
+    bounces and complaints. The letter it is about is to be found by the return paths in `addressed`, or by
+    `message_ids` together with the readers' addresses in `readers`; what comes first is likelier."""
+
+    id: str
+    kind: ReportKind
+    at: datetime
+    told: tuple[Told, ...] = ()
+    addressed: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+
+
+def read(data: bytes, *, now: datetime) -> Report:
+    """Read any bytes whatever; `now` dates what has no date, or one to come."""
+    data = data[:LARGEST]
+    message = message_from_bytes(data)
+    parts = {part.get_content_type(): part for part in reversed([*_fields.parts(message)])}
+    text = _text(parts)
+    original = _standard.original_of(parts)
+    kind, told = _said(message, parts, original, text)
+    feedback = _standard.feedback_of(parts)
+    return Report(
+        id=sha256(data).hexdigest()[:32],
+        kind=kind,
+        at=_fields.time(message, now),
+        told=tuple(told),
+        addressed=_first(_return_paths(message, original, feedback, data)),
+        message_ids=_first(_message_ids(message, original, text)),
+        readers=_first(_readers(told, original, text)),
+    )
+
+
+def _said(
+    message: Message, parts: Mapping[str, Message], original: Message, text: str
+) -> tuple[ReportKind, list[Told]]:
+    if "message/feedback-report" in parts:
+        told = _standard.complaint(parts, original)
+        return (ReportKind.COMPLAINT, [told]) if told else (ReportKind.OTHER, [])
+    if "message/disposition-notification" in parts:  # read, or deleted: RFC 8098
+        return ReportKind.AUTOMATIC, []
+    if reported := _standard.statuses(parts, _plain.explanation(text)):
+        return ReportKind.BOUNCE, reported
+    if _plain.is_automatic(message, text):
+        return ReportKind.AUTOMATIC, []
+    failed = _plain.failures(message, text) if _plain.is_bounce(message) else []
+    return (ReportKind.BOUNCE, failed) if failed else (ReportKind.OTHER, [])
+
+
+def _text(parts: Mapping[str, Message]) -> str:
+    """The text for people. Some systems only write HTML."""
+    texts = (_fields.text_of(parts[kind]) for kind in ("text/plain", "text/html") if kind in parts)
+    return next((one for one in texts if one.strip()), "")
+
+
+# ---------------------------------------------------------------- whose letter
+
+
+def _return_paths(message: Message, original: Message, feedback: Message, data: bytes) -> Iterator[str]:
+    """Where a letter's own return path may stand: the report came to it, or repeats it somewhere."""
+    yield from (field(message, name) for name in _ADDRESSED)
+    yield field(original, "Return-Path")
+    yield field(feedback, "Original-Mail-From")
+    yield from (found[0].decode("ascii", "replace") for found in _TAGGED.finditer(data))
+
+
+def _message_ids(message: Message, original: Message, text: str) -> Iterator[str]:
+    yield from _MESSAGE_ID.findall(field(original, "Message-ID"))
+    yield from _QUOTED_ID.findall(text)
+    for name in ("In-Reply-To", "References", "X-Original-Message-ID"):
+        yield from _MESSAGE_ID.findall(field(message, name))
+
+
+def _readers(told: list[Told], original: Message, text: str) -> Iterator[str]:
+    yield from (one.recipient for one in told)
+    yield address(field(original, "To"))
+    yield from _QUOTED_TO.findall(text)
+
+
+def _first(texts: Iterator[str]) -> tuple[str, ...]:
+    return tuple([*dict.fromkeys(filter(None, texts))][:_CANDIDATES])

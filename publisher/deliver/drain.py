@@ -6,6 +6,7 @@ exact bytes, is committed before the call. Whatever cannot be told apart afterwa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -46,8 +47,8 @@ class Tally:
     misconfigured: str = ""
 
     def add(self, results: tuple[Result, ...]) -> None:
-        for result in results:
-            self.outcomes[result.outcome] = self.outcomes.get(result.outcome, 0) + 1
+        for outcome, count in Counter(result.outcome for result in results).items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

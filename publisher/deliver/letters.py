@@ -33,10 +33,18 @@ def mailing(
 ) -> Mailing:
     """Nothing in it depends on the attempt or on when it is made."""
     wanted = {run.variant for run in batch.runs}
+    domain = message.domain(head.sender)
     letters = tuple(
-        _letter(position, people[subscriber], variant, edition=edition, head=head, keys=keys)
+        Letter(
+            position=position,
+            email=person.email,
+            name=person.name,
+            variant=variant,
+            message_id=message.message_id(head.origin, edition.slot, person.public_id, domain),
+            unsubscribe_url=f"{head.links_url}/u/{keys.unsubscribe(person.public_id, head.newsletter)}",
+        )
         for position, (subscriber, variant) in enumerate(batch.members)
-        if position not in skipped and subscriber in people
+        if position not in skipped and (person := people.get(subscriber)) is not None
     )
     return Mailing(
         key=batch.key,
@@ -47,18 +55,4 @@ def mailing(
         date=edition.approved_at or edition.composed_at,
         variants={id: rendered for id, rendered in variants.items() if id in wanted},
         letters=letters,
-    )
-
-
-def _letter(
-    position: int, person: Candidate, variant: int, *, edition: Edition, head: Letterhead, keys: Keys
-) -> Letter:
-    token = keys.unsubscribe(person.public_id, head.newsletter)
-    return Letter(
-        position=position,
-        email=person.email,
-        name=person.name,
-        variant=variant,
-        message_id=message.message_id(head.origin, edition.slot, person.public_id, message.domain(head.sender)),
-        unsubscribe_url=f"{head.links_url}/u/{token}",
     )

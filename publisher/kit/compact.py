@@ -7,6 +7,7 @@ Reading raises ValueError when the bytes are torn. A varint is LEB128: seven bit
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate
 
 #: Ids are 64-bit: no varint is longer than ten bytes.
 _LONGEST = 10
@@ -47,12 +48,8 @@ def unpack_runs(data: bytes) -> tuple[tuple[int, tuple[int, ...]], ...]:
         count, at = _read(data, at)
         if count > len(data) - at:
             raise ValueError("a run promises more ids than there are bytes")
-        ids, previous = [], 0
-        for _ in range(count):
-            step, at = _read(data, at)
-            previous = _later(previous, step)
-            ids.append(previous)
-        runs.append((variant, tuple(ids)))
+        ids, at = _read_ids(data, at, count)
+        runs.append((variant, ids))
     return tuple(runs)
 
 
@@ -79,6 +76,20 @@ def _write_ids(out: bytearray, ids: Sequence[int]) -> None:
             raise ValueError(f"ids must ascend from 1: {id} follows {previous}")
         _write(out, id - previous)
         previous = id
+
+
+def _read_ids(data: bytes, at: int, count: int) -> tuple[tuple[int, ...], int]:
+    """So many ids, and where they end."""
+    first, at = _read(data, at) if count else (0, at)
+    steps = data[at : at + count - 1] if count else b""
+    if first and steps.isascii() and 0 not in steps:  # each difference is one byte, as in most batches
+        return tuple(accumulate(steps, initial=first)), at + len(steps)
+    ids, previous = [_later(0, first)] if count else [], first
+    for _ in range(count - 1):
+        step, at = _read(data, at)
+        previous = _later(previous, step)
+        ids.append(previous)
+    return tuple(ids), at
 
 
 def _later(previous: int, step: int) -> int:

@@ -18,9 +18,13 @@ from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from publisher.model import Letter, Mailing, Rendered
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
 
 #: Stands in rendered HTML and text where the reader's own unsubscribe link goes.
 UNSUBSCRIBE_URL = "xPUBLISHERxUNSUBSCRIBExURLx"
@@ -32,7 +36,9 @@ _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LOCAL = re.compile(r"[^\s\"(),:;<>@\[\\\]]+|\"(?:[^\"\\]|\\.)*\"")
 _MAILBOX = re.compile(r"\s*(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*")
+_PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")  # an address with nothing to mend
 _URL_SAFE = ":/?#[]@!$&'()*+,;=%-._~"
+_SAFE = re.compile(f"[A-Za-z0-9{re.escape(_URL_SAFE)}]*")
 _LINE = 998  # octets, RFC 5322 section 2.1.1
 
 
@@ -49,9 +55,15 @@ def message_id(newsletter: str, slot: str, public_id: bytes, domain: str) -> str
 
     Derived, so a batch that is split, or prepared again after a crash, keeps its messages' identities.
     """
-    parts = (newsletter.encode(), slot.encode(), public_id)
-    digest = sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
-    return f"<{digest[:32]}@{_host(domain)}>"
+    digest = _edition_hash(newsletter, slot).copy()
+    digest.update(len(public_id).to_bytes(4, "big") + public_id)
+    return f"<{digest.hexdigest()[:32]}@{_host(domain)}>"
+
+
+@lru_cache(maxsize=100)
+def _edition_hash(newsletter: str, slot: str) -> HASH:
+    """What the Message-IDs of an edition have in common."""
+    return sha256(b"".join(len(part).to_bytes(4, "big") + part for part in (newsletter.encode(), slot.encode())))
 
 
 def list_id(name: str, newsletter: str, site_url: str) -> str:
@@ -170,6 +182,8 @@ def address(email: str) -> str:
 
     The domain is in its ASCII form (RFC 5890); a local part beyond ASCII stays so and needs SMTPUTF8 (RFC 6531).
     """
+    if _PLAIN.fullmatch(email):
+        return email
     local, at, domain = _clean(email).rpartition("@")
     if not at:
         local, domain = domain, ""
@@ -186,7 +200,7 @@ def address_header(text: str) -> str:
 
 def web_address(url: str) -> str:
     """An address in ASCII that cannot end early inside `<...>` or a quoted attribute."""
-    return quote(_clean(url), safe=_URL_SAFE)
+    return url if _SAFE.fullmatch(url) else quote(_clean(url), safe=_URL_SAFE)
 
 
 def _headers(fields: list[tuple[str, str]]) -> bytes:
@@ -198,10 +212,14 @@ def _headers(fields: list[tuple[str, str]]) -> bytes:
 
 
 def _encodable(text: str) -> str:
+    if text.isascii():
+        return text
     return text.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair has no encoding
 
 
 def _clean(value: str) -> str:
+    if value.isascii() and value.isprintable():
+        return value.strip()
     return _CONTROL.sub(" ", _encodable(value)).strip()
 
 

@@ -48,12 +48,9 @@ class Call:
         fields = [*self.options, *self.bodies, *(("to", email) for email in self.variables)]
         values = [(name.encode(), value.encode()) for name, value in fields]
         values.append((b"recipient-variables", orjson.dumps(self.variables)))
-        digest = sha256(values[0][1])
-        for _, value in values[1:]:
-            digest.update(value)
-        boundary = digest.hexdigest()[:40].encode()
+        boundary = sha256(b"".join([value for _, value in values])).hexdigest()[:40].encode()
         lead = b"--" + boundary + b'\r\nContent-Disposition: form-data; name="'
-        parts = (b"".join((lead, name, b'"\r\n\r\n', value, b"\r\n")) for name, value in values)
+        parts = [part for name, value in values for part in (lead, name, b'"\r\n\r\n', value, b"\r\n")]
         return b"".join((*parts, b"--", boundary, b"--\r\n"))
 
 

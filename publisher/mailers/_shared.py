@@ -12,6 +12,8 @@ from publisher.errors import WebhookRejected
 from publisher.kit.message import address, mailbox
 from publisher.model import Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
 
 class NothingToAsk:
     """For mailers that cannot tell what became of a batch."""
@@ -61,4 +63,6 @@ def is_loopback(host: str) -> bool:
 def one_line(said: bytes | str, limit: int = 300) -> str:
     """What somebody else's server said, fit for an error message."""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:limit]
+    if not (text.isascii() and text.isprintable() and "  " not in text):
+        text = _BLANK.sub(" ", text)
+    return text.strip()[:limit]

@@ -115,12 +115,13 @@ class Mailgun:
         id = answer.body.get("id")
         if not isinstance(id, str) or not id:
             raise self._no_json(answer)
+        code, own = str(answer.status), "%recipient." in id
         return [
             Result(
                 position=letter.position,
                 outcome=Outcome.ACCEPTED,
-                code=str(answer.status),
-                reference=letter.message_id if "%recipient." in id else id,
+                code=code,
+                reference=letter.message_id if own else id,
             )
             for letter in letters
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,17 +74,20 @@ def candidates(slug: str) -> sa.Select[Any]:
     )
 
 
-def candidate_from(row: sa.RowMapping) -> Candidate:
-    return Candidate(
-        subscriber=row["id"],
-        public_id=row["public_id"],
-        email=row["email"],
-        name=row["name"],
-        language=row["language"],
-        status=SubscriptionStatus(row["status"]),
-        suppressed=row["suppressed"],
-        topics=tuple(row["topics"]),
-    )
+def candidates_in(found: sa.Result[Any]) -> Iterator[Candidate]:
+    """The people of `candidates`, read by place: there may be millions of them."""
+    for row in found.all():
+        id, public_id, email, name, language, status, topics, suppressed = tuple[Any, ...](row)
+        yield Candidate(
+            subscriber=id,
+            public_id=public_id,
+            email=email,
+            name=name,
+            language=language,
+            status=_STATUSES[status],
+            suppressed=suppressed,
+            topics=tuple(topics),
+        )
 
 
 def add_all(connection: Connection, people: People) -> dict[str, str]:
@@ -113,6 +116,7 @@ def add_all(connection: Connection, people: People) -> dict[str, str]:
     return outcome
 
 
+_STATUSES = {status.value: status for status in SubscriptionStatus}
 _LEFT = SubscriptionStatus.UNSUBSCRIBED.value
 
 

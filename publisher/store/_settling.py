@@ -35,7 +35,7 @@ def settlement(batch: Batch, results: Sequence[Result]) -> Settlement:
     Raises ValueError when a result has no letter, or when a batch that was only claimed is said to have left.
     """
     told = _told(batch, results)
-    found = {outcome: frozenset(at for at, one in told.items() if one.outcome is outcome) for outcome in Outcome}
+    found = _by_outcome(told)
     again, unknown = found[Outcome.DEFERRED], found[Outcome.UNKNOWN]
     if batch.state is BatchState.CLAIMED and (found[Outcome.ACCEPTED] or unknown):
         raise ValueError(f"batch {batch.id} has no intent: nothing of it can have left")
@@ -54,14 +54,19 @@ def settlement(batch: Batch, results: Sequence[Result]) -> Settlement:
 
 
 def _told(batch: Batch, results: Sequence[Result]) -> Mapping[int, Result]:
-    """The result of each letter, in order."""
-    letters = sorted(set(range(batch.size)) - batch.skipped - batch.moved)
-    told = {at: Result(position=at, outcome=Outcome.UNKNOWN) for at in letters}
-    for result in results:
-        if result.position not in told:
-            raise ValueError(f"batch {batch.id} has no letter at position {result.position}")
-        told[result.position] = result
-    return told
+    """The result of each letter."""
+    letters = set(range(batch.size)) - batch.skipped - batch.moved
+    told = {result.position: result for result in results}
+    if strangers := told.keys() - letters:
+        raise ValueError(f"batch {batch.id} has no letter at position {min(strangers)}")
+    return told | {at: Result(position=at, outcome=Outcome.UNKNOWN) for at in letters - told.keys()}
+
+
+def _by_outcome(told: Mapping[int, Result]) -> Mapping[Outcome, frozenset[int]]:
+    found: dict[Outcome, list[int]] = {outcome: [] for outcome in Outcome}
+    for at, result in told.items():
+        found[result.outcome].append(at)
+    return {outcome: frozenset(positions) for outcome, positions in found.items()}
 
 
 def _groups(positions: frozenset[int], told: Mapping[int, Result]) -> tuple[frozenset[int], ...]:

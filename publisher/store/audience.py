@@ -89,13 +89,13 @@ class Audience:
         within = sa.and_(subscription.c.subscriber > after, subscription.c.subscriber <= upto)
         with self._access.read() as connection:
             found = rows.candidates(newsletter).where(within).order_by(subscription.c.subscriber).limit(limit)
-            return tuple(rows.candidate_from(row) for row in connection.execute(found).mappings())
+            return tuple(rows.candidates_in(connection.execute(found)))
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         with self._access.read() as connection:
             asked = shared.among(connection, subscription.c.subscriber, ids)
-            found = connection.execute(rows.candidates(newsletter).where(asked)).mappings()
-            return {one.subscriber: one for one in map(rows.candidate_from, found)}
+            found = connection.execute(rows.candidates(newsletter).where(asked))
+            return {one.subscriber: one for one in rows.candidates_in(found)}
 
     def suppress(self, suppression: Suppression) -> bool:
         """True when it is new, or graver than an unsubscribe that stood there. Raises ValueError without an

@@ -31,7 +31,7 @@ def rehearse(app: App, newsletter: Newsletter, slot: Slot, *, json: bool) -> Non
             parts.store,
             edition,
             newsletter,
-            variant,
+            deliver.to_all(variant),
             parts.mailers[newsletter.mailer],
             site=parts.site,
             keys=parts.keys,

@@ -3,10 +3,11 @@
 The truth is the ledger (`ports.Outbox`); whoever calls these functions only says "look". See docs/delivery.md.
 """
 
+from publisher.deliver.choosing import Chooser, to_all
 from publisher.deliver.drain import Tally, drain
 from publisher.deliver.letters import letterhead
 from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.rules import refuses
 
-__all__ = ["Tally", "drain", "letterhead", "plan", "readers", "refuses", "rehearse"]
+__all__ = ["Chooser", "Tally", "drain", "letterhead", "plan", "readers", "refuses", "rehearse", "to_all"]

@@ -166,7 +166,8 @@ def _made(desk: Desk, store: Store, batch: Batch) -> tuple[int, Mailing, frozens
     at, head = _letterhead(desk, store, edition, batch)
     people = store.audience.recipients(edition.newsletter, [subscriber for subscriber, _ in batch.members])
     skipped = skips(batch, people)
-    variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id)}
+    wanted = {run.variant for run in batch.runs}
+    variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id, among=wanted)}
     made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)
     return at, made, skipped
 

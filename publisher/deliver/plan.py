@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
-from publisher.deliver.rules import exclusion
+from publisher.deliver.choosing import Chooser, next_chunk
 from publisher.errors import Conflict
-from publisher.model import Batch, Candidate, Capability, Edition, EditionState, Newsletter, Run, Variant
+from publisher.model import Batch, Capability, Edition, EditionState, Newsletter, Run, Variant
 from publisher.ports import Store
 
-#: Subscribers looked at in one transaction.
-CHUNK = 20_000
+Member = TypeVar("Member")
+
+#: (subscriber, variant), ascending by subscriber.
+Chosen = Sequence[tuple[int, Variant]]
 
 
 def plan(
@@ -21,93 +23,84 @@ def plan(
     edition: Edition,
     newsletter: Newsletter,
     capability: Capability,
-    variant: Variant,
+    choose: Chooser,
     *,
-    chunk: int = CHUNK,
+    chunk: int = 0,
 ) -> Edition:
-    """Plan until every recipient is in exactly one batch, looking at `chunk` subscribers in a transaction.
+    """Plan until every recipient is in exactly one batch, looking at `chunk` subscribers in a transaction (0: as
+    many as suit the mailer).
 
     Any number of planners may do so at once, and any may be killed: cursor, chunk and batches commit together.
     """
     while edition.state is EditionState.PLANNING:
         with suppress(Conflict):  # another planner was quicker; its cursor is read below
-            _plan_chunk(store, edition, newsletter, capability, variant, chunk=chunk)
+            _plan_chunk(store, edition, newsletter, capability, choose, limit=chunk)
         edition = store.editions.get(edition.key)
     return edition
 
 
 def _plan_chunk(
-    store: Store,
-    edition: Edition,
-    newsletter: Newsletter,
-    capability: Capability,
-    variant: Variant,
-    *,
-    chunk: int,
+    store: Store, edition: Edition, newsletter: Newsletter, capability: Capability, choose: Chooser, *, limit: int
 ) -> None:
-    people = store.audience.candidates(
-        newsletter.slug, after=edition.plan_cursor, upto=edition.maximum_subscriber, limit=chunk
-    )
-    finished = len(people) < chunk
-    excluded, included = divide(people)
+    after, upto = edition.plan_cursor, edition.maximum_subscriber
+    chunk = next_chunk(store, newsletter, capability, choose, after=after, upto=upto, limit=limit)
+    first = store.outbox.next_sequence(edition.id)
     store.outbox.plan(
         edition,
-        upto=edition.maximum_subscriber if finished else people[-1].subscriber,
-        batches=cut(
-            edition,
-            newsletter,
-            included,
-            variant,
-            size=capability.batch,
-            first=store.outbox.next_sequence(edition.id),
-            instance=store.instance,
-        ),
-        excluded=excluded,
-        finished=finished,
+        upto=chunk.upto,
+        batches=cut(edition, newsletter, chunk.chosen, capability, first=first, instance=store.instance),
+        excluded=chunk.excluded,
+        finished=chunk.finished,
     )
-
-
-def divide(people: Sequence[Candidate]) -> tuple[Mapping[str, list[int]], list[int]]:
-    """Those left out, by reason, and those who get the edition, each ascending."""
-    excluded: dict[str, list[int]] = defaultdict(list)
-    included: list[int] = []
-    for person in people:
-        reason = exclusion(person)
-        (excluded[reason] if reason else included).append(person.subscriber)
-    return excluded, included
 
 
 def cut(
-    edition: Edition,
-    newsletter: Newsletter,
-    subscribers: Sequence[int],
-    variant: Variant,
-    *,
-    size: int,
-    first: int,
-    instance: str,
+    edition: Edition, newsletter: Newsletter, chosen: Chosen, capability: Capability, *, first: int, instance: str
 ) -> tuple[Batch, ...]:
-    """Batches of at most `size`, numbered from `first`, each with its derived key."""
+    """Batches of at most what one call takes, numbered from `first`, each with its derived key. A batch has several
+    variants only where a call carries whole messages."""
+    calls = _calls(chosen, capability)
     return tuple(
         Batch(
             edition=edition.id,
             sequence=sequence,
             chunk=edition.plan_cursor,
-            runs=(Run(variant=variant.id, subscribers=tuple(members)),),
+            runs=tuple(Run(variant=variant.id, subscribers=members) for variant, members in runs),
             priority=edition.priority,
             mailer=edition.mailer,
-            key=batch_key(instance, newsletter, edition, sequence, variant.content_hash),
+            key=batch_key(instance, newsletter, edition, sequence, [variant.content_hash for variant, _ in runs]),
         )
-        for sequence, members in enumerate(_slices(subscribers, size), start=first)
+        for sequence, runs in enumerate(calls, start=first)
     )
 
 
-def _slices(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+#: What one call carries: each variant with its subscribers, ascending.
+Runs = list[tuple[Variant, tuple[int, ...]]]
 
 
-def batch_key(instance: str, newsletter: Newsletter, edition: Edition, sequence: int, body_hash: str) -> str:
-    """The idempotency key: derived from what is sent, never from a number of the database's own, so that it
-    is the same after a fail-over and never the same for another edition."""
-    parts = (newsletter.origin, edition.slot, str(edition.plan_generation), str(sequence), body_hash)
+def _calls(chosen: Chosen, capability: Capability) -> Iterator[Runs]:
+    if not capability.shared_body:
+        yield from (list(by_variant(part)) for part in _slices(chosen, capability.batch))
+        return
+    for variant, members in by_variant(chosen):
+        yield from ([(variant, tuple(part))] for part in _slices(members, capability.batch))
+
+
+def by_variant(chosen: Chosen) -> Iterator[tuple[Variant, tuple[int, ...]]]:
+    """The variants in the order in which they are first met."""
+    found: dict[int, tuple[Variant, list[int]]] = {}
+    for subscriber, variant in chosen:
+        found.setdefault(variant.id, (variant, []))[1].append(subscriber)
+    yield from ((variant, tuple(members)) for variant, members in found.values())
+
+
+def _slices(members: Sequence[Member], size: int) -> Iterator[Sequence[Member]]:
+    return (members[start : start + size] for start in range(0, len(members), size))
+
+
+def batch_key(instance: str, newsletter: Newsletter, edition: Edition, sequence: int, bodies: Sequence[str]) -> str:
+    """The idempotency key: derived from what is sent (`bodies` are the content hashes of the batch's variants, in
+    order), never from a number of the database's own, so that it is the same after a fail-over and never the same for
+    another edition."""
+    parts = (newsletter.origin, edition.slot, str(edition.plan_generation), str(sequence), *bodies)
     return str(uuid.uuid5(uuid.UUID(instance), "\n".join(parts)))

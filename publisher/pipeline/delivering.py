@@ -23,8 +23,13 @@ def plan(parts: Parts, key: str) -> Edition:
     if edition.state is EditionState.APPROVED:
         edition = editions.start(parts.store, key)
     parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
-    variant = parts.store.editions.variants(edition.id)[0]
-    return delivering.plan(parts.store, edition, newsletter, parts.mailers[edition.mailer].capability, variant)
+    able = parts.mailers[edition.mailer].capability
+    return delivering.plan(parts.store, edition, newsletter, able, chooser(parts, edition))
+
+
+def chooser(parts: Parts, edition: Edition) -> delivering.Chooser:
+    """Who gets which variant: everybody the one there is."""
+    return delivering.to_all(parts.store.editions.variants(edition.id)[0])
 
 
 def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = None) -> delivering.Tally:

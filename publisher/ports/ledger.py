@@ -66,7 +66,8 @@ class Editions(Protocol):
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """Store a variant with its items once per (edition, key)."""
 
-    def variants(self, edition: int) -> tuple[Variant, ...]: ...
+    def variants(self, edition: int, among: Collection[int] | None = None) -> tuple[Variant, ...]:
+        """The variants of an edition; only those with these ids when they are named."""
 
     def who_got(self, article: int, revision: int) -> Iterator[int]:
         """Ids of the subscribers whose variant held that revision and whose batch was accepted."""

@@ -126,9 +126,10 @@ class Editions:
         with self._access.write() as connection:
             return _add_variant(connection, edition, variant)
 
-    def variants(self, edition: int) -> tuple[Variant, ...]:
+    def variants(self, edition: int, among: Collection[int] | None = None) -> tuple[Variant, ...]:
         with self._access.read() as connection:
-            return rows.load_variants(connection, variant.c.edition == edition)
+            named = [] if among is None else [shared.among(connection, variant.c.id, among)]
+            return rows.load_variants(connection, variant.c.edition == edition, *named)
 
     def who_got(self, article: int, revision: int) -> Iterator[int]:
         """Each once, ascending within an edition, without holding a whole edition in memory."""

@@ -67,7 +67,7 @@ def approved(store: Database, mailer: Mailer, *, chunk: int = 1000, **changes: o
     variant = store.editions.add_variant(
         there.id, Variant(key="v", language="en", template="t", rendered=shown, content_hash="c" * 64)
     )
-    return deliver.plan(store, there, newsletter(), mailer.capability, variant, chunk=chunk)
+    return deliver.plan(store, there, newsletter(), mailer.capability, deliver.to_all(variant), chunk=chunk)
 
 
 def drain(store: Database, mailer: Mailer, keys: KeyRing, clock: TestClock) -> deliver.Tally:
@@ -103,7 +103,10 @@ def test_planning_again_changes_nothing(memory_store: Database, tmp_path: Path) 
     before = memory_store.outbox.batches(there.id)
     variant = memory_store.editions.variants(there.id)[0]
     capability = Maildir("maildir", tmp_path).capability
-    assert deliver.plan(memory_store, there, newsletter(), capability, variant).state is EditionState.SENDING
+    assert (
+        deliver.plan(memory_store, there, newsletter(), capability, deliver.to_all(variant)).state
+        is EditionState.SENDING
+    )
     assert memory_store.outbox.batches(there.id) == before
 
 
@@ -313,9 +316,9 @@ def test_a_reader_whom_the_mailer_keeps_deferring_is_given_up_and_listed(
 
 def test_batch_keys_come_from_what_is_sent() -> None:
     one = edition(id=1)
-    key = batch_key("0" * 32, newsletter(), one, 0, "hash")
-    assert key == batch_key("0" * 32, newsletter(), replace(one, id=99), 0, "hash")
-    assert key == batch_key("0" * 32, newsletter("gazette", was=("daily",)), one, 0, "hash")
-    assert key != batch_key("0" * 32, newsletter(), replace(one, slot="daily:2026-11-23"), 0, "hash")
-    assert key != batch_key("0" * 32, newsletter(), one, 1, "hash")
-    assert key != batch_key("0" * 32, newsletter(), one, 0, "other")
+    key = batch_key("0" * 32, newsletter(), one, 0, ["hash"])
+    assert key == batch_key("0" * 32, newsletter(), replace(one, id=99), 0, ["hash"])
+    assert key == batch_key("0" * 32, newsletter("gazette", was=("daily",)), one, 0, ["hash"])
+    assert key != batch_key("0" * 32, newsletter(), replace(one, slot="daily:2026-11-23"), 0, ["hash"])
+    assert key != batch_key("0" * 32, newsletter(), one, 1, ["hash"])
+    assert key != batch_key("0" * 32, newsletter(), one, 0, ["other"])

@@ -1,0 +1,97 @@
+"""Who gets which variant of an edition, and who gets none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from publisher.deliver.rules import exclusion
+from publisher.model import Candidate, Capability, Newsletter, Variant
+from publisher.ports import Store
+
+#: Of subscribers who may be mailed: the variant each gets, or why they get none ("nothing new in their topics").
+#: It decides by what it is given, so that a planner that was killed decides the same again.
+Chooser = Callable[[Sequence[Candidate]], Mapping[int, Variant | str]]
+
+#: Subscribers that are held in memory at once.
+PAGE = 20_000
+#: Subscribers that are looked at before calls with one body are cut, at most.
+LARGEST = 250_000
+#: Calls of a variant that should be full for each one that is not.
+FULL = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Subscribers after one id up to another: (subscriber, variant) in their order, and those left out by reason."""
+
+    upto: int
+    chosen: Sequence[tuple[int, Variant]]
+    excluded: Mapping[str, Sequence[int]]
+    finished: bool
+
+    @property
+    def variants(self) -> Mapping[int, Variant]:
+        return {variant.id: variant for _, variant in self.chosen}
+
+
+def to_all(variant: Variant) -> Chooser:
+    """Everybody gets the same."""
+    return lambda people: {person.subscriber: variant for person in people}
+
+
+def divide(people: Sequence[Candidate], choose: Chooser) -> tuple[Mapping[str, list[int]], list[tuple[int, Variant]]]:
+    """Those left out, by reason, and those who get the edition with what they get, each ascending."""
+    excluded: dict[str, list[int]] = defaultdict(list)
+    chosen: list[tuple[int, Variant]] = []
+    reasons = {person.subscriber: exclusion(person) for person in people}
+    answers = choose([person for person in people if not reasons[person.subscriber]])
+    for subscriber, reason in reasons.items():
+        answer = reason or answers[subscriber]
+        if isinstance(answer, str):
+            excluded[answer].append(subscriber)
+        else:
+            chosen.append((subscriber, answer))
+    return excluded, chosen
+
+
+def next_chunk(
+    store: Store, newsletter: Newsletter, capability: Capability, choose: Chooser, *, after: int, upto: int, limit: int
+) -> Chunk:
+    """The subscribers that are planned together next, at most `limit` (0: what suits the mailer).
+
+    Where a call carries one body, so many that most calls of each variant are full; only ids and their variants are
+    held, a page of people at a time.
+    """
+    limit = limit or (LARGEST if capability.shared_body else PAGE)
+    excluded: dict[str, list[int]] = defaultdict(list)
+    chosen: list[tuple[int, Variant]] = []
+    variants: set[int] = set()
+    seen, finished = 0, False
+    while seen < limit and not finished and not (seen and _fills(len(chosen), len(variants), capability)):
+        wanted = min(PAGE, limit - seen)
+        people = store.audience.candidates(newsletter.slug, after=after, upto=upto, limit=wanted)
+        finished = len(people) < wanted
+        after = people[-1].subscriber if people else after
+        seen += len(people)
+        left_out, those = divide(people, choose)
+        chosen += those
+        variants |= {variant.id for _, variant in those}
+        for reason, ids in left_out.items():
+            excluded[reason] += ids
+    return Chunk(upto=upto if finished else after, chosen=chosen, excluded=excluded, finished=finished)
+
+
+def _fills(recipients: int, variants: int, capability: Capability) -> bool:
+    """Whether so many recipients make calls of which hardly any is not full."""
+    return recipients >= FULL * capability.batch * max(1, variants if capability.shared_body else 1)
+
+
+def chunks(store: Store, newsletter: Newsletter, capability: Capability, choose: Chooser) -> Iterator[Chunk]:
+    """All subscribers of today, in the chunks of a real plan."""
+    after, last, finished = 0, store.audience.largest_id(), False
+    while not finished:
+        chunk = next_chunk(store, newsletter, capability, choose, after=after, upto=last, limit=0)
+        after, finished = chunk.upto, chunk.finished
+        yield chunk

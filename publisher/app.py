@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
-from publisher.model import Feed, FeedPattern, Newsletter, Selection, Site, Source, Work
+from publisher.model import Feed, FeedPattern, Limits, Newsletter, Selection, Site, Source, Terms, Work
 from publisher.ports import Clock, Engine, Fetcher, Format, Keys, Mailer, Parts, Store
 from publisher.settings import (
     AnyMailer,
@@ -102,6 +102,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
     from publisher.kit.tokens import KeyRing
 
     keys = KeyRing.load(root / "var" / "keys", environment)
+    mailers = {mailer.name: _opened(root, mailer, environment, keys) for mailer in settings.mailers}
     return Parts(
         site=site(settings),
         feeds=tuple(_feed(settings, feed) for feed in settings.feeds if not feed.each),
@@ -111,7 +112,8 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         fetchers=fetchers(),
         formats=formats(),
         folder=LocalFolder(root / settings.folder.path),
-        mailers={mailer.name: _opened(root, mailer, environment, keys) for mailer in settings.mailers},
+        mailers=mailers,
+        terms=tuple(_terms(mailer, mailers[mailer.name]) for mailer in settings.mailers),
         templates=TemplateFolders([root / "templates", packaged("templates")]),
         store=store,
         clock=clock,
@@ -316,6 +318,16 @@ def _pattern(settings: Settings, feed: FeedSettings) -> FeedPattern:
         selection=_selection(feed.select),
         formats=feed.formats,
         limit=feed.limit,
+    )
+
+
+def _terms(mailer: AnyMailer, opened: Mailer) -> Terms:
+    return Terms(
+        mailer=mailer.name,
+        limits=Limits(rate=mailer.rate, per_day=mailer.per_day, warm_up=mailer.warm_up, growth=mailer.growth),
+        fallback=mailer.fallback,
+        batch=opened.capability.batch,
+        shared_body=opened.capability.shared_body,
     )
 
 

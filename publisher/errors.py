@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +93,20 @@ class GateError(PublisherError):
     """A feed document did not pass the publication gate; the last good file stays."""
 
 
+class Failure(StrEnum):
+    """Whose turn it is when mail cannot be handed over."""
+
+    CREDENTIALS = "credentials"  # ours: key, password, sender or settings are wrong
+    QUOTA = "quota"  # time's, or whoever buys more: what the account may send is used up
+    REPUTATION = "reputation"  # whoever talks to the provider: it, or receivers, refuse us as a sender
+    ADDRESS = "address"  # nobody's: one reader's address is at fault, or one call; the mailer is well
+    TRANSIENT = "transient"  # nobody's: it is busy, or cannot be reached
+
+
 class DeliveryError(PublisherError):
     """Mail could not be handed over."""
+
+    failure: Failure = Failure.TRANSIENT
 
 
 class TryLater(DeliveryError):
@@ -105,7 +118,11 @@ class TryLater(DeliveryError):
 
 
 class MailerMisconfigured(DeliveryError):
-    """The mailer refuses us (credentials, quota, sender, settings): stop and tell an editor."""
+    """The mailer refuses us (credentials, quota, reputation, sender, settings): stop and tell an editor."""
+
+    def __init__(self, message: str = "", *, failure: Failure = Failure.CREDENTIALS, **ids: object) -> None:
+        self.failure = failure
+        super().__init__(message, **ids)
 
 
 class OutcomeUnknown(DeliveryError):
@@ -114,6 +131,8 @@ class OutcomeUnknown(DeliveryError):
 
 class Refused(DeliveryError):
     """The mailer proved that it refuses this call as a whole, not whose fault it is; split it."""
+
+    failure = Failure.ADDRESS
 
 
 class NotAllowed(PublisherError):

@@ -75,7 +75,7 @@ Tomas Reid writes about what people do in the evening.
 
 @dataclass(slots=True)
 class TestClock:
-    """A clock that stands still until a test moves it, or goes on by `tick` whenever it is read."""
+    """A clock that stands still until a test moves it or waits, or goes on by `tick` whenever it is read."""
 
     __test__ = False
 
@@ -91,6 +91,7 @@ class TestClock:
         return time.monotonic()
 
     def wait(self, seconds: float) -> bool:
+        self.move(seconds=seconds)
         return self.stopping.is_set()
 
     def move(self, **span: float) -> None:

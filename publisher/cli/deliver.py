@@ -100,6 +100,26 @@ def resolve(
         _tell(site.parts, there, json, said, decided=decided)
 
 
+@app.command()
+def mended(
+    context: typer.Context, mailer: Annotated[str, typer.Argument(metavar="MAILER")], json: Json = False
+) -> None:
+    """Say that a mailer is mended, so that it is used again at once."""
+    from publisher import deliver as delivering
+    from publisher import errors
+
+    with door(context).opened() as site:
+        if mailer not in site.parts.mailers:
+            raise errors.NotFound(f"there is no mailer {mailer!r} here; there is {', '.join(site.parts.mailers)}")
+        before = delivering.mend(site.parts.store, mailer)
+    if json:
+        console.dump({"mailer": mailer, "was": before.state, "failure": before.failure, "reason": before.reason})
+        return
+    was = f"It took nothing ({before.failure}): {before.reason}" if before.failure else "It was not stopped."
+    console.say(f"{mailer} is used again. {was}")
+    console.say("`publisher run` goes on with it, or `publisher deliver` now.")
+
+
 def _tell(parts: Parts, edition: Edition, json: bool, said: str, **values: int) -> None:
     if json:
         console.dump({"edition": shown.edition(parts, edition), **values})

@@ -30,6 +30,7 @@ def edition(parts: Parts, there: Edition) -> dict[str, Any]:
         "undo_until": there.undo_until,
         "finished_at": there.finished_at,
         "mailer": there.mailer,
+        "carried": dict(parts.store.outbox.carried(there.id)),
         "sums": sums(parts.store.outbox.sums(there.id)),
     }
 
@@ -59,8 +60,14 @@ def line(parts: Parts, there: Edition) -> str:
         return f"{there.key} is {there.state}{reason}"
     became = "nobody has been mailed yet"  # who reads it is known when it is planned
     if there.state is not EditionState.APPROVED:
-        became = words.sums(parts.store.outbox.sums(there.id))
+        became = words.sums(parts.store.outbox.sums(there.id)) + _carried(parts, there)
     return f"“{there.subject}” ({there.key}), {there.state}: {became}"
+
+
+def _carried(parts: Parts, there: Edition) -> str:
+    """Who carried it besides its own mailer: "; 200 through ses"."""
+    others = sorted(parts.store.outbox.carried(there.id).items())
+    return "".join(f"; {readers:,} through {mailer}" for mailer, readers in others if mailer != there.mailer)
 
 
 def filled(rendered: Rendered, site: Site) -> Rendered:

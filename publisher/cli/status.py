@@ -90,15 +90,34 @@ def _waiting(parts: Parts, now: datetime) -> dict[str, Any]:
     from publisher.model import EditionState
 
     sending = parts.store.editions.in_state(EditionState.PLANNING, EditionState.SENDING)
-    blocked = parts.store.outbox.blocked(now)
     return {
         "approval": [e.key for e in parts.store.editions.in_state(EditionState.WAITING)],
         "held": [{"edition": key, "reason": why} for key, why in _held(parts)],
         "batches": sum(parts.store.outbox.open(edition.id) for edition in sending),
         "notices": parts.store.notices.waiting(),
-        "blocked": [{"mailer": name, "until": until, "reason": why} for name, (until, why) in blocked.items()],
+        "blocked": list(_blocked(parts, now)),
         "overdue": [{"edition": key, "reason": why} for key, why in _overdue(parts, now)],
     }
+
+
+def _blocked(parts: Parts, now: datetime) -> Iterator[dict[str, Any]]:
+    """Mailers that are left alone. `failure` is null for those that only asked to wait."""
+    from publisher import deliver
+    from publisher.model import CircuitState
+
+    for circuit in parts.store.outbox.circuits():
+        is_open = circuit.state is not CircuitState.CLOSED
+        if is_open or (circuit.until is not None and circuit.until > now):
+            yield {
+                "mailer": circuit.mailer,
+                "circuit": circuit.state,
+                "failure": circuit.failure,
+                "failures": circuit.failures,
+                "since": circuit.opened_at,
+                "until": circuit.until,
+                "reason": circuit.reason,
+                "remedy": deliver.remedy(circuit),
+            }
 
 
 def _held(parts: Parts) -> Iterator[tuple[str, str]]:
@@ -209,8 +228,13 @@ def _waiting_lines(waiting: dict[str, Any], zone: str) -> list[str]:
         lines.append(f"{count(waiting['batches'], 'batch').replace('batchs', 'batches')} to deliver")
     if waiting["notices"]:
         lines.append(f"{count(waiting['notices'], 'notice')} to send")
-    lines += [
-        f"mailer {b['mailer']} is left alone until {when(b['until'], zone)}: {b['reason']}" for b in waiting["blocked"]
-    ]
+    lines += [_left_alone(one, zone) for one in waiting["blocked"]]
     lines += [f"{o['edition']} should have gone out: {o['reason']}" for o in waiting["overdue"]]
     return lines
+
+
+def _left_alone(blocked: dict[str, Any], zone: str) -> str:
+    if not blocked["failure"]:
+        return f"mailer {blocked['mailer']} is left alone until {when(blocked['until'], zone)}: {blocked['reason']}"
+    since = f"mailer {blocked['mailer']} takes nothing since {when(blocked['since'], zone)} ({blocked['failure']})"
+    return f"{since}: {blocked['reason']}. {blocked['remedy']} Tried again {when(blocked['until'], zone)}."

@@ -3,6 +3,7 @@
 The truth is the ledger (`ports.Outbox`); whoever calls these functions only says "look". See docs/delivery.md.
 """
 
+from publisher.deliver.breaker import FOR_A_PERSON, mend, remedy
 from publisher.deliver.choosing import Chooser, to_all
 from publisher.deliver.drain import Tally, drain
 from publisher.deliver.letters import letterhead
@@ -10,4 +11,17 @@ from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.rules import refuses
 
-__all__ = ["Chooser", "Tally", "drain", "letterhead", "plan", "readers", "refuses", "rehearse", "to_all"]
+__all__ = [
+    "FOR_A_PERSON",
+    "Chooser",
+    "Tally",
+    "drain",
+    "letterhead",
+    "mend",
+    "plan",
+    "readers",
+    "refuses",
+    "rehearse",
+    "remedy",
+    "to_all",
+]

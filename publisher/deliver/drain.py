@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from publisher.deliver import reconcile
+from publisher.deliver import breaker, reconcile
 from publisher.deliver.letters import letterhead, mailing
 from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, skips, without
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
@@ -30,8 +30,8 @@ from publisher.model import (
 )
 from publisher.ports import Clock, Keys, Mailer, Store
 
-#: How long a mailer is left alone after it refused us for a reason that a person must mend.
-MISCONFIGURED_PAUSE = timedelta(minutes=10)
+#: How long a drain waits for tokens, in seconds; for longer it is called again.
+PATIENCE = 30.0
 #: How long before a provider is asked once more about a batch that it could not tell about.
 LOOK_AGAIN = timedelta(minutes=5)
 
@@ -87,6 +87,8 @@ def drain(
     while not clock.wait(0):
         deadline = clock.monotonic() + desk.lease.total_seconds()
         batch = store.outbox.claim(mailer.name, owner, now=clock.now(), lease=desk.lease)
+        if batch is None and _tokens_soon(desk):
+            continue
         if batch is None:
             break
         tally.batches += 1
@@ -96,6 +98,15 @@ def drain(
         if progress:
             progress(batch.size)
     return tally
+
+
+def _tokens_soon(desk: Desk) -> bool:
+    """Wait until the limits grant the next batch, which nobody holds meanwhile; False when that takes too long."""
+    now = desk.clock.now()
+    until = desk.store.outbox.waits(desk.mailer.name, now)
+    if until is None or (seconds := (until - now).total_seconds()) > PATIENCE:
+        return False
+    return not desk.clock.wait(seconds)
 
 
 def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
@@ -239,17 +250,16 @@ def _submit(desk: Desk, batch: Batch, prepared: Prepared, tally: Tally) -> bool:
     except TryLater as error:
         wait = error.retry_after or backoff(batch.attempt)
         outbox.back(batch, next_at=clock.now() + wait, error=str(error))
-        outbox.block(desk.mailer.name, until=clock.now() + wait, reason=str(error))
+        breaker.note(desk.store, desk.mailer.name, error, wait=wait, now=clock.now())
         return False
     except MailerMisconfigured as error:
-        until = clock.now() + MISCONFIGURED_PAUSE
-        outbox.back(batch, next_at=until, error=str(error))
-        outbox.block(desk.mailer.name, until=until, reason=str(error))
+        outbox.back(batch, next_at=clock.now(), error=str(error))  # its mailer is left alone
+        breaker.note(desk.store, desk.mailer.name, error, wait=timedelta(0), now=clock.now())
         tally.misconfigured = str(error)
         return False
     except OutcomeUnknown as error:
         outbox.unknown(batch, now=clock.now(), next_at=next_at, error=str(error))
-        return True
+        return not breaker.note(desk.store, desk.mailer.name, error, wait=timedelta(0), now=clock.now())
     except Refused as error:
         if batch.unknown_since is not None:  # it proves nothing about the attempt before
             outbox.hold(batch, error=f"an earlier attempt is unknown, and now: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from publisher.deliver.choosing import Chooser, next_chunk
@@ -32,9 +33,10 @@ def plan(
 
     Any number of planners may do so at once, and any may be killed: cursor, chunk and batches commit together.
     """
+    able = replace(capability, batch=min(capability.batch, store.outbox.largest(edition.mailer) or capability.batch))
     while edition.state is EditionState.PLANNING:
         with suppress(Conflict):  # another planner was quicker; its cursor is read below
-            _plan_chunk(store, edition, newsletter, capability, choose, limit=chunk)
+            _plan_chunk(store, edition, newsletter, able, choose, limit=chunk)
         edition = store.editions.get(edition.key)
     return edition
 

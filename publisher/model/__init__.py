@@ -51,12 +51,14 @@ from publisher.model.editions import (
     Label,
     Letterhead,
     Newsletter,
+    Priority,
     Rendered,
     Slot,
     Variant,
 )
 from publisher.model.feeds import Decision, Feed, FeedDocument, FeedEntry, FeedPattern, ReadEntry, Selection
 from publisher.model.house import Site, Work
+from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.readers import (
     Candidate,
     Subscriber,
@@ -78,6 +80,8 @@ __all__ = [
     "BatchState",
     "Candidate",
     "Capability",
+    "Circuit",
+    "CircuitState",
     "Decision",
     "Edition",
     "EditionState",
@@ -96,6 +100,7 @@ __all__ = [
     "Label",
     "Letter",
     "Letterhead",
+    "Limits",
     "Listing",
     "MailEvent",
     "MailPermission",
@@ -106,6 +111,7 @@ __all__ = [
     "NoticeState",
     "Outcome",
     "Prepared",
+    "Priority",
     "Question",
     "ReadEntry",
     "ReaderEvent",
@@ -125,6 +131,7 @@ __all__ = [
     "Sums",
     "Suppression",
     "SuppressionReason",
+    "Terms",
     "Variant",
     "Work",
 ]

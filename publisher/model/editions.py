@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from publisher.model.feeds import Selection
 
@@ -35,6 +35,13 @@ COMMITTED = frozenset(
         EditionState.DONE,
     }
 )
+
+
+class Priority(IntEnum):
+    """What goes first where mail waits, the greatest before all others."""
+
+    DIGEST = 0
+    ALERT = 100
 
 
 class Label(StrEnum):
@@ -159,7 +166,7 @@ class Edition:
     template_hash: str = ""
     undo_until: datetime | None = None
     finished_at: datetime | None = None
-    priority: int = 0
+    priority: int = Priority.DIGEST
     mailer: str = ""
     plan_generation: int = 1
     plan_cursor: int = 0

@@ -46,9 +46,25 @@ def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = No
         progress=progress,
     )
     finish(parts)
+    tell_of_refusals(parts)
     if tally.misconfigured:
         raise errors.MailerMisconfigured(f"the mailer {name!r} refuses us: {tally.misconfigured}", mailer=name)
     return tally
+
+
+def tell_of_refusals(parts: Parts) -> None:
+    """Alarm the editors, once each time, of mailers that only a person can mend."""
+    for circuit in parts.store.outbox.circuits():
+        if circuit.failure in delivering.FOR_A_PERSON and circuit.opened_at is not None:
+            notices.alarm(
+                parts.store,
+                f"mailer:{circuit.mailer}:{circuit.opened_at.isoformat()}",
+                f"The mailer {circuit.mailer} takes no mail ({circuit.failure})",
+                f"{circuit.reason}. {delivering.remedy(circuit)}",
+                site=parts.site,
+                templates=parts.templates,
+                now=parts.clock.now(),
+            )
 
 
 def may_leave(parts: Parts, name: str) -> None:

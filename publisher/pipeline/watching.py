@@ -9,7 +9,7 @@ from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.pipeline.composing import compose_slot
-from publisher.pipeline.delivering import finish, refusal
+from publisher.pipeline.delivering import finish, refusal, tell_of_refusals
 from publisher.ports import Parts
 
 #: An edition that has not left this long after its hour is an alarm.
@@ -21,6 +21,7 @@ def sweep(parts: Parts) -> None:
     parts.store.outbox.sweep(parts.clock.now())
     feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
     finish(parts)
+    tell_of_refusals(parts)
     for edition, why in overdue(parts):
         title = f"{edition} has not gone out"
         notices.alarm(

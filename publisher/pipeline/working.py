@@ -24,6 +24,7 @@ def adopt(parts: Parts) -> None:
     store = parts.store
     store.sources.sync(parts.sources, renamed={old: source.slug for source in parts.sources for old in source.was})
     store.editions.sync(parts.newsletters, now=parts.clock.now())
+    store.outbox.agree(parts.terms)
     with store.transaction() as together:
         together.feeds.lock()
         refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from publisher.model import (
     Batch,
+    Circuit,
     Edition,
     EditionState,
     Ending,
@@ -20,6 +21,7 @@ from publisher.model import (
     Result,
     Sums,
     Suppression,
+    Terms,
     Variant,
     Work,
 )
@@ -100,7 +102,12 @@ class Outbox(Protocol):
 
     def claim(self, mailer: str, owner: str, *, now: datetime, lease: timedelta) -> Batch | None:
         """Take the most urgent ready or unknown batch of editions that are sending: a conditional update
-        that raises the fence. Ready becomes claimed, unknown becomes resolving."""
+        that raises the fence. Ready becomes claimed, unknown becomes resolving.
+
+        A ready one takes the tokens of its letters, or is not claimed at all (see `waits`). When another mailer
+        takes nothing, its `fallback` claims those of its batches that nobody has touched. What is too large for
+        the mailer, or for what its limits can ever grant, is cut first. A circuit that is open lets one batch
+        through once it may be tried again, and no other until that one is settled."""
 
     def intend(
         self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
@@ -123,6 +130,27 @@ class Outbox(Protocol):
     def witness(self, mailer: str, after: datetime) -> str:
         """The key of a batch that this mailer accepted and that was first handed over after that time; "" when
         there is none."""
+
+    def agree(self, terms: Sequence[Terms]) -> None:
+        """Make the rows agree with the settings. What was said of a mailer that is gone still counts for the
+        batches it left."""
+
+    def largest(self, mailer: str) -> int:
+        """Messages in the largest batch that its limits can ever grant; 0 for any."""
+
+    def waits(self, mailer: str, now: datetime) -> datetime | None:
+        """When there will be tokens for the batch that could not be claimed for lack of them."""
+
+    def slow(self, mailer: str, now: datetime) -> None:
+        """It asked us to: half the rate, unless somebody has just been told the same. It recovers by itself."""
+
+    def circuit(self, mailer: str) -> Circuit:
+        """How it stands. Within a transaction nobody else changes that until it ends."""
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """Of every mailer in the settings."""
+
+    def put_circuit(self, circuit: Circuit) -> None: ...
 
     def block(self, mailer: str, *, until: datetime, reason: str) -> None:
         """Let nobody claim for this mailer until then."""
@@ -150,8 +178,12 @@ class Outbox(Protocol):
 
     def sums(self, edition: int) -> Sums: ...
 
+    def carried(self, edition: int) -> Mapping[str, int]:
+        """How many letters each mailer accepted."""
+
     def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
-        """What became of each edition for one reader: (edition key, outcome, detail)."""
+        """What became of each edition for one reader: (edition key, outcome, detail). The detail names the mailer
+        when it was not the edition's own."""
 
 
 class Events(Protocol):

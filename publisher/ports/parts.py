@@ -13,6 +13,7 @@ from publisher.model import (
     Newsletter,
     Site,
     Source,
+    Terms,
 )
 from publisher.ports.adapters import Fetcher, Folder, Format, Mailer, Templates
 from publisher.ports.clock import Clock
@@ -52,6 +53,7 @@ class Parts:
     formats: Mapping[str, Format]
     folder: Folder
     mailers: Mapping[str, Mailer]
+    terms: tuple[Terms, ...]
     templates: Templates
     store: Store
     clock: Clock

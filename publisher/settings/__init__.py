@@ -183,6 +183,7 @@ def _references(settings: Settings) -> Iterator[Problem]:
     letters = settings.newsletters
     yield from _repeated("newsletters", [letter.slug for letter in letters] + [w for n in letters for w in n.was])
     yield from _repeated("mailers", [mailer.name for mailer in settings.mailers])
+    yield from _fallbacks(settings)
     for letter in settings.newsletters:
         if letter.mailer not in mailers:
             yield _unknown(f"newsletters[{letter.slug}].mailer", letter.mailer, "mailers", mailers)
@@ -194,6 +195,18 @@ def _references(settings: Settings) -> Iterator[Problem]:
         for slug in selection.sources:
             if slug not in sources:
                 yield _unknown(f"{key}.select.sources", slug, "sources", sources)
+
+
+def _fallbacks(settings: Settings) -> Iterator[Problem]:
+    kinds = {mailer.name: mailer.kind for mailer in settings.mailers}
+    for mailer in settings.mailers:
+        key, second = f"mailers[{mailer.name}].fallback", mailer.fallback
+        if second and second not in kinds:
+            yield _unknown(key, second, "mailers", set(kinds))
+        elif second == mailer.name:
+            yield Problem(key=key, value=second, remedy="is this mailer itself; name another one")
+        elif second and kinds[second] == "maildir" != mailer.kind:
+            yield Problem(key=key, value=second, remedy="reaches nobody: a folder cannot take over from a mailer")
 
 
 def _repeated(section: str, names: list[str]) -> Iterator[Problem]:

@@ -190,14 +190,21 @@ class NewsletterSettings(Section):
     mailer: Slug = "maildir"
 
 
-class MaildirSettings(Section):
+class MailerSettings(Section):
     name: Slug
+    rate: float = Field(default=0, ge=0, le=1_000_000, allow_inf_nan=False)
+    per_day: int = Field(default=0, ge=0, le=1_000_000_000)
+    warm_up: int = Field(default=0, ge=0, le=1_000_000_000)
+    growth: float = Field(default=1.5, ge=1, le=10, allow_inf_nan=False)
+    fallback: Slug | Literal[""] = ""
+
+
+class MaildirSettings(MailerSettings):
     kind: Literal["maildir"]
     path: Text = "var/maildir"
 
 
-class SmtpSettings(Section):
-    name: Slug
+class SmtpSettings(MailerSettings):
     kind: Literal["smtp"]
     host: Text
     port: int = Field(default=587, ge=1, le=65535)
@@ -211,16 +218,14 @@ class SmtpSettings(Section):
     return_path: Mailbox | Literal[""] = ""
 
 
-class ResendSettings(Section):
-    name: Slug
+class ResendSettings(MailerSettings):
     kind: Literal["resend"]
     key_env: Variable = "RESEND_API_KEY"
     webhook_secret_env: Variable | Literal[""] = ""
     base_url: Base = "https://api.resend.com"
 
 
-class PostmarkSettings(Section):
-    name: Slug
+class PostmarkSettings(MailerSettings):
     kind: Literal["postmark"]
     token_env: Variable = "POSTMARK_SERVER_TOKEN"  # noqa: S105 - the name of a variable
     stream: Text = "broadcast"
@@ -229,8 +234,7 @@ class PostmarkSettings(Section):
     base_url: Base = "https://api.postmarkapp.com"
 
 
-class MailgunSettings(Section):
-    name: Slug
+class MailgunSettings(MailerSettings):
     kind: Literal["mailgun"]
     domain: Text
     key_env: Variable = "MAILGUN_API_KEY"
@@ -238,8 +242,7 @@ class MailgunSettings(Section):
     base_url: Base = "https://api.mailgun.net"
 
 
-class SesSettings(Section):
-    name: Slug
+class SesSettings(MailerSettings):
     kind: Literal["ses"]
     region: Text
     key_id_env: Variable = "AWS_ACCESS_KEY_ID"

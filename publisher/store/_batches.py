@@ -7,9 +7,11 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from publisher.kit.compact import pack_positions, pack_runs, unpack_positions, unpack_runs
 from publisher.model import Batch, BatchState, Run
+from publisher.store.tables import batch, edition
 
 
 def batch_from(row: sa.RowMapping) -> Batch:
@@ -81,6 +83,17 @@ def batch_row(one: Batch) -> dict[str, Any]:
         "runs": pack_runs((run.variant, run.subscribers) for run in one.runs),
     }
     return row | bits("skipped", one.skipped) | bits("rejected", one.rejected) | bits("moved", one.moved)
+
+
+def next_sequence(connection: Connection, id: int) -> int:
+    last = connection.execute(sa.select(sa.func.max(batch.c.sequence)).where(batch.c.edition == id)).scalar_one()
+    return 0 if last is None else int(last) + 1
+
+
+def reserve_sequence(connection: Connection, id: int) -> int:
+    """The next number, which nobody else gets until the transaction is over."""
+    connection.execute(sa.select(edition.c.id).where(edition.c.id == id).with_for_update(key_share=True))
+    return next_sequence(connection, id)
 
 
 def bits(name: str, positions: Collection[int]) -> dict[str, Any]:

@@ -70,6 +70,17 @@ def _by_sum(connection: Connection, id: int) -> dict[str, int]:
     return found
 
 
+def carried(connection: Connection, id: int) -> dict[str, int]:
+    """Readers whose letters each mailer accepted."""
+    rest = batch.c.n - batch.c.skipped_n - batch.c.rejected_n - batch.c.moved_n
+    total = sa.func.sum(rest)
+    accepted = sa.and_(batch.c.edition == id, batch.c.state == BatchState.ACCEPTED.value)
+    rows = connection.execute(
+        sa.select(batch.c.mailer, total).where(accepted).group_by(batch.c.mailer).having(total > 0)
+    )
+    return {mailer: int(readers) for mailer, readers in rows}
+
+
 def _sum_of(state: BatchState, doubted: bool) -> str:
     """While an earlier attempt is unknown, a further one on its way does not make its letters wait."""
     return "unknown" if doubted and state is BatchState.SUBMITTING else _SUM_OF[state]
@@ -80,10 +91,10 @@ def trace(connection: Connection, subscriber: int) -> Iterable[tuple[str, str, s
     of = edition.join(newsletter, newsletter.c.id == edition.c.newsletter)
     chunks = plan_chunk.join(of, plan_chunk.c.edition == edition.c.id)
     around = sa.and_(plan_chunk.c.chunk_lo < subscriber, plan_chunk.c.chunk_hi >= subscriber)
-    columns = (edition.c.id, plan_chunk.c.chunk_lo, newsletter.c.slug, edition.c.slot)
+    columns = (edition.c.id, plan_chunk.c.chunk_lo, newsletter.c.slug, edition.c.slot, edition.c.mailer)
     rows = connection.execute(sa.select(*columns).select_from(chunks).where(around).order_by(edition.c.id.desc()))
-    for id, lo, slug, slot in rows.all():
-        found = _excluded(connection, id, lo, subscriber) or _sent(connection, id, lo, subscriber)
+    for id, lo, slug, slot, mailer in rows.all():
+        found = _excluded(connection, id, lo, subscriber) or _sent(connection, id, lo, subscriber, mailer)
         if found is not None:
             yield (f"{slug}/{slot}", *found)
 
@@ -98,14 +109,16 @@ def _excluded(connection: Connection, id: int, lo: int, subscriber: int) -> tupl
     return None
 
 
-def _sent(connection: Connection, id: int, lo: int, subscriber: int) -> tuple[str, str] | None:
+def _sent(connection: Connection, id: int, lo: int, subscriber: int, mailer: str) -> tuple[str, str] | None:
     """From the batch that holds them now: letters move to younger ones only."""
     near = sa.and_(batch.c.first_id <= subscriber, batch.c.last_id >= subscriber)
     mine = sa.select(batch).where(batch.c.edition == id, batch.c.chunk == lo, near).order_by(batch.c.id.desc())
     for row in connection.execute(mine).mappings():
         ids = [member for _, members in unpack_runs(row["runs"]) for member in members]
         if subscriber in ids:
-            return _outcome(connection, row, ids.index(subscriber), subscriber)
+            became, detail = _outcome(connection, row, ids.index(subscriber), subscriber)
+            through = f"through {row['mailer']}" if mailer and row["mailer"] != mailer else ""
+            return became, "; ".join(filter(None, (detail, through)))
     return None
 
 

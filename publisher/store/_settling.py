@@ -86,7 +86,7 @@ def _state(found: Mapping[Outcome, frozenset[int]]) -> BatchState:
     return BatchState.ACCEPTED  # everybody was skipped: there was nothing to hand over
 
 
-def child(batch: Batch, reason: str, positions: frozenset[int], *, sequence: int, next_at: datetime) -> Batch:
+def child(batch: Batch, reason: str, positions: frozenset[int], *, sequence: int, next_at: datetime | None) -> Batch:
     """The batch that those letters move to, ready; it keeps its parent's place, mailer and attempts."""
     members = batch.members
     return replace(

@@ -25,14 +25,18 @@ from publisher.model import (
     Sums,
     Work,
 )
+from publisher.store import _circuit as circuit
+from publisher.store import _claiming as claiming
 from publisher.store import _planning as planning
+from publisher.store import _rates as rates
 from publisher.store import _reckoning as reckoning
 from publisher.store import _shared as shared
-from publisher.store._batches import batch_from, batch_row, bits
+from publisher.store._batches import batch_from, batch_row, bits, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
+from publisher.store._circuit import Mailers
 from publisher.store._settling import Settlement, children, settlement
 from publisher.store.engine import Access
-from publisher.store.tables import attempt, batch, delivery_exception, edition, mailer_state
+from publisher.store.tables import attempt, batch, delivery_exception, edition
 
 _READY, _CLAIMED, _SUBMITTING = BatchState.READY, BatchState.CLAIMED, BatchState.SUBMITTING
 _UNKNOWN, _RESOLVING = BatchState.UNKNOWN, BatchState.RESOLVING
@@ -47,7 +51,7 @@ _GOING = (EditionState.SENDING, EditionState.SETTLING)
 _FRESH = {"state": _READY.value, "payload_hash": "", "first_intent_at": None, **bits("skipped", ())}
 
 
-class Outbox(ByHand):
+class Outbox(ByHand, Mailers):
     def __init__(self, access: Access) -> None:
         self._access = access
 
@@ -73,7 +77,7 @@ class Outbox(ByHand):
 
     def next_sequence(self, edition: int) -> int:
         with self._access.read() as connection:
-            return _next_sequence(connection, edition)
+            return next_sequence(connection, edition)
 
     def batches(self, edition: int) -> tuple[Batch, ...]:
         with self._access.read() as connection:
@@ -90,30 +94,13 @@ class Outbox(ByHand):
 
     def due(self, now: datetime) -> tuple[Work, ...]:
         """The most urgent first."""
-        urgency = sa.func.max(batch.c.priority)
-        waiting = sa.select(batch.c.mailer, urgency).where(_claimable(now)).group_by(batch.c.mailer)
         with self._access.read() as connection:
-            rows = connection.execute(waiting.order_by(urgency.desc(), batch.c.mailer))
-            return tuple(Work(kind="deliver", key=mailer, priority=priority) for mailer, priority in rows)
+            urgency = claiming.due(connection, now)
+            return tuple(Work(kind="deliver", key=mailer, priority=priority) for mailer, priority in urgency)
 
     def claim(self, mailer: str, owner: str, *, now: datetime, lease: timedelta) -> Batch | None:
-        """Most urgent: by priority, then unknown before ready, then the oldest."""
-        first = sa.select(batch.c.id).where(batch.c.mailer == mailer, _claimable(now))
-        first = first.order_by(batch.c.priority.desc(), batch.c.state.desc(), batch.c.id).limit(1)
-        taken = {
-            "state": sa.case((batch.c.state == _READY.value, _CLAIMED.value), else_=_RESOLVING.value),
-            "owner": owner,
-            "fence": batch.c.fence + 1,
-            "lease_until": now + lease,
-        }
         with self._access.write() as connection:
-            id = connection.execute(first.with_for_update(skip_locked=True, of=batch)).scalar_one_or_none()
-            if id is None:
-                return None
-            still = sa.and_(batch.c.id == id, batch.c.state.in_([_READY.value, _UNKNOWN.value]))
-            row = connection.execute(sa.update(batch).where(still).values(**taken).returning(batch))
-            found = row.mappings().one_or_none()
-        return batch_from(found) if found is not None else None
+            return claiming.claim(connection, mailer, owner, now=now, lease=lease)
 
     def intend(
         self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
@@ -133,7 +120,8 @@ class Outbox(ByHand):
             if held is None:
                 return False
             settled = settlement(held, results)
-            sequence = _reserve_sequence(connection, held.edition) if settled.moved else 0
+            _told(connection, held, settled, results)
+            sequence = reserve_sequence(connection, held.edition) if settled.moved else 0
             made = children(held, settled, sequence=sequence, now=now, next_at=next_at)
             _finish(connection, held, settled, now=now, next_at=next_at)
             _put_children(connection, made)
@@ -149,7 +137,10 @@ class Outbox(ByHand):
             again = _change(connection, batch, _PROVED, ~_doubted(), next_at=next_at, last_error=error, **_FRESH)
             doubt = {"state": _UNKNOWN.value, "next_at": next_at, "last_error": error}
             changed = again or _change(connection, batch, _PROVED, _doubted(), **doubt)
+            if again:
+                rates.give_back(connection, batch, batch.size)
             if changed:
+                circuit.not_tried(connection, batch)
                 _end_attempts(connection, [batch.id], now, "not sent")
             return changed
 
@@ -166,6 +157,7 @@ class Outbox(ByHand):
                 last_error=error,
             )
             if changed:
+                circuit.not_tried(connection, batch)
                 _end_attempts(connection, [batch.id], now, "unknown")
             return changed
 
@@ -181,27 +173,9 @@ class Outbox(ByHand):
                 last_error=error,
             )
             if changed:
+                circuit.not_tried(connection, batch)
                 _end_attempts(connection, [batch.id], now, "unknown")
             return changed
-
-    def block(self, mailer: str, *, until: datetime, reason: str) -> None:
-        """A shorter block never ends a longer one."""
-        with self._access.write() as connection:
-            statement = shared.insert(connection, mailer_state)
-            statement = statement.values(mailer=mailer, circuit="closed", blocked_until=until, reason=reason)
-            new, old = statement.excluded, mailer_state.c.blocked_until
-            statement = statement.on_conflict_do_update(
-                index_elements=["mailer"],
-                set_={"blocked_until": new.blocked_until, "reason": new.reason},
-                where=sa.or_(old.is_(None), old < new.blocked_until),
-            )
-            connection.execute(statement)
-
-    def blocked(self, now: datetime) -> Mapping[str, tuple[datetime, str]]:
-        columns = (mailer_state.c.mailer, mailer_state.c.blocked_until, mailer_state.c.reason)
-        with self._access.read() as connection:
-            rows = connection.execute(sa.select(*columns).where(mailer_state.c.blocked_until > now))
-            return {mailer: (until, reason) for mailer, until, reason in rows}
 
     def sweep(self, now: datetime) -> int:
         with self._access.write() as connection:
@@ -214,6 +188,9 @@ class Outbox(ByHand):
             before = [id for id, state in rows if state == _CLAIMED.value]
             after = [id for id, state in rows if state != _CLAIMED.value]
             _free(connection, before, state=_READY.value)
+            for id in before:
+                unsent = batch_from(connection.execute(sa.select(batch).where(batch.c.id == id)).mappings().one())
+                rates.give_back(connection, unsent, unsent.size)
             _free(connection, after, state=_UNKNOWN.value, unknown_since=_since(now))
             _end_attempts(connection, after, now, "unknown")
             return len(rows) + end_cancelled(connection)
@@ -228,44 +205,19 @@ class Outbox(ByHand):
         with self._access.read() as connection:
             return reckoning.sums(connection, edition)
 
+    def carried(self, edition: int) -> Mapping[str, int]:
+        with self._access.read() as connection:
+            return reckoning.carried(connection, edition)
+
     def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
         """The newest edition first. Outcomes are the words of `Sums`, and "excluded" with its reason."""
         with self._access.read() as connection:
             return tuple(reckoning.trace(connection, subscriber))
 
 
-def _claimable(now: datetime) -> sa.ColumnElement[bool]:
-    """Ready ones of editions that are sending; unknown ones also while the rest settles."""
-
-    def of(*states: EditionState) -> sa.ColumnElement[bool]:
-        running = edition.c.state.in_([state.value for state in states])
-        return sa.exists().where(edition.c.id == batch.c.edition, running)
-
-    def reached(column: sa.Column[datetime]) -> sa.ColumnElement[bool]:
-        return sa.or_(column.is_(None), column <= now)
-
-    ready = sa.and_(batch.c.state == _READY.value, reached(batch.c.not_before), of(EditionState.SENDING))
-    unknown = sa.and_(batch.c.state == _UNKNOWN.value, of(EditionState.SENDING, EditionState.SETTLING))
-    # Said in these words, the partial index of claims can be used.
-    claimable = sa.text("batch.state IN ('ready', 'unknown')")
-    blocked = sa.exists().where(mailer_state.c.mailer == batch.c.mailer, mailer_state.c.blocked_until > now)
-    return sa.and_(claimable, reached(batch.c.next_at), sa.or_(ready, unknown), ~blocked)
-
-
 def _doubted() -> sa.ColumnElement[bool]:
     """The outcome of an earlier attempt is unknown."""
     return batch.c.unknown_since.is_not(None)
-
-
-def _next_sequence(connection: Connection, id: int) -> int:
-    last = connection.execute(sa.select(sa.func.max(batch.c.sequence)).where(batch.c.edition == id)).scalar_one()
-    return 0 if last is None else int(last) + 1
-
-
-def _reserve_sequence(connection: Connection, id: int) -> int:
-    """The next number, which nobody else gets until the transaction is over."""
-    connection.execute(sa.select(edition.c.id).where(edition.c.id == id).with_for_update(key_share=True))
-    return _next_sequence(connection, id)
 
 
 def _current(held: Batch, states: Iterable[BatchState]) -> sa.ColumnElement[bool]:
@@ -326,6 +278,19 @@ def _finish(connection: Connection, held: Batch, settled: Settlement, *, now: da
     else:
         values |= {"resolved_at": now} | bits("rejected", settled.rejected) | bits("moved", settled.moved)
     connection.execute(sa.update(batch).where(batch.c.id == held.id).values(**values))
+
+
+def _told(connection: Connection, held: Batch, settled: Settlement, results: Sequence[Result]) -> None:
+    """What an answer tells of the mailer, and of the tokens that its letters had taken."""
+    if held.state is _SUBMITTING and held.unknown_since is None:
+        rates.give_back(connection, held, len(held.skipped) + sum(map(len, settled.again)))
+    elif held.state is _CLAIMED:
+        rates.give_back(connection, held, held.size)
+    answered = any(result.outcome in (Outcome.ACCEPTED, Outcome.REJECTED) for result in results)
+    if held.state is _SUBMITTING and answered:
+        circuit.proved(connection, held)
+    else:
+        circuit.not_tried(connection, held)
 
 
 def _put_children(connection: Connection, made: Sequence[Batch]) -> None:

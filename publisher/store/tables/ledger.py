@@ -115,24 +115,39 @@ mail_event = table(
     partial("ix_mail_event_waiting", "id", where="processed_at IS NULL"),
 )
 
+# Tokens are messages that may leave now, refilled up to `at`. Nothing of `waits_priority` or less is claimed before
+# `waits_until`. `sent_days` counts the days before that of `at` on which something was sent.
 bucket = table(
     "bucket",
-    text("scope"),
+    text("mailer"),
     sa.Column("tokens", sa.Double(), nullable=False),
     sa.Column("rate", sa.Double(), nullable=False),
-    sa.Column("burst", sa.Double(), nullable=False),
     moment("at", nullable=False),
-    moment("blocked_until"),
     whole("day_used"),
-    whole("day_limit", nullable=True),
-    primary("scope"),
+    whole("sent_days"),
+    whole("waits_priority"),
+    moment("waits_until"),
+    primary("mailer"),
 )
 
+# What the settings said last, and how the mailer stands. `trial` is the batch that a half-open circuit lets through.
 mailer_state = table(
     "mailer_state",
     text("mailer"),
+    yes_no("active"),
+    sa.Column("rate", sa.Double(), nullable=False),
+    sa.Column("growth", sa.Double(), nullable=False),
+    whole("per_day"),
+    whole("warm_up"),
+    whole("batch"),
+    yes_no("shared_body"),
+    text("fallback"),
     text("circuit"),
-    moment("blocked_until"),
+    text("failure"),
     text("reason"),
+    whole("failures"),
+    whole("trial", nullable=True),
+    moment("opened_at"),
+    moment("blocked_until"),
     primary("mailer"),
 )

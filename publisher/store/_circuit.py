@@ -1,0 +1,210 @@
+"""How mailers stand: what the settings say of them, and whether they take anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.errors import Failure
+from publisher.model import Batch, Circuit, CircuitState, Limits, Terms
+from publisher.store import _rates as rates
+from publisher.store import _shared as shared
+from publisher.store.engine import Access
+from publisher.store.tables import bucket, mailer_state
+
+_CLOSED, _OPEN, _HALF_OPEN = (state.value for state in CircuitState)
+
+#: The circuit of a mailer that nothing is wrong with.
+_WELL = {
+    "circuit": _CLOSED,
+    "failure": "",
+    "reason": "",
+    "failures": 0,
+    "trial": None,
+    "opened_at": None,
+    "blocked_until": None,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A mailer as a claim sees it."""
+
+    terms: Terms
+    closed: bool = True
+    until: datetime | None = None
+
+    def takes(self, now: datetime) -> bool:
+        return self.until is None or self.until <= now
+
+
+class Mailers:
+    """These methods of `ports.Outbox`."""
+
+    _access: Access
+
+    def agree(self, terms: Sequence[Terms]) -> None:
+        with self._access.read() as connection:
+            there = {row["mailer"]: row for row in connection.execute(sa.select(mailer_state)).mappings()}
+        new = {one.mailer: _said(one) for one in terms}
+        gone = [name for name, row in there.items() if name not in new and row["active"]]
+        moved = [name for name, said in new.items() if name not in there or _differs(there[name], said)]
+        if not gone and not moved:
+            return
+        with self._access.write() as connection:
+            for name in moved:
+                _put(connection, name, new[name])
+            for one in terms:
+                if one.mailer in moved:
+                    rates.changed(connection, one.mailer, one.limits)
+            retired = shared.among(connection, mailer_state.c.mailer, gone)
+            connection.execute(sa.update(mailer_state).where(retired).values(active=False))
+
+    def largest(self, mailer: str) -> int:
+        with self._access.read() as connection:
+            limits = standing(connection, mailer).terms.limits
+            return limits.largest(rates.sent_days(connection, mailer)) if limits else 0
+
+    def waits(self, mailer: str, now: datetime) -> datetime | None:
+        until = sa.select(bucket.c.waits_until).where(bucket.c.mailer == mailer, bucket.c.waits_until > now)
+        with self._access.read() as connection:
+            return connection.execute(until).scalar_one_or_none()
+
+    def slow(self, mailer: str, now: datetime) -> None:
+        with self._access.write() as connection:
+            stands = standing(connection, mailer)
+            if stands.terms.limits.rate and stands.takes(now):
+                rates.slow(connection, mailer, stands.terms.limits, now)
+
+    def circuit(self, mailer: str) -> Circuit:
+        with self._access.read() as connection:
+            row = sa.select(mailer_state).where(mailer_state.c.mailer == mailer)
+            if self._access.bound is not None:
+                row = row.with_for_update()
+            found = connection.execute(row).mappings().one_or_none()
+        return _circuit(found) if found else Circuit(mailer=mailer)
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        with self._access.read() as connection:
+            rows = sa.select(mailer_state).where(mailer_state.c.active).order_by(mailer_state.c.mailer)
+            return tuple(map(_circuit, connection.execute(rows).mappings()))
+
+    def put_circuit(self, circuit: Circuit) -> None:
+        with self._access.write() as connection:
+            _put(
+                connection,
+                circuit.mailer,
+                {
+                    "circuit": circuit.state.value,
+                    "failure": circuit.failure.value if circuit.failure else "",
+                    "reason": circuit.reason,
+                    "failures": circuit.failures,
+                    "trial": None,
+                    "opened_at": circuit.opened_at,
+                    "blocked_until": circuit.until,
+                },
+            )
+
+    def block(self, mailer: str, *, until: datetime, reason: str) -> None:
+        """A shorter block never ends a longer one."""
+        with self._access.write() as connection:
+            later = sa.or_(mailer_state.c.blocked_until.is_(None), mailer_state.c.blocked_until < until)
+            _put(connection, mailer, {"blocked_until": until, "reason": reason}, where=later)
+
+    def blocked(self, now: datetime) -> Mapping[str, tuple[datetime, str]]:
+        columns = (mailer_state.c.mailer, mailer_state.c.blocked_until, mailer_state.c.reason)
+        with self._access.read() as connection:
+            rows = connection.execute(sa.select(*columns).where(mailer_state.c.blocked_until > now))
+            return {mailer: (until, reason) for mailer, until, reason in rows}
+
+
+# ---------------------------------------------------------------- for claims and answers
+
+
+def standing(connection: Connection, mailer: str) -> Standing:
+    row = connection.execute(sa.select(mailer_state).where(mailer_state.c.mailer == mailer)).mappings().one_or_none()
+    if row is None:
+        return Standing(terms=Terms(mailer=mailer))
+    limits = Limits(**{name: row[name] for name in ("rate", "per_day", "warm_up", "growth")})
+    terms = Terms(
+        mailer=mailer,
+        limits=limits,
+        fallback=row["fallback"],
+        batch=row["batch"],
+        shared_body=row["shared_body"],
+    )
+    return Standing(terms=terms, closed=row["circuit"] == _CLOSED, until=row["blocked_until"])
+
+
+def blocked(batch: sa.FromClause, now: datetime) -> sa.ColumnElement[bool]:
+    return sa.exists().where(mailer_state.c.mailer == batch.c.mailer, mailer_state.c.blocked_until > now)
+
+
+def begin_trial(connection: Connection, mailer: str, id: int, *, now: datetime, lease: timedelta) -> bool:
+    """Let this batch through a circuit that is open, and no other until it is known what becomes of it."""
+    waits = sa.and_(mailer_state.c.circuit != _CLOSED, mailer_state.c.blocked_until <= now)
+    begun = sa.update(mailer_state).where(mailer_state.c.mailer == mailer, waits)
+    values = {"circuit": _HALF_OPEN, "trial": id, "blocked_until": now + lease}
+    return connection.execute(begun.values(**values)).rowcount == 1
+
+
+def proved(connection: Connection, held: Batch) -> None:
+    """The mailer answered as one does that is well. Only the batch on trial closes a circuit."""
+    mine = sa.or_(mailer_state.c.circuit == _CLOSED, mailer_state.c.trial == held.id)
+    failing = sa.and_(mailer_state.c.mailer == held.mailer, mailer_state.c.failures > 0, mine)
+    still = sa.case((mailer_state.c.circuit == _CLOSED, mailer_state.c.blocked_until), else_=None)
+    well = _WELL | {"blocked_until": still, "reason": mailer_state.c.reason}
+    connection.execute(sa.update(mailer_state).where(failing).values(**well))
+
+
+def not_tried(connection: Connection, held: Batch) -> None:
+    """The batch on trial ended without telling anything about the mailer: another one may be tried at once."""
+    on_trial = sa.and_(mailer_state.c.mailer == held.mailer, mailer_state.c.trial == held.id)
+    again = {"circuit": _OPEN, "trial": None, "blocked_until": mailer_state.c.opened_at}
+    connection.execute(sa.update(mailer_state).where(on_trial).values(**again))
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _said(terms: Terms) -> dict[str, Any]:
+    limits = terms.limits
+    return {
+        "active": True,
+        "rate": float(limits.rate),
+        "growth": float(limits.growth),
+        "per_day": limits.per_day,
+        "warm_up": limits.warm_up,
+        "batch": terms.batch,
+        "shared_body": terms.shared_body,
+        "fallback": terms.fallback,
+    }
+
+
+def _differs(row: sa.RowMapping, said: Mapping[str, Any]) -> bool:
+    return any(row[name] != value for name, value in said.items())
+
+
+def _put(
+    connection: Connection, mailer: str, values: Mapping[str, Any], *, where: sa.ColumnElement[bool] | None = None
+) -> None:
+    whole = {"mailer": mailer, **_said(Terms(mailer=mailer)), **_WELL, **values}
+    statement = shared.insert(connection, mailer_state).values(**whole)
+    connection.execute(statement.on_conflict_do_update(index_elements=["mailer"], set_=dict(values), where=where))
+
+
+def _circuit(row: sa.RowMapping) -> Circuit:
+    return Circuit(
+        mailer=row["mailer"],
+        state=CircuitState(row["circuit"]),
+        failure=Failure(row["failure"]) if row["failure"] else None,
+        reason=row["reason"],
+        failures=row["failures"],
+        opened_at=row["opened_at"],
+        until=row["blocked_until"],
+    )

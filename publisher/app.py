@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from publisher import settings as settings_module
@@ -295,30 +295,18 @@ def _selection(select: SelectionSettings) -> Selection:
 
 
 def _feed(settings: Settings, feed: FeedSettings) -> Feed:
-    return Feed(
-        slug=feed.slug,
-        title=feed.title,
-        description=feed.description,
-        home_url=settings.site.url,
-        language=settings.site.language,
-        selection=_selection(feed.select),
-        formats=feed.formats,
-        limit=feed.limit,
-    )
+    return Feed(**_output(settings, feed))
 
 
 def _pattern(settings: Settings, feed: FeedSettings) -> FeedPattern:
-    return FeedPattern(
-        slug=feed.slug,
-        each=feed.each,
-        title=feed.title,
-        description=feed.description,
-        home_url=settings.site.url,
-        language=settings.site.language,
-        selection=_selection(feed.select),
-        formats=feed.formats,
-        limit=feed.limit,
-    )
+    return FeedPattern(each=feed.each, **_output(settings, feed))
+
+
+def _output(settings: Settings, feed: FeedSettings) -> dict[str, Any]:
+    """What a feed and a pattern have in common, by its names in the model."""
+    given = feed.model_dump(exclude={"each", "select"})
+    site = settings.site
+    return {**given, "home_url": site.url, "language": site.language, "selection": _selection(feed.select)}
 
 
 def _terms(mailer: AnyMailer, opened: Mailer) -> Terms:

@@ -32,7 +32,7 @@ def status(
             "site": app.parts.site.name,
             "at": now,
             "sources": _sources(app.parts),
-            "feeds": _feeds(app.parts),
+            "feeds": _feeds(app.parts, now),
             "newsletters": _newsletters(app.parts, now),
             "editions": [shown.edition(app.parts, e) for e in app.parts.store.editions.newest(EDITIONS)],
             "waiting": _waiting(app.parts, now),
@@ -61,8 +61,8 @@ def _sources(parts: Parts) -> list[dict[str, Any]]:
     ]
 
 
-def _feeds(parts: Parts) -> list[dict[str, Any]]:
-    states, due = parts.store.feeds.states(), set(parts.store.feeds.due())
+def _feeds(parts: Parts, now: datetime) -> list[dict[str, Any]]:
+    states, due = parts.store.feeds.states(), set(parts.store.feeds.due(now))
     return [
         {"slug": slug, "built_at": built, "articles": articles, "due": slug in due, "error": error}
         for slug, (built, error, articles) in sorted(states.items())

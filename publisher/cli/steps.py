@@ -67,11 +67,15 @@ def syndicate(
     problems: list[BaseException] = []
     with door(context).opened() as app:
         everything = [feed.slug for feed in app.parts.store.feeds.all()]
-        wanted = _known("feed", feeds or None, everything) if feeds or all else app.parts.store.feeds.due()
+        wanted = (
+            _known("feed", feeds or None, everything)
+            if feeds or all
+            else app.parts.store.feeds.due(app.parts.clock.now())
+        )
         with console.progress("building feeds", len(wanted), shown=not json) as advance:
             for slug in wanted:
                 try:
-                    published = pipeline.syndicate(app.parts, slug)
+                    published = pipeline.syndicate(app.parts, slug, everything=all)
                 except (errors.GateError, errors.FolderError) as error:
                     problems.append(error)
                     results.append({"feed": slug, "written": [], "unchanged": [], "error": str(error)})

@@ -4,8 +4,9 @@
 - Its dates go through `setlocale`, which belongs to the whole process: replaced once.
 - Its times start as *now*: `building` sets them from the document.
 - The channel's link is the last one added: self and hub first, the home page last.
-- It writes no hub link and one enclosure in RSS, drops authors without a mail address there, and loses `rel`
-  on the links of Atom entries: `FeedExtras` and `EntryExtras` write those.
+- In RSS it writes no link but that to itself, and one enclosure; it drops authors without a mail address there,
+  loses `rel` on the links of Atom entries, and knows no deleted ones: `FeedExtras` and `EntryExtras` write those.
+- Its syndication extension spells `updatePeriod` with a capital: `FeedExtras` write it.
 
 feedgen has no type annotations, hence `Any`; none of its objects leaves `formats/`.
 """
@@ -19,13 +20,17 @@ from email.utils import format_datetime
 from threading import Lock
 from typing import Any
 
-from publisher.formats._shared import Entry, Media, address, clean, language, line, self_address, stated, whole
+from publisher.formats._shared import Entry, Media, address, clean, language, line, stated, whole
 from publisher.model import FeedDocument
 
 ATOM = "http://www.w3.org/2005/Atom"
 CONTENT = "http://purl.org/rss/1.0/modules/content/"
+AT = "http://purl.org/atompub/tombstones/1.0"
 DC = "http://purl.org/dc/elements/1.1/"
+HISTORY = "http://purl.org/syndication/history/1.0"
+ITUNES = "http://www.itunes.com/dtds/podcast-1.0.dtd"
 MEDIA = "http://search.yahoo.com/mrss/"
+SYNDICATION = "http://purl.org/rss/1.0/modules/syndication/"
 XML = "http://www.w3.org/XML/1998/namespace"
 
 _ONE_AT_A_TIME = Lock()
@@ -43,7 +48,10 @@ class Element:
     def add_to(self, parent: Any) -> None:
         from feedgen.util import xml_elem
 
-        element = xml_elem(self.name, parent)
+        self.become(xml_elem(self.name, parent))
+
+    def become(self, element: Any) -> None:
+        element.tag = self.name
         element.text = self.text or None
         for name, value in self.attributes.items():
             if value:
@@ -56,27 +64,29 @@ class FeedExtras:
     """What feedgen has no word for in a feed, in the shape of one of its extensions."""
 
     def __init__(self) -> None:
-        self.namespaces: dict[str, str] = {}
-        self.channel: list[Element] = []
+        self.namespaces: Mapping[str, str] = {}
+        self.elements: list[Element] = []
 
-    def extend_ns(self) -> dict[str, str]:
+    def extend_ns(self) -> Mapping[str, str]:
         return self.namespaces
 
     def extend_rss(self, rss: Any) -> Any:
-        for element in self.channel:
-            element.add_to(rss[0])
+        self.extend_atom(rss[0])
         return rss
 
     def extend_atom(self, feed: Any) -> Any:
+        for element in self.elements:
+            element.add_to(feed)
         return feed
 
 
 class EntryExtras:
-    """The same for one entry."""
+    """The same for one entry. With `instead`, the Atom entry becomes that element, which tells of a deleted one."""
 
     def __init__(self) -> None:
         self.elements: list[Element] = []
         self.language = ""
+        self.instead: Element | None = None
 
     def extend_rss(self, item: Any) -> Any:
         for element in self.elements:
@@ -84,14 +94,21 @@ class EntryExtras:
         return item
 
     def extend_atom(self, item: Any) -> Any:
+        if self.instead is not None:
+            item.clear()
+            self.instead.become(item)
+            return item
         if self.language:
             item.set(f"{{{XML}}}lang", self.language)
         return self.extend_rss(item)
 
 
 @contextmanager
-def building(document: FeedDocument, *, ending: str, media_type: str) -> Iterator[Any]:
-    """A feedgen feed with everything but entries; `feed.extras` are its `FeedExtras`. One thread at a time."""
+def building(
+    document: FeedDocument, *, ending: str, media_type: str, namespaces: Mapping[str, str], home: str
+) -> Iterator[Any]:
+    """A feedgen feed with everything but entries; `feed.extras` are its `FeedExtras`, and `home` is the page it is
+    the feed of. One thread at a time."""
     with _ONE_AT_A_TIME:
         feed = _generator()
         title = line(document.feed.title) or document.feed.slug
@@ -101,11 +118,49 @@ def building(document: FeedDocument, *, ending: str, media_type: str) -> Iterato
         feed.language(language(document.feed.language))
         feed.updated(whole(document.updated_at))
         feed.generator(generator=line(document.generator))
-        feed.link(href=stated(self_address(document, ending)), rel="self", type=media_type)
-        if hub := address(document.hub):
-            feed.link(href=hub, rel="hub")
-        feed.link(href=stated(document.feed.home_url), rel="alternate", type="text/html")
+        for rel, href in links(document, ending):
+            feed.link(href=href, rel=rel, **({} if rel == "hub" else {"type": media_type}))
+        feed.link(href=stated(home), rel="alternate", type="text/html")
+        feed.extras.namespaces = namespaces
+        if document.page:
+            feed.extras.elements.append(Element(f"{{{HISTORY}}}archive"))
         yield feed
+
+
+def links(document: FeedDocument, ending: str) -> list[tuple[str, str]]:
+    """A document's links to itself, to the hub, and to the other pages of its feed (RFC 5005 sections 3 and 4)."""
+    found = [("self", stated(document.address(ending)))]
+    if not document.page and (hub := address(document.hub)):
+        found.append(("hub", hub))
+    if document.page:
+        found.append(("current", stated(document.address(ending, 0))))
+    if document.older:
+        older = stated(document.address(ending, document.older))
+        found += [("prev-archive", older), ("next", older)]
+    if document.newer:
+        found.append(("next-archive", stated(document.address(ending, document.newer))))
+    return found
+
+
+@contextmanager
+def one_entry() -> Iterator[Any]:
+    """A feedgen entry that belongs to no feed yet; `entry.extras` are its `EntryExtras`. One thread at a time."""
+    import feedgen.entry
+
+    with _ONE_AT_A_TIME:
+        feedgen.entry.formatRFC2822 = format_datetime
+        item = feedgen.entry.FeedEntry()
+        item.register_extension("extras", EntryExtras)
+        yield item
+
+
+def cut_out(root: Any, *, lines: int, tail: bytes) -> bytes:
+    """What stands in an XML document after so many lines and before its tail, as it stands in any other that
+    declares the same namespaces."""
+    from feedgen.feed import etree  # libxml2, which it writes whole documents with
+
+    data: bytes = etree.tostring(root, pretty_print=True, encoding="UTF-8", xml_declaration=False)
+    return data.split(b"\n", lines)[lines].removesuffix(tail)
 
 
 def media_elements(entry: Entry) -> list[Element]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NoReturn
 from xml.etree.ElementTree import Element
+from xml.parsers import expat
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -59,6 +60,49 @@ def parse(data: bytes) -> Element:
     if not isinstance(root, Element):
         fail("this is not XML: it is empty")
     return root
+
+
+def ids(data: bytes, of: tuple[tuple[str, ...], str], *, deleted: tuple[str, str] = ("", "")) -> tuple[str, ...]:
+    """The ids of all entries, in order, from one pass over the whole document: it is well-formed, then.
+
+    `of` is where entries stand and the name of the child that holds the id; `deleted` the name of an element
+    beside them and its attribute that holds one. Names are "namespace local". Raises GateError.
+    """
+    scan = _Scan((*of[0], of[1]), deleted)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = scan.start, scan.end
+    parser.StartDoctypeDeclHandler = lambda *_: fail("a document type is declared")
+    scan.listen = lambda handler: setattr(parser, "CharacterDataHandler", handler)
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        fail(f"this is not XML: {error}", cause=error)
+    return tuple("".join(parts).strip() for parts in scan.found)
+
+
+class _Scan:
+    """Follows where in a document the parser is; text is listened to only inside an id."""
+
+    def __init__(self, path: tuple[str, ...], deleted: tuple[str, str]) -> None:
+        self.found: list[list[str]] = []
+        self.listen: Callable[[Callable[[str], object] | None], object] = lambda _: None
+        self._path = path
+        self._deleted = deleted
+        self._here: list[str] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        depth = len(self._here)
+        self._here.append(name)
+        if name == self._path[-1] and tuple(self._here) == self._path:
+            self.found.append([])
+            self.listen(self.found[-1].append)
+        elif name == self._deleted[0] and depth == len(self._path) - 2:
+            self.found.append([attributes.get(self._deleted[1], "")])
+
+    def end(self, _name: str) -> None:
+        if len(self._here) == len(self._path):
+            self.listen(None)
+        self._here.pop()
 
 
 def text(parent: Element, name: str, entry: str = "") -> str:

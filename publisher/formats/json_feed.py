@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,11 @@ import orjson
 
 from publisher.formats import _reading
 from publisher.formats._reading import content_rules, fail, rfc3339, web
-from publisher.formats._shared import Entry, Media, address, entry, language, line, self_address, stated
-from publisher.model import Author, Enclosure, FeedDocument, ReadEntry
+from publisher.formats._shared import Entry, Media, address, entry, language, line, stated
+from publisher.model import Article, Author, Enclosure, Feed, FeedDocument, ReadEntry
 
 _VERSION = "https://jsonfeed.org/version/1.1"
+_BEFORE, _AFTER, _EMPTY = b'{\n  "items": [\n', b"\n  ]\n}\n", b"[]\n}\n"  # as orjson writes them
 
 
 class JsonFeed:
@@ -21,21 +22,39 @@ class JsonFeed:
     ending = "json"
     media_type = "application/feed+json"
 
+    version = "1"
+
     def write(self, document: FeedDocument) -> bytes:
         """The feed as JSON Feed 1.1 in UTF-8: the same document gives the same bytes."""
+        items = [_item(entry(article, document.feed)) for article in document.articles]
+        return _dumped(self._head(document) | {"items": items})
+
+    def fragment(self, article: Article, feed: Feed) -> tuple[str, bytes]:
+        one = entry(article, feed)
+        data = _dumped({"items": [_item(one)]}).removeprefix(_BEFORE).removesuffix(_AFTER)
+        return one.id, data
+
+    def join(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
+        empty = _dumped(self._head(document) | {"items": []})
+        if not entries:
+            return empty
+        return b"".join((empty.removesuffix(_EMPTY), b"[\n", b",\n".join(entries), _AFTER))
+
+    def _head(self, document: FeedDocument) -> dict[str, Any]:
         feed = document.feed
-        hub = address(document.hub)
+        hub = "" if document.page else address(document.hub)
+        older = document.address(self.ending, document.older) if document.older else ""
         value = {
             "version": _VERSION,
             "title": line(feed.title) or feed.slug,
             "home_page_url": stated(feed.home_url),
-            "feed_url": stated(self_address(document, self.ending)),
+            "feed_url": stated(document.address(self.ending)),
             "description": line(feed.description),
+            "next_url": stated(older),
             "language": language(feed.language),
             "hubs": [{"type": "WebSub", "url": hub}] if hub else [],
         }
-        items = [_item(entry(article)) for article in document.articles]
-        return orjson.dumps(_filled(value) | {"items": items}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return _filled(value)
 
     def read(self, data: bytes) -> tuple[ReadEntry, ...]:
         """Read back. Raises GateError with the entry and the rule that is broken."""
@@ -52,7 +71,19 @@ class JsonFeed:
             web(_text(hub, "url", ""), "hubs")
         if "items" not in feed:
             fail("items is missing")
+        if "next_url" in feed:
+            web(_text(feed, "next_url", ""), "next_url")
         return _reading.unique(_read(item) for item in _list(feed, "items", ""))
+
+    def ids(self, data: bytes) -> tuple[str, ...]:
+        try:
+            return tuple(item["id"] for item in orjson.loads(data)["items"])
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            fail(f"this is not a JSON Feed: {error}", cause=error)
+
+
+def _dumped(value: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _item(entry: Entry) -> dict[str, Any]:
@@ -66,7 +97,7 @@ def _item(entry: Entry) -> dict[str, Any]:
         "date_published": entry.published.isoformat(),
         "date_modified": entry.updated.isoformat(),
         "authors": [_author(author) for author in entry.authors],
-        "tags": entry.categories,
+        "tags": [label.name for label in entry.categories],
         "language": entry.language,
         "attachments": [_attachment(media) for media in entry.media if media.type],
     }

@@ -56,7 +56,19 @@ from publisher.model.editions import (
     Slot,
     Variant,
 )
-from publisher.model.feeds import Decision, Feed, FeedDocument, FeedEntry, FeedPattern, ReadEntry, Selection
+from publisher.model.feeds import (
+    FIELDS,
+    Decision,
+    Feed,
+    FeedDocument,
+    FeedEntry,
+    FeedPage,
+    FeedPattern,
+    Fragment,
+    Output,
+    ReadEntry,
+    Selection,
+)
 from publisher.model.house import Site, Work
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.readers import (
@@ -71,6 +83,7 @@ from publisher.model.readers import (
 __all__ = [
     "COMMITTED",
     "EVENT_RANK",
+    "FIELDS",
     "OPEN_BATCHES",
     "Arrival",
     "Article",
@@ -91,9 +104,11 @@ __all__ = [
     "Feed",
     "FeedDocument",
     "FeedEntry",
+    "FeedPage",
     "FeedPattern",
     "Fetched",
     "FetchedArticle",
+    "Fragment",
     "Image",
     "Item",
     "KeptEvent",
@@ -110,6 +125,7 @@ __all__ = [
     "Notice",
     "NoticeState",
     "Outcome",
+    "Output",
     "Prepared",
     "Priority",
     "Question",

@@ -36,7 +36,7 @@ def due(parts: Parts) -> Iterator[Work]:
     always = {"release": store.articles.held_due(now), "feedback": store.events.waiting(), "sweep": True}
     yield from (Work(kind=kind, key="") for kind, due in always.items() if due)
     yield from (Work(kind="collect", key=slug) for slug in store.sources.due(now))
-    yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(failed_before=now - FEED_RETRY))
+    yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
     for newsletter in parts.newsletters:
         slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
         if _is_due(parts, newsletter, slot):
@@ -86,7 +86,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
     for source in parts.sources:
         _try(said, "collect", partial(collect, parts, source.slug))
     release(parts)
-    for slug in parts.store.feeds.due():
+    for slug in parts.store.feeds.due(parts.clock.now()):
         _try(said, "syndicate", partial(syndicate, parts, slug))
     for newsletter in parts.newsletters:
         slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())

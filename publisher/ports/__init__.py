@@ -6,7 +6,7 @@ into `Parts`. Every public behaviour here is held by a suite under `tests/contra
 
 from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Mailer, Templates
 from publisher.ports.clock import Clock
-from publisher.ports.content import Articles, Decisions, Feeds, Sources
+from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
 from publisher.ports.ledger import Editions, Events, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
@@ -24,6 +24,7 @@ __all__ = [
     "Fetcher",
     "Folder",
     "Format",
+    "Fragments",
     "Keys",
     "Mailer",
     "Notices",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from publisher.model import (
+    Article,
     Capability,
+    Feed,
     FeedDocument,
     Fetched,
     MailEvent,
@@ -42,11 +44,24 @@ class Format(Protocol):
     ending: str  # "rss", appended to a feed's address after a dot
     media_type: str  # "application/rss+xml"
 
+    version: str  # of how entries are written: fragments of another version are made anew
+
     def write(self, document: FeedDocument) -> bytes:
         """The feed as bytes: the same document gives the same bytes, whenever and wherever."""
 
+    def fragment(self, article: Article, feed: Feed) -> tuple[str, bytes]:
+        """One entry: its id in this format, and its bytes. Of the feed only `content`, `ids` and `language` make a
+        difference."""
+
+    def join(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
+        """The document around the fragments of its articles, in their order: the bytes that `write` gives."""
+
     def read(self, data: bytes) -> tuple[ReadEntry, ...]:
         """Read a feed back with a parser that did not write it. Raises GateError when it is not valid."""
+
+    def ids(self, data: bytes) -> tuple[str, ...]:
+        """Parse the whole of a feed, likewise, and tell only its entries' ids in their order: quick, for
+        fragments that were read back when they were made. Raises GateError when it cannot be parsed."""
 
 
 class Folder(Protocol):

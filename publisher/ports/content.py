@@ -12,7 +12,9 @@ from publisher.model import (
     Decision,
     Feed,
     FeedEntry,
+    FeedPage,
     FeedPattern,
+    Fragment,
     Revision,
     Source,
 )
@@ -35,6 +37,9 @@ class Sources(Protocol):
 
 
 class Articles(Protocol):
+    def identified(self, ids: Collection[str], *, guids: bool) -> frozenset[str]:
+        """Which of these are the entry id of a stored article, or with `guids` the guid of one."""
+
     def known(self, source: str, *, native_ids: Collection[str]) -> Mapping[str, Article]:
         """Articles of a source by native id, with their current revision."""
 
@@ -79,6 +84,9 @@ class Feeds(Protocol):
 
     def all(self) -> tuple[Feed, ...]: ...
 
+    def get(self, slug: str) -> Feed:
+        """Raises NotFound."""
+
     def add(self, feed: Feed) -> None:
         """Add a feed that a pattern makes; nothing happens when it exists."""
 
@@ -89,25 +97,55 @@ class Feeds(Protocol):
         """Until this transaction ends nobody else places articles, or changes which feeds there are."""
 
     def withdraw(self, article: int, feeds: Collection[str]) -> None:
-        """Take an article out of feeds; those are due."""
+        """Take an article out of feeds; those are due. Archive pages keep it."""
+
+    def revised(self, article: int) -> None:
+        """The archive pages that hold an article are due: it says something else now, or was retracted."""
 
     def memberships(self, article: int) -> tuple[str, ...]: ...
 
     def empty(self, feed: str) -> None:
-        """Take everything out, to begin anew: the feed then counts as never built."""
+        """Take everything out, to begin anew, archive pages too: the feed then counts as never built."""
 
-    def newest(self, feed: str, limit: int) -> tuple[Article, ...]:
-        """The live articles of a feed, newest first."""
+    def current(self, feed: str, *, now: datetime) -> tuple[Article, ...]:
+        """What the current document shows, newest first: the newest up to the feed's limit, whatever stands on no
+        archive page yet, and retractions and corrections that are still to be told of."""
 
-    def due(self, *, failed_before: datetime | None = None) -> tuple[str, ...]:
-        """Slugs of feeds that changed since they were published; without those whose last try failed later."""
+    def seal(self, feed: str) -> None:
+        """Put what the current document need not hold into new archive pages; nothing happens without need."""
 
-    def built(self, feed: str, wanted: int, *, at: datetime, error: str) -> None:
-        """The state counted `wanted` was published, or failed with that error. When somebody published a later
-        one meanwhile, nobody knows whose files stand there: the feed is due again."""
+    def page(self, feed: str, number: int) -> tuple[Article, ...]:
+        """The members of an archive page, newest first, retracted ones among them."""
+
+    def due_pages(self, feed: str) -> tuple[FeedPage, ...]:
+        """Archive pages that changed since they were published."""
+
+    def page_built(self, feed: str, page: FeedPage) -> None:
+        """The page was published as it was wanted then."""
+
+    def all_pages_due(self, feed: str) -> None: ...
+
+    def due(self, now: datetime | None = None, *, failed_before: datetime | None = None) -> tuple[str, ...]:
+        """Slugs of feeds that changed since they were published, or that change at `now` by themselves; without
+        those whose last try failed later."""
+
+    def built(self, feed: str, wanted: int, *, at: datetime, error: str, shown: Collection[int] | None = None) -> None:
+        """The state counted `wanted` was published, its current document with the articles `shown`, or failed with
+        that error. When somebody published a later one meanwhile, nobody knows whose files stand there: the feed is
+        due again."""
 
     def states(self) -> Mapping[str, tuple[datetime | None, str, int]]:
         """By feed: when it was last built, its last error, and its number of articles."""
+
+
+class Fragments(Protocol):
+    """Entries as formats wrote them, as long as a current document holds their article. `shape` names all that
+    makes a difference to an entry besides its article."""
+
+    def get(self, format: str, shape: str, articles: Collection[int]) -> Mapping[int, Fragment]: ...
+
+    def keep(self, format: str, shape: str, fragments: Sequence[Fragment]) -> None:
+        """In place of the earlier ones of the same articles."""
 
 
 class Decisions(Protocol):

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from publisher.ports.content import Articles, Decisions, Feeds, Sources
+from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
 from publisher.ports.ledger import Editions, Events, Outbox
 from publisher.ports.readers import Audience, Notices
 
@@ -15,6 +15,7 @@ class Store(Protocol):
     sources: Sources
     articles: Articles
     feeds: Feeds
+    fragments: Fragments
     decisions: Decisions
     editions: Editions
     outbox: Outbox

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from publisher.model import FIELDS
+
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 TAG_AUTHORITY = re.compile(r"[a-z0-9.@_-]+,\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
@@ -70,6 +72,14 @@ def _mailbox(value: str) -> str:
     return value
 
 
+def _each(value: str) -> str:
+    parts = value.split("+") if value else []
+    if len(set(parts)) < len(parts) or not set(parts) <= set(FIELDS):
+        known = ", ".join(f"'{name}'" for name in FIELDS)
+        raise ValueError(f"give one of {known}, or several joined such as 'category+language'")
+    return value
+
+
 def _matching(pattern: re.Pattern[str], remedy: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -84,6 +94,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Base = Annotated[str, AfterValidator(_base)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Each = Annotated[str, AfterValidator(_each)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
 WallTime = Annotated[time, BeforeValidator(_clock_time)]
 Language = Annotated[str, _matching(LANGUAGE, "give a language tag such as 'en' or 'de-AT'")]
@@ -163,10 +174,15 @@ class FeedSettings(Section):
     slug: Slug
     title: Text
     description: str = ""
-    each: Literal["", "category", "author"] = ""
+    each: Each = ""
     select: SelectionSettings = SelectionSettings()
     formats: tuple[Literal["rss", "atom", "json"], ...] = Field(default=("rss", "atom", "json"), strict=False)
     limit: int = Field(default=50, ge=1, le=1000)
+    content: Literal["full", "summary"] = "full"
+    ids: Literal["tag", "source"] = "tag"
+    archive: bool = True
+    remember: Span = timedelta(days=30)
+    interval: Annotated[Span, Field(ge=timedelta(minutes=1))] = timedelta(minutes=15)
 
 
 class NewsletterSettings(Section):

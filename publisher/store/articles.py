@@ -31,6 +31,15 @@ class Articles:
             found = _load(connection, _of_source(connection, source), wanted)
         return {one.native_id: one for one in found}
 
+    def identified(self, ids: Collection[str], *, guids: bool) -> frozenset[str]:
+        names = (article.c.entry_id, article.c.guid) if guids else (article.c.entry_id,)
+        with self._access.read() as connection:
+            return frozenset(
+                found
+                for name in names
+                for found in connection.execute(sa.select(name).where(shared.among(connection, name, ids))).scalars()
+            )
+
     def add(self, article: Article) -> Article:
         with self._access.write() as connection:
             id = _insert(connection, article)

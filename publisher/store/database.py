@@ -16,6 +16,7 @@ from publisher.store.editions import Editions
 from publisher.store.engine import Access, hidden
 from publisher.store.events import Events
 from publisher.store.feeds import Feeds
+from publisher.store.fragments import Fragments
 from publisher.store.notices import Notices
 from publisher.store.outbox import Outbox
 from publisher.store.sources import Sources
@@ -31,6 +32,7 @@ class Database:
         self.sources: ports.Sources = Sources(access)
         self.articles: ports.Articles = Articles(access)
         self.feeds: ports.Feeds = Feeds(access)
+        self.fragments: ports.Fragments = Fragments(access)
         self.decisions: ports.Decisions = Decisions(access)
         self.editions: ports.Editions = Editions(access)
         self.outbox: ports.Outbox = Outbox(access)

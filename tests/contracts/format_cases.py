@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from publisher import syndicate
 from publisher.errors import GateError
-from publisher.model import Article, Author, Enclosure, FeedDocument, Image
+from publisher.model import Article, ArticleState, Author, Enclosure, FeedDocument, Image, RevisionKind
 from publisher.ports import Format
 from tests.people import EDITOR, EDITOR_ADDRESS, NOW, article, feed, site
 
@@ -75,6 +76,27 @@ def saying(**changes: Any) -> Article:
 
 GAZETTE = document(BRIDGE, TIDES, LAMP)
 
+CORRECTED = article(
+    "Ferry fares rise",
+    native_id="fares",
+    kind=RevisionKind.CORRECTION,
+    note="The fare rises by 5 cents & not by 50.",
+    content_html="<p>By 5 cents.</p>",
+    number=2,
+)
+GONE = article(
+    "The mayor resigns",
+    native_id="mayor",
+    state=ArticleState.RETRACTED,
+    retracted_at=NOW,
+    retraction_note="She did not; we mistook <her> for her sister.",
+)
+
+#: An archive page between two others, of a feed in German that holds summaries.
+ARCHIVE = replace(
+    document(BRIDGE, CORRECTED, GONE, LAMP, content="summary", language="de", description=""), page=2, pages=3
+)
+
 _IN_ANOTHER_PROCESS = """
 import hashlib, importlib, locale, sys
 locale.setlocale(locale.LC_ALL, "")
@@ -101,6 +123,81 @@ class FormatCases:
         picture = Enclosure(url=f"{HOME}/bridge.jpg", type="image/jpeg", bytes=81234)
         assert bridge.enclosures == (picture, *BRIDGE.revision.enclosures)
         assert lamp.enclosures == (Enclosure(url=f"{HOME}/lamp.png", type="image/png"),)
+
+    def test_an_archive_page_with_a_correction_and_a_retraction_is_the_one_reviewed_by_eye(self) -> None:
+        assert self.format.write(ARCHIVE) == (DATA / f"harbour-2.{self.format.ending}").read_bytes()
+
+    def test_joined_fragments_are_the_bytes_of_the_whole_document(self) -> None:
+        for made in (GAZETTE, ARCHIVE, replace(GAZETTE, pages=7, page_url=f"{HOME}/all.html"), document()):
+            fragments = [self.format.fragment(one, made.feed) for one in made.articles]
+            assert self.format.join(made, [data for _, data in fragments]) == self.format.write(made)
+            assert self.format.ids(self.format.write(made)) == tuple(id for id, _ in fragments)
+            assert [entry.id for entry in self.format.read(self.format.write(made))] == [id for id, _ in fragments]
+
+    def test_so_they_are_whatever_the_articles_say(self) -> None:
+        text = st.text(st.characters(exclude_categories=("Cs", "Cc")))
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.lists(st.tuples(text, text, text), max_size=4), st.sampled_from(["full", "summary"]), st.booleans())
+        def holds(texts: list[tuple[str, str, str]], content: str, retracted: bool) -> None:
+            fate = {"state": ArticleState.RETRACTED, "retracted_at": NOW} if retracted else {}
+            articles = [
+                article(title or "?", native_id=str(n), standfirst=standfirst, content_html=html, tags=(title,), **fate)
+                for n, (title, standfirst, html) in enumerate(texts)
+            ]
+            made = document(*articles, content=content)
+            fragments = [self.format.fragment(one, made.feed) for one in articles]
+            assert self.format.join(made, [data for _, data in fragments]) == self.format.write(made)
+            assert self.format.ids(self.format.write(made)) == tuple(one.entry_id for one in articles)
+
+        holds()
+
+    def test_a_retracted_article_keeps_its_id_and_says_what_became_of_it(self) -> None:
+        (entry,) = self.format.read(self.format.write(document(GONE)))
+        assert (entry.id, entry.updated_at) == (GONE.entry_id, NOW)
+        assert entry.gone or entry.title == "Retracted: The mayor resigns"
+        assert "we mistook" in entry.content
+        assert b"harbour master" not in self.format.write(document(GONE))
+
+    def test_without_a_note_it_says_so_in_the_language_of_the_feed(self) -> None:
+        silent = replace(GONE, retraction_note="")
+        (entry,) = self.format.read(self.format.write(document(silent, language="de-AT")))
+        assert entry.gone or entry.title == "Zurückgezogen: The mayor resigns"
+        assert "Dieser Artikel wurde zurückgezogen." in entry.content
+
+    def test_a_correction_carries_its_note_and_moves_the_date(self) -> None:
+        (entry,) = self.format.read(
+            self.format.write(document(replace(CORRECTED, revision=replace(CORRECTED.revision, updated_at=NOW))))
+        )
+        assert entry.updated_at == NOW
+        assert entry.content == (
+            "<p><strong>Correction:</strong> The fare rises by 5 cents &amp; not by 50.</p>\n<p>By 5 cents.</p>"
+        )
+
+    def test_a_feed_of_summaries_tells_the_standfirst_or_the_first_words(self) -> None:
+        silent = article("Silent", content_html="<p>The first words.</p><p>" + "More words follow. " * 100 + "</p>")
+        silent = replace(silent, revision=replace(silent.revision, standfirst=""))
+        bridge, other = self.format.read(self.format.write(document(BRIDGE, silent, content="summary")))
+        assert bridge.content == "<p>Fish &amp; chips &lt; €5 at the quay.</p>"
+        assert other.content.startswith("<p>The first words.")
+        assert len(other.content) < 400
+
+    def test_a_feed_that_moves_here_keeps_the_ids_that_readers_know(self) -> None:
+        known = replace(BRIDGE, guid=f"{HOME}/?p=17")
+        bare = replace(TIDES, guid="")
+        made = document(known, bare, ids="source")
+        assert [entry.id for entry in self.format.read(self.format.write(made))] == [f"{HOME}/?p=17", TIDES.entry_id]
+
+    def test_archive_pages_lead_to_each_other(self) -> None:
+        base = "https://news.harbour-gazette.example/feeds/all"
+        ending = self.format.ending
+        current, oldest, newest = (
+            self.format.write(replace(GAZETTE, pages=2, page=page)).decode() for page in (0, 1, 2)
+        )
+        assert f"{base}/2.{ending}" in current
+        assert f"{base}/1.{ending}" not in current
+        assert f"{base}/1.{ending}" in newest
+        assert f"{base}/0.{ending}" not in oldest
 
     def test_a_feed_without_articles_is_a_feed(self) -> None:
         assert self.format.read(self.format.write(document())) == ()
@@ -254,12 +351,14 @@ class FormatCases:
         data = self.format.write(document(BRIDGE, replace(TIDES, entry_id=BRIDGE.entry_id)))
         with pytest.raises(GateError, match=r"swing-bridge: its id is used twice"):
             self.format.read(data)
+        assert self.format.ids(data) == (BRIDGE.entry_id, BRIDGE.entry_id)
 
     def test_a_document_cut_short_is_refused(self) -> None:
         data = self.format.write(GAZETTE)
         for length in (0, 1, len(data) // 2, len(data) - 4):
-            with pytest.raises(GateError):
-                self.format.read(data[:length])
+            for parse in (self.format.read, self.format.ids):
+                with pytest.raises(GateError):
+                    parse(data[:length])
 
     def test_anything_else_is_refused_by_name(self) -> None:
         @settings(max_examples=100, deadline=None)
@@ -267,6 +366,8 @@ class FormatCases:
         def holds(data: bytes) -> None:
             with pytest.raises(GateError):
                 self.format.read(data)
+            with suppress(GateError):
+                assert self.format.ids(data) == ()
 
         holds()
 

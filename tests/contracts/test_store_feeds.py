@@ -78,8 +78,7 @@ def test_a_feed_holds_live_articles_newest_first(newsroom: Database) -> None:
     placed(newsroom, "New", "all", key="2026-11-22")
     placed(newsroom, "Retracted", "all", key="2026-11-23", state=ArticleState.RETRACTED)
     placed(newsroom, "Elsewhere")
-    assert [one.revision.title for one in newsroom.feeds.newest("all", 10)] == ["New", "Old"]
-    assert [one.revision.title for one in newsroom.feeds.newest("all", 1)] == ["New"]
+    assert [one.revision.title for one in newsroom.feeds.current("all", now=NOW)] == ["New", "Old"]
 
 
 def test_placing_and_withdrawing_an_article_make_its_feeds_due(newsroom: Database) -> None:
@@ -98,7 +97,7 @@ def test_placing_again_moves_an_article_within_its_feed(newsroom: Database) -> N
     old = placed(newsroom, "Old", "all", key="1")
     placed(newsroom, "New", "all", key="2")
     newsroom.feeds.place([FeedEntry(feed="all", article=old.id, sort_key="3")])
-    assert [one.revision.title for one in newsroom.feeds.newest("all", 10)] == ["Old", "New"]
+    assert [one.revision.title for one in newsroom.feeds.current("all", now=NOW)] == ["Old", "New"]
     assert newsroom.feeds.memberships(old.id) == ("all",)
 
 
@@ -106,7 +105,7 @@ def test_sort_keys_are_compared_by_their_bytes(newsroom: Database) -> None:
     newsroom.feeds.sync([feed("all")], [])
     for key in ("a", "B", "_", "10", "2"):
         placed(newsroom, key, "all", key=key)
-    assert [one.revision.title for one in newsroom.feeds.newest("all", 10)] == ["a", "_", "B", "2", "10"]
+    assert [one.revision.title for one in newsroom.feeds.current("all", now=NOW)] == ["a", "_", "B", "2", "10"]
 
 
 def test_an_unknown_feed_is_named(newsroom: Database) -> None:
@@ -114,7 +113,7 @@ def test_an_unknown_feed_is_named(newsroom: Database) -> None:
     with pytest.raises(NotFound, match="'nowhere'"):
         newsroom.feeds.place([FeedEntry(feed="nowhere", article=one.id, sort_key="1")])
     with pytest.raises(NotFound, match="'nowhere'"):
-        newsroom.feeds.newest("nowhere", 1)
+        newsroom.feeds.current("nowhere", now=NOW)
 
 
 def test_a_change_during_building_leaves_the_feed_due(newsroom: Database) -> None:
@@ -201,7 +200,7 @@ def test_an_emptied_feed_is_empty_and_due(newsroom: Database) -> None:
     placed(newsroom, "New", "all")
     build(newsroom)
     newsroom.feeds.empty("all")
-    assert newsroom.feeds.newest("all", 10) == ()
+    assert newsroom.feeds.current("all", now=NOW) == ()
     assert newsroom.feeds.all()[0].built == 0
     assert newsroom.feeds.due() == ("all",)
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from xml.etree.ElementTree import fromstring as parse
 
 import pytest
 
 from publisher.formats.atom import Atom
-from tests.contracts.format_cases import BRIDGE, HOME, TIDES, FormatCases, document
+from tests.contracts.format_cases import ARCHIVE, BRIDGE, GONE, HOME, TIDES, FormatCases, document
 
 
 class TestAtom(FormatCases):
@@ -44,6 +46,38 @@ class TestAtom(FormatCases):
         assert "<name>The Harbour Gazette</name>" in text.partition("<entry")[0]
         with pytest.raises(Exception, match="tides: an author is missing"):
             self.format.read(text.replace("author>", "contributor>").encode())
+
+    def test_a_retracted_article_is_a_deleted_entry(self) -> None:
+        """RFC 6721 section 3."""
+        root = parse(self.format.write(document(BRIDGE, GONE)))
+        (gone,) = root.findall("{http://purl.org/atompub/tombstones/1.0}deleted-entry")
+        assert gone.attrib == {"ref": GONE.entry_id, "when": "2026-11-22T06:00:00+00:00"}
+        assert gone[0].text == "She did not; we mistook <her> for her sister."
+        assert len(root.findall("{http://www.w3.org/2005/Atom}entry")) == 1
+
+    def test_an_archive_page_says_that_it_is_one_and_names_its_neighbours(self) -> None:
+        """RFC 5005 section 4."""
+        root = parse(self.format.write(ARCHIVE))
+        assert root.find("{http://purl.org/syndication/history/1.0}archive") is not None
+        links = {link.get("rel"): link.get("href") for link in root.findall("{http://www.w3.org/2005/Atom}link")}
+        base = "https://news.harbour-gazette.example/feeds/all"
+        assert links == {
+            "self": f"{base}/2.atom",
+            "current": f"{base}.atom",
+            "prev-archive": f"{base}/1.atom",
+            "next-archive": f"{base}/3.atom",
+            "next": f"{base}/1.atom",
+            "alternate": HOME,
+        }
+
+    def test_the_page_for_people_takes_the_place_of_the_home_page(self) -> None:
+        text = self.format.write(replace(document(), page_url=f"{HOME}/feeds/all.html")).decode()
+        assert re.findall(r'href="([^"]*)" rel="alternate"', text) == [f"{HOME}/feeds/all.html"]
+
+    def test_a_guid_that_is_no_uri_gives_way_to_our_own(self) -> None:
+        """RFC 4287 section 4.2.6."""
+        made = document(replace(BRIDGE, guid="17 at the quay"), ids="source")
+        assert self.format.ids(self.format.write(made)) == (BRIDGE.entry_id,)
 
     def test_links_of_entries_keep_their_relation(self) -> None:
         text = self.format.write(document(BRIDGE)).decode().partition("<entry")[2]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import orjson
 import pytest
 
 from publisher.formats.json_feed import JsonFeed
-from tests.contracts.format_cases import BRIDGE, HOME, FormatCases
+from tests.contracts.format_cases import BRIDGE, GAZETTE, HOME, FormatCases
 
 
 class TestJsonFeed(FormatCases):
@@ -36,3 +38,8 @@ class TestJsonFeed(FormatCases):
     )
     def test_a_broken_rule_is_named(self, old: str, new: str, rule: str) -> None:
         self.check_rule(old, new, rule)
+
+    def test_the_next_page_is_the_archive(self) -> None:
+        feed = orjson.loads(self.format.write(replace(GAZETTE, pages=3)))
+        assert feed["next_url"] == "https://news.harbour-gazette.example/feeds/all/3.json"
+        assert "next_url" not in orjson.loads(self.format.write(replace(GAZETTE, pages=3, page=1)))

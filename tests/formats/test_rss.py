@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from publisher.formats.rss import Rss
 from publisher.model import Enclosure, Image
-from tests.contracts.format_cases import BRIDGE, HOME, FormatCases, document
+from tests.contracts.format_cases import ARCHIVE, BRIDGE, HOME, TIDES, FormatCases, document
 from tests.people import article
 
 
@@ -49,6 +51,43 @@ class TestRss(FormatCases):
         text = self.format.write(document(BRIDGE)).decode()
         assert re.findall(r"<link>(.*?)</link>", text) == [HOME, f"{HOME}/swing-bridge"]
         assert re.findall(r'<atom:link href=".*?" rel="(self|hub)"', text) == ["self", "hub"]
+
+    def test_an_article_that_can_be_heard_is_an_episode(self) -> None:
+        notes = Enclosure(url=f"{HOME}/notes.pdf", type="application/pdf", bytes=7)
+        one = replace(BRIDGE, revision=replace(BRIDGE.revision, enclosures=(notes, *BRIDGE.revision.enclosures)))
+        text = self.format.write(document(one)).decode()
+        assert (
+            '<enclosure url="https://harbour-gazette.example/bridge.mp3" length="1234567" type="audio/mpeg"/>' in text
+        )
+        assert "<itunes:duration>754</itunes:duration>" in text
+        assert f'<itunes:image href="{HOME}/bridge.jpg"/>' in text
+        assert "<itunes:" not in self.format.write(document(TIDES)).decode()
+
+    @pytest.mark.parametrize(
+        ("interval", "ttl", "period", "frequency"),
+        [
+            (timedelta(minutes=15), 15, "hourly", 4),
+            (timedelta(hours=6), 360, "daily", 4),
+            (timedelta(days=7), 10080, "weekly", 1),
+        ],
+    )
+    def test_readers_are_told_how_often_to_look(
+        self, interval: timedelta, ttl: int, period: str, frequency: int
+    ) -> None:
+        text = self.format.write(document(interval=interval)).decode()
+        assert f"<ttl>{ttl}</ttl>" in text
+        assert f"<sy:updatePeriod>{period}</sy:updatePeriod>" in text
+        assert f"<sy:updateFrequency>{frequency}</sy:updateFrequency>" in text
+        assert b"<ttl>" not in self.format.write(ARCHIVE)
+
+    def test_any_guid_of_the_source_is_kept_as_it_is(self) -> None:
+        made = document(replace(BRIDGE, guid="17 at the quay"), ids="source")
+        assert self.format.ids(self.format.write(made)) == ("17 at the quay",)
+
+    def test_categories_and_tags_are_told_apart(self) -> None:
+        text = self.format.write(document(BRIDGE)).decode()
+        assert '<category domain="tag:harbour-gazette.example,2026:categories">Music</category>' in text
+        assert '<category domain="tag:harbour-gazette.example,2026:tags">ferries</category>' in text
 
     def test_a_picture_is_the_enclosure_when_there_is_no_file(self) -> None:
         one = article(image=Image(url=f"{HOME}/quay.jpg", type="image/jpeg"))

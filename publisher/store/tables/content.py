@@ -104,8 +104,15 @@ feed = table(
     data("formats"),
     whole("entries"),
     text("pattern"),
+    text("content"),
+    text("ids"),
+    yes_no("archive"),
+    whole("remember_seconds"),
+    whole("interval_seconds"),
+    whole("pages"),  # how many archive pages there are
     whole("wanted"),
     whole("built"),
+    moment("changes_at"),  # when it changes though no article does: something is no longer told
     moment("built_at"),
     moment("failed_at"),  # when the last try failed; nothing after it was published
     text("error"),
@@ -128,8 +135,37 @@ feed_entry = table(
     refers("feed", "feed.id"),
     refers("article", "article.id", index=True),
     sa.Column("sort_key", BYTEWISE, nullable=False),
+    moment("until"),  # the current document tells of it until then, however old it is
+    whole("page"),  # the archive page it stands in for ever, or 0
+    yes_no("gone"),  # it does not belong here any more; an archive page keeps it all the same
+    yes_no("shown"),  # it is in the current document that was published last
     primary("feed", "article"),
     sa.Index("ix_feed_entry_order", "feed", sa.text("sort_key DESC")),
+    sa.Index("ix_feed_entry_page", "feed", "page", "sort_key"),
+    partial("ix_feed_entry_until", "feed", "until", where="until IS NOT NULL"),
+    partial("ix_feed_entry_shown", "article", "feed", where="shown"),
+)
+
+feed_page = table(
+    "feed_page",
+    refers("feed", "feed.id"),
+    whole("number"),
+    whole("wanted"),
+    whole("built"),
+    primary("feed", "number"),
+    partial("ix_feed_page_due", "feed", where="wanted != built"),
+)
+
+# Entries of current documents as formats wrote them, each made once per revision.
+fragment = table(
+    "fragment",
+    refers("article", "article.id"),
+    text("format"),
+    text("shape"),
+    text("stamp"),
+    text("id"),
+    blob("data"),
+    primary("article", "format", "shape"),
 )
 
 decision = table(

@@ -1,0 +1,133 @@
+"""Which articles a feed's documents hold: the current one, and the archive pages that keep theirs for ever.
+
+An article enters a feed on page 0, and its current document holds all of page 0. When there are more than the feed's
+limit, the oldest of them are sealed in archive pages of so many. A late article with an old date is sealed with those
+that came when it did; a sealed page gains and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.model import Article, ArticleState, FeedEntry
+from publisher.store import _shared as shared
+from publisher.store._articles import article_from, current
+from publisher.store._feeds import pages_due
+from publisher.store.tables import article, feed, feed_entry, feed_page, fragment
+
+_HERE = sa.not_(feed_entry.c.gone)
+_LIVE = article.c.state == ArticleState.LIVE.value
+
+
+def place(connection: Connection, entries: Sequence[tuple[int, FeedEntry]]) -> None:
+    """Each with the id of its feed. On an archive page an article keeps its place."""
+    rows = [
+        {
+            "feed": id,
+            "article": entry.article,
+            "sort_key": entry.sort_key,
+            "until": entry.until,
+            "page": 0,
+            "gone": False,
+            "shown": False,
+        }
+        for id, entry in entries
+    ]
+    statement = shared.insert(connection, feed_entry)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["feed", "article"],
+        set_={
+            "sort_key": sa.case((feed_entry.c.page == 0, new.sort_key), else_=feed_entry.c.sort_key),
+            "until": new.until,
+            "gone": False,
+        },
+    )
+    connection.execute(statement, rows)
+
+
+def take_out(connection: Connection, id: int) -> None:
+    """Everything, archive pages too."""
+    connection.execute(sa.delete(feed_page).where(feed_page.c.feed == id))
+    everything = sa.update(feed_entry).where(feed_entry.c.feed == id)
+    connection.execute(everything.values(gone=True, page=0, until=None))
+
+
+def current_document(connection: Connection, row: sa.RowMapping, now: datetime) -> tuple[Article, ...]:
+    """The newest, what stands on no archive page yet, and what is still to be told of."""
+    placed = sa.select(feed_entry.c.article).where(feed_entry.c.feed == row["id"], _HERE)
+    live = placed.join(article, article.c.id == feed_entry.c.article).where(_LIVE)
+    newest = live.order_by(feed_entry.c.sort_key.desc()).limit(row["entries"])
+    told = placed.where(feed_entry.c.until > now).order_by(feed_entry.c.until.desc()).limit(row["entries"])
+    queries = [newest, told]
+    if row["archive"]:
+        queries.append(live.where(feed_entry.c.page == 0))
+    ids = {id for query in queries for id in connection.execute(query).scalars()}
+    return _articles(connection, row["id"], shared.among(connection, feed_entry.c.article, ids))
+
+
+def page(connection: Connection, id: int, number: int) -> tuple[Article, ...]:
+    """The members of an archive page, whatever became of them since."""
+    return _articles(connection, id, feed_entry.c.page == number)
+
+
+def _articles(connection: Connection, id: int, which: sa.ColumnElement[bool]) -> tuple[Article, ...]:
+    entries = current().join(feed_entry, feed_entry.c.article == article.c.id)
+    rows = connection.execute(
+        entries.where(feed_entry.c.feed == id, which).order_by(feed_entry.c.sort_key.desc(), article.c.id.desc())
+    )
+    return tuple(article_from(row) for row in rows.mappings())
+
+
+def seal(connection: Connection, row: sa.RowMapping) -> None:
+    """Put the oldest of page 0 into archive pages, so that at most the feed's limit are left there."""
+    id, limit, pages = row["id"], row["entries"], row["pages"]
+    if not row["archive"]:
+        return
+    loose = (
+        sa.select(feed_entry.c.article)
+        .join(article, article.c.id == feed_entry.c.article)
+        .where(feed_entry.c.feed == id, feed_entry.c.page == 0, _HERE, _LIVE)
+        .order_by(feed_entry.c.sort_key)
+    )
+    articles = connection.execute(loose).scalars().all()
+    full = -((limit - len(articles)) // limit)  # rounded up
+    if full <= 0:
+        return
+    numbers = range(pages + 1, pages + full + 1)
+    sealed = [
+        {"of": one, "number": number}
+        for place, number in enumerate(numbers)
+        for one in articles[place * limit : (place + 1) * limit]
+    ]
+    here = sa.and_(feed_entry.c.feed == id, feed_entry.c.article == sa.bindparam("of"))
+    connection.execute(sa.update(feed_entry).where(here).values(page=sa.bindparam("number")), sealed)
+    connection.execute(
+        sa.insert(feed_page), [{"feed": id, "number": number, "wanted": 1, "built": 0} for number in numbers]
+    )
+    connection.execute(sa.update(feed).where(feed.c.id == id).values(pages=numbers[-1]))
+    pages_due(connection, sa.and_(feed_page.c.feed == id, feed_page.c.number == pages))  # it now has a successor
+
+
+def show(connection: Connection, id: int, articles: Collection[int], now: datetime) -> None:
+    """The current document was published with these. Of those that left every current document, what formats wrote
+    is kept no longer."""
+    listed = shared.among(connection, feed_entry.c.article, articles)
+    of_feed = feed_entry.c.feed == id
+    connection.execute(sa.update(feed_entry).where(of_feed, listed, sa.not_(feed_entry.c.shown)).values(shown=True))
+    left = sa.update(feed_entry).where(of_feed, feed_entry.c.shown, sa.not_(listed)).values(shown=False)
+    ids = connection.execute(left.returning(feed_entry.c.article)).scalars().all()
+    if ids:
+        still = sa.select(feed_entry.c.article).where(
+            shared.among(connection, feed_entry.c.article, ids), feed_entry.c.shown
+        )
+        unused = sa.and_(shared.among(connection, fragment.c.article, ids), fragment.c.article.not_in(still))
+        connection.execute(sa.delete(fragment).where(unused))
+    forgotten = sa.and_(of_feed, feed_entry.c.gone, feed_entry.c.page == 0)
+    connection.execute(sa.delete(feed_entry).where(forgotten))
+    ends = sa.select(sa.func.min(feed_entry.c.until)).where(of_feed, feed_entry.c.until > now, _HERE)
+    connection.execute(sa.update(feed).where(feed.c.id == id).values(changes_at=ends.scalar_subquery()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from publisher.errors import SourceInvalid
 from publisher.fetchers._shared import (
     MAXIMUM_ITEMS,
+    Before,
     Reading,
     absolute,
     as_html,
@@ -26,9 +28,14 @@ from publisher.fetchers._shared import (
 from publisher.kit.http_session import shown
 from publisher.model import Author, Enclosure, FetchedArticle, Image, Refusal
 
+_READING = 1  # part of each raw hash: raised when items come to be read differently
 
-def read_json_feed(text: str, url: str) -> Reading:
-    """The articles of a JSON Feed that came from `url`. Raises SourceInvalid, saying what came instead."""
+
+def read_json_feed(text: str, url: str, before: Before = Before()) -> Reading:
+    """The articles of a JSON Feed that came from `url`, but for those whose raw hash is known.
+
+    Raises SourceInvalid, saying what came instead.
+    """
     try:
         feed = fields(read_json(text.encode()))
     except ValueError as error:
@@ -37,34 +44,55 @@ def read_json_feed(text: str, url: str) -> Reading:
         ) from error
     if not isinstance(feed.get("items"), list) or "jsonfeed" not in words(feed.get("version")):
         raise not_a("a feed", shown(url), text)
-    items = listed(feed["items"])
+    items = [fields(item) for item in listed(feed["items"])]
     if len(items) > MAXIMUM_ITEMS:
         raise SourceInvalid(f"{shown(url)} holds more than {MAXIMUM_ITEMS:,} items: point the url at a smaller feed")
-    articles, refused = _articles(items, url, feed)
+    hashes = [_hash(item, url, feed) for item in items]
+    same = before.known({hash for hash in hashes if hash})
+    names = [(not before.by_address and words(item.get("id"))) or words(item.get("url")) for item in items]
+    seen = Counter(names)
+    wanted = [
+        (number, item, hash)
+        for number, (item, hash, name) in enumerate(zip(items, hashes, names, strict=True), start=1)
+        if hash not in same or seen[name] > 1
+    ]
+    articles, refused = _articles(wanted, url, feed)
     return Reading(
         title=line(words(feed.get("title"))),
         language=words(feed.get("language")),
         home=absolute(url, feed.get("home_page_url")),
         articles=articles,
         refused=refused,
+        same=len(items) - len(wanted),
     )
 
 
+def _hash(item: Mapping[str, object], url: str, feed: Mapping[str, object]) -> str:
+    """Of an item and what it takes over from its feed; "" for one that is nested too deeply to be any."""
+    around = [feed.get(name) for name in ("home_page_url", "language", "author", "authors")]
+    try:
+        return fingerprint([_READING, url, around, item])
+    except ValueError:
+        return ""
+
+
 def _articles(
-    items: Sequence[object], url: str, feed: Mapping[str, object]
+    items: Sequence[tuple[int, Mapping[str, object], str]], url: str, feed: Mapping[str, object]
 ) -> tuple[tuple[FetchedArticle, ...], tuple[Refusal, ...]]:
     articles: list[FetchedArticle] = []
     refused: list[Refusal] = []
-    for number, item in enumerate(map(fields, items), start=1):
+    for number, item, hash in items:
         try:
-            articles.append(_article(item, url, feed))
+            articles.append(_article(item, url, feed, hash))
         except ValueError as error:
             name = words(item.get("title")) or words(item.get("id")) or f"item {number}"
             refused.append(Refusal(item=unescaped(name)[:100], reason=str(error)))
     return tuple(articles), tuple(refused)
 
 
-def _article(item: Mapping[str, object], url: str, feed: Mapping[str, object]) -> FetchedArticle:
+def _article(item: Mapping[str, object], url: str, feed: Mapping[str, object], raw_hash: str) -> FetchedArticle:
+    if not raw_hash:
+        raise ValueError("it is nested deeper than any article")
     home = absolute(url, feed.get("home_page_url"))
     here, url = url, home or url
     native = words(item.get("id")).strip()
@@ -74,10 +102,12 @@ def _article(item: Mapping[str, object], url: str, feed: Mapping[str, object]) -
     content = words(item.get("content_html")) or as_html(text, "text/plain") or as_html(summary, "text/plain")
     if not (native or link or title or content):
         raise ValueError("it has neither title, address nor text")
+    if native in (home, here):
+        native = ""  # it names none of them
     published = moment(item.get("date_published"))
     updated = moment(item.get("date_modified"))
     return FetchedArticle(
-        native_id="" if native in (home, here) else native,
+        native_id=native,
         guid=native,
         url=link,
         title=title,
@@ -91,7 +121,7 @@ def _article(item: Mapping[str, object], url: str, feed: Mapping[str, object]) -
         language=words(item.get("language")) or words(feed.get("language")),
         published_at=published or updated,
         updated_at=updated or published,
-        raw_hash=fingerprint(item),
+        raw_hash=raw_hash,
     )
 
 

@@ -18,6 +18,7 @@ import orjson
 from publisher.errors import SourceInvalid
 from publisher.kit.html import plain, scrub
 from publisher.model import FetchedArticle, Refusal, Source
+from publisher.ports import Known, nothing_known
 
 #: More than any feed holds that is meant to be read; what is beyond is an archive, or an attack.
 MAXIMUM_ITEMS = 20_000
@@ -95,13 +96,23 @@ _MAIL = re.compile(r"[^\s<>()@,;]+@[^\s<>()@,;]+")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What a feed document holds. `refused` are the items that could not be read, and what is wrong with the
-    document as a whole. `home` is the site it belongs to."""
+    document as a whole. `home` is the site it belongs to. `same` counts the items left out because they are known."""
 
     title: str
     language: str
     home: str
     articles: tuple[FetchedArticle, ...]
     refused: tuple[Refusal, ...] = ()
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What earlier looks at a source left: which raw hashes are known, and whether an article is known by its
+    address alone."""
+
+    known: Known = nothing_known
+    by_address: bool = False
 
 
 # ---------------------------------------------------------------- bytes and text

@@ -8,7 +8,6 @@ are set right.
 from __future__ import annotations
 
 import calendar
-import hashlib
 import io
 import re
 import xml.etree.ElementTree as ET
@@ -24,6 +23,7 @@ import feedparser
 from publisher.errors import SourceInvalid
 from publisher.fetchers._shared import (
     MAXIMUM_ITEMS,
+    Before,
     Reading,
     absolute,
     as_html,
@@ -34,17 +34,24 @@ from publisher.fetchers._shared import (
     standfirst,
     unescaped,
 )
+from publisher.fetchers._xml_document import is_well_formed, take_apart
 from publisher.fetchers._xml_parts import authors, labels, language, media, people
 from publisher.kit.html import plain, scrub
 from publisher.kit.http_session import shown
 from publisher.model import Author, FetchedArticle, Refusal
 
 MAXIMUM_TAGS = 2_000_000
+#: Part of each raw hash. Raised when items come to be read differently, so that those known are read once more.
+_READING = 2
 
 _ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[\w.-]+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 _PAGE = re.compile(r"<(?:html|body|!doctype\s+html)[\s>]", re.IGNORECASE)
-_ESCAPE = re.compile(r"&(#\d{1,8};|#[xX][0-9a-fA-F]{1,7};|\w{1,40};)?")
+#: Every escape but the five that XML knows by name, and those numbers that mean what they say.
+_ESCAPE = re.compile(
+    r"&(?!(?:amp|lt|gt|quot|apos|#(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6]|8[2-4]\d\d));)(#\d{1,8};|#[xX][0-9a-fA-F]{1,7};|\w{1,40};)?"
+)
+_STRANGE = re.compile(r"&#(?:1[2-5]\d|[xX]0*[89][0-9a-fA-F]);")
 _XML_NAMES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 #: Elements that say something about an item's pictures or sound, or say it a second time. feedparser takes them for
 #: the item's own title and text, depending on their order; renamed, they are kept apart.
@@ -66,8 +73,19 @@ class _Place:
     authors: tuple[Author, ...]
 
 
-def read_xml(text: str, url: str) -> Reading:
-    """The articles of an RSS or Atom document that came from `url`.
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An item as feedparser reads it and, where the document is well-formed, as it stands there. `number` counts
+    from 1."""
+
+    number: int
+    entry: Any
+    element: ET.Element | None
+    raw_hash: str
+
+
+def read_xml(text: str, url: str, before: Before = Before()) -> Reading:
+    """The articles of an RSS or Atom document that came from `url`, but for those whose raw hash is known.
 
     Raises SourceInvalid, saying what came instead, when it is none, and with the line where nothing of it reads.
     """
@@ -75,11 +93,51 @@ def read_xml(text: str, url: str) -> Reading:
     if not root or _PAGE.search(text, 0, root.start()):
         raise not_a("a feed", shown(url), text)
     start = root.start()
-    above = text.count("\n", 0, start)
-    xml = _mended(text[start:])
-    if len(_ITEM.findall(xml)) > MAXIMUM_ITEMS or xml.count("<") > MAXIMUM_TAGS:
-        raise SourceInvalid(f"{shown(url)} holds more than {MAXIMUM_ITEMS:,} items: point the url at a smaller feed")
-    parsed = _parsed(_outside_cdata(xml, lambda piece: _SECOND.sub(r"<\1\2:other\3\4>", piece)), url)
+    xml = text[start:]
+    if xml.count("<") > MAXIMUM_TAGS:
+        raise _too_many(url)
+    # What is well-formed holds nothing to mend but the numbers that mean windows-1252.
+    reading = None if _STRANGE.search(xml) else _read_what_is_new(xml, url, before)
+    if reading is None:
+        xml = _mended(scrub(xml))
+        reading = _read_what_is_new(xml, url, before)
+    return reading or _read_whole(xml, url, text.count("\n", 0, start), text)
+
+
+def _too_many(url: str) -> SourceInvalid:
+    return SourceInvalid(f"{shown(url)} holds more than {MAXIMUM_ITEMS:,} items: point the url at a smaller feed")
+
+
+def _read_what_is_new(xml: str, url: str, before: Before) -> Reading | None:
+    """Items that are known are cut out before anything reads them; the rest of the document stays as it is, so
+    what is left reads as it always would. None when what is left is not well-formed."""
+    document = take_apart(xml.encode("utf-8", "ignore"))
+    outline = _strictly_parsed(document.without(document.items), url) if document else None
+    if document is None or outline is None or outline.entries or not outline.version:
+        return None
+    if len(document.items) > MAXIMUM_ITEMS:
+        raise _too_many(url)
+    place = _place(outline, url)
+    hashes = document.hashes(f"{_READING} {place}")
+    same, twice = before.known(set(hashes)), document.twice(by_address=before.by_address)
+    wanted = [number for number, hash in enumerate(hashes) if hash not in same or number in twice]
+    left_out = set(range(len(hashes))).difference(wanted)
+    xml = document.without([document.items[number] for number in sorted(left_out)])
+    parsed = _strictly_parsed(xml, url) if wanted else outline
+    if parsed is None or len(parsed.entries) != len(wanted):
+        return None
+    items = [
+        _Item(number + 1, entry, element, hashes[number])
+        for number, entry, element in zip(wanted, parsed.entries, _elements(xml, len(wanted)), strict=True)
+    ]
+    return _reading(outline, place, items, same=len(left_out))
+
+
+def _read_whole(xml: str, url: str, above: int, text: str) -> Reading:
+    """A document that is not well-formed is read in full, by feedparser's lenient ways."""
+    if len(_ITEM.findall(xml)) > MAXIMUM_ITEMS:
+        raise _too_many(url)
+    parsed = _parsed(_told_apart(xml), url)
     wrong = [_what_is_wrong(parsed, above)] if parsed.bozo else []
     if not parsed.entries and wrong:
         raise SourceInvalid(f"{shown(url)} is a feed that {wrong[0].reason}: its maker has to mend it", url=shown(url))
@@ -89,9 +147,37 @@ def read_xml(text: str, url: str) -> Reading:
     # In a document that is cut off the last item may be so, too.
     whole = len(_ITEM_END.findall(xml)) if wrong and not _ROOT_END.search(xml) else None
     entries = parsed.entries[:whole]
-    articles, refused = _articles(entries, _elements(xml, len(entries)), place)
-    title = line(parsed.feed.get("title", ""))
-    return Reading(title=title, language=place.language, home=place.home, articles=articles, refused=(*refused, *wrong))
+    items = [
+        _Item(number, entry, element, fingerprint([_READING, str(place), entry]))
+        for number, (entry, element) in enumerate(zip(entries, _elements(xml, len(entries)), strict=True), start=1)
+    ]
+    return _reading(parsed, place, items, wrong=wrong)
+
+
+def _reading(
+    parsed: Any, place: _Place, items: Sequence[_Item], *, same: int = 0, wrong: Sequence[Refusal] = ()
+) -> Reading:
+    articles: list[FetchedArticle] = []
+    refused: list[Refusal] = []
+    for item in items:
+        try:
+            articles.append(_article(item, place))
+        except ValueError as error:
+            entry = item.entry
+            name = str(entry.get("title") or entry.get("id") or entry.get("link") or f"item {item.number}")
+            refused.append(Refusal(item=unescaped(name)[:100], reason=str(error)))
+    return Reading(
+        title=line(parsed.feed.get("title", "")),
+        language=place.language,
+        home=place.home,
+        articles=tuple(articles),
+        refused=(*refused, *wrong),
+        same=same,
+    )
+
+
+def _told_apart(xml: str) -> str:
+    return _outside_cdata(xml, lambda piece: _SECOND.sub(r"<\1\2:other\3\4>", piece))
 
 
 def _mended(xml: str) -> str:
@@ -136,6 +222,12 @@ def _parsed(xml: str, url: str) -> Any:
         raise SourceInvalid(f"{shown(url)} is a feed that cannot be read: its maker has to mend it") from error
 
 
+def _strictly_parsed(xml: str, url: str) -> Any | None:
+    """None when the document is not well-formed: feedparser would guess at it, which takes long."""
+    parsed = _parsed(_told_apart(xml), url) if is_well_formed(xml) else None
+    return None if parsed is None or parsed.bozo else parsed
+
+
 def _what_is_wrong(parsed: Any, above: int) -> Refusal:
     error = parsed.bozo_exception
     # feedparser puts a declaration on a line of its own before the document.
@@ -170,33 +262,21 @@ def _place(parsed: Any, url: str) -> _Place:
     )
 
 
-def _articles(
-    entries: Sequence[Any], elements: Sequence[ET.Element | None], place: _Place
-) -> tuple[tuple[FetchedArticle, ...], list[Refusal]]:
-    articles: list[FetchedArticle] = []
-    refused: list[Refusal] = []
-    for number, (entry, element) in enumerate(zip(entries, elements, strict=True), start=1):
-        try:
-            articles.append(_article(entry, element, place))
-        except ValueError as error:
-            name = str(entry.get("title") or entry.get("id") or entry.get("link") or f"item {number}")
-            refused.append(Refusal(item=unescaped(name)[:100], reason=str(error)))
-    return tuple(articles), refused
-
-
-def _article(entry: Any, element: ET.Element | None, place: _Place) -> FetchedArticle:
+def _article(item: _Item, place: _Place) -> FetchedArticle:
+    entry, element = item.entry, item.element
     content, summary, base = _texts(entry, place)
     guid = str(entry.get("id") or "").strip()
     url = _link(entry, guid, place)
     title = _title(entry, place)
     if not (guid or url or title or content):
         raise ValueError("it has neither title, address nor text")
+    if guid in (place.home, place.url):
+        guid = ""  # some makers give every item their home page's address as its id; that names none of them
     published = _time(entry, "published") or _time(entry, "created") or _time(entry, "updated")
     categories, tags = labels(entry)
     image, enclosures = media(entry, element, place.base)
     return FetchedArticle(
-        # Some makers give every item their home page's address as its id; that names none of them.
-        native_id="" if guid in (place.home, place.url) else guid,
+        native_id=guid,
         guid=guid,
         url=url,
         title=title,
@@ -211,7 +291,7 @@ def _article(entry: Any, element: ET.Element | None, place: _Place) -> FetchedAr
         language=language(entry) or place.language,
         published_at=published,
         updated_at=_time(entry, "updated") or published,
-        raw_hash=_raw_hash(entry, element),
+        raw_hash=item.raw_hash,
     )
 
 
@@ -258,14 +338,3 @@ def _time(entry: Any, name: str) -> datetime | None:
         return datetime.fromtimestamp(calendar.timegm(struct), UTC)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _raw_hash(entry: Any, element: ET.Element | None) -> str:
-    if element is None:
-        return fingerprint(entry)
-    digest = hashlib.sha256()
-    for part in element.iter():
-        digest.update(
-            repr((part.tag, sorted(part.attrib.items()), part.text, part.tail if part is not element else "")).encode()
-        )
-    return digest.hexdigest()

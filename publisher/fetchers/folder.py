@@ -20,6 +20,7 @@ from publisher.errors import SourceInvalid
 from publisher.fetchers._markup import Draft, read_html, read_markdown
 from publisher.fetchers._text import read_text
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
+from publisher.ports import Known, nothing_known
 
 MAXIMUM_BYTES: Final = 5 * 1024 * 1024  # of one file
 MAXIMUM_FILES: Final = 100_000
@@ -59,7 +60,13 @@ class ArticleFolder:
     categories), `base_url` (what relative addresses in files are relative to).
     """
 
-    def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:  # noqa: ARG002  # as the port has it
+    def fetch(
+        self,
+        source: Source,
+        *,
+        now: datetime,  # noqa: ARG002  # the port's
+        known: Known = nothing_known,  # noqa: ARG002  # as the port has it
+    ) -> Iterator[Fetched]:
         """Raises SourceInvalid when there is no such folder, or it may not be read."""
         reading = _Reading()
         for path in _files(source, reading.refused):

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from publisher.fetchers._json_feed import read_json_feed
-from publisher.fetchers._shared import Reading, count, credentials, decoded
+from publisher.fetchers._shared import Before, Reading, count, credentials, decoded
 from publisher.fetchers._xml_feed import read_xml
 from publisher.kit.html import scrub
 from publisher.kit.http_session import Limits, Reply, get, open_session
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
+from publisher.ports import Known, nothing_known
 
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 _VALIDATOR = re.compile(r"[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]{0,999}")
@@ -29,17 +30,29 @@ class Syndication:
         self._user_agent = user_agent
         self._limits = limits
 
-    def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:  # noqa: ARG002  # the port's
+    def fetch(
+        self,
+        source: Source,
+        *,
+        now: datetime,  # noqa: ARG002  # the port's
+        known: Known = nothing_known,
+    ) -> Iterator[Fetched]:
         """One page, as `ports.Fetcher` says. Raises SourceUnavailable and SourceInvalid."""
         # Validators belong to an address: after the settings changed it, they would hide the new feed.
-        known = source.cursor if source.cursor.get("url") == source.url else {}
-        reply = self._ask(source, known)
+        cursor = source.cursor if source.cursor.get("url") == source.url else {}
+        reply = self._ask(source, cursor)
         if reply.status == 304:
             yield Fetched(articles=(), cursor=source.cursor, unchanged=True)
             return
-        reading = read(reply.body, reply.headers.get("Content-Type", ""), reply.url)
+        before = Before(known=known, by_address=source.identity == "url")
+        reading = read(reply.body, reply.headers.get("Content-Type", ""), reply.url, before)
         validators = {"etag": _validator(reply, "ETag"), "last_modified": _validator(reply, "Last-Modified")}
-        yield Fetched(articles=reading.articles, cursor={"url": source.url, **validators}, refused=reading.refused)
+        yield Fetched(
+            articles=reading.articles,
+            cursor={"url": source.url, **validators},
+            refused=reading.refused,
+            same=reading.same,
+        )
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
         """Such as "The Harbour Gazette: 12 articles"."""
@@ -65,14 +78,14 @@ def _validator(reply: Reply, name: str) -> str:
     return value if _VALIDATOR.fullmatch(value) else ""
 
 
-def read(body: bytes, content_type: str, url: str) -> Reading:
-    """The articles of a feed document that came from `url`, each id once.
+def read(body: bytes, content_type: str, url: str, before: Before = Before()) -> Reading:
+    """The articles of a feed document that came from `url`, each id once, but for those whose raw hash is known.
 
     Raises SourceInvalid, saying what came instead, when it is no feed.
     """
-    text = scrub(decoded(body, content_type))
-    is_json = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-    return _unique(read_json_feed(text, url) if is_json else read_xml(text, url))
+    text = decoded(body, content_type)
+    is_json = text[:1000].lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    return _unique(read_json_feed(scrub(text), url, before) if is_json else read_xml(text, url, before))
 
 
 def _unique(reading: Reading) -> Reading:

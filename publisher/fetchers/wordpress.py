@@ -19,6 +19,7 @@ from publisher.fetchers._wordpress_api import Api, Broken, find, overlap, zone_o
 from publisher.fetchers._wordpress_post import article, modified_at, name
 from publisher.kit.http_session import Limits, open_session, shown
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
+from publisher.ports import Known, nothing_known
 
 PER_PAGE = 100  # the most that WordPress gives at once
 _MOST_BACKS = 3  # how often a look goes back for posts that moved, before it has found something new again
@@ -38,7 +39,13 @@ class WordPress:
         self._user_agent = user_agent
         self._limits = limits
 
-    def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:
+    def fetch(
+        self,
+        source: Source,
+        *,
+        now: datetime,
+        known: Known = nothing_known,  # noqa: ARG002  # the port's
+    ) -> Iterator[Fetched]:
         """Page by page, as `ports.Fetcher` says. Raises SourceUnavailable and SourceInvalid."""
         with open_session(allow_private=source.allow_private, user_agent=self._user_agent) as session:
             cursor = dict(source.cursor) if source.cursor.get("url") == source.url else {"url": source.url}

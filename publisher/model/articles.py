@@ -162,7 +162,8 @@ class Fetched:
 
     `listing` is None for sources that cannot be listed completely, and when this look does not list. An item
     that was refused, but is there, is listed too. `next_look` is how long the source itself asks to be left
-    alone (`ttl`, `sy:`, Cache-Control), None when it does not say.
+    alone (`ttl`, `sy:`, Cache-Control), None when it does not say. `same` counts further items that are there
+    and were left out, since their raw hash was known.
     """
 
     articles: tuple[FetchedArticle, ...]
@@ -171,6 +172,7 @@ class Fetched:
     unchanged: bool = False  # the source answered that nothing changed since the cursor
     listing: Listing | None = None
     next_look: timedelta | None = None
+    same: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from publisher import collect as collecting
 from publisher import errors
 from publisher import syndicate as syndicating
 from publisher.model import Source
-from publisher.ports import Parts
+from publisher.ports import Known, Parts
 
 #: The longest wait between two looks at a source that fails.
 LONGEST_BACKOFF = timedelta(hours=6)
@@ -21,7 +21,7 @@ def collect(parts: Parts, slug: str) -> collecting.Tally:
     source = _source(parts, slug)
     tally = collecting.Tally()
     try:
-        for page in parts.fetchers[source.kind].fetch(source, now=clock.now()):
+        for page in parts.fetchers[source.kind].fetch(source, now=clock.now(), known=_known(parts, slug)):
             accepted = collecting.accept(source, page, store.articles, site=parts.site, now=clock.now())
             with store.transaction() as together:
                 together.feeds.lock()
@@ -29,6 +29,7 @@ def collect(parts: Parts, slug: str) -> collecting.Tally:
                 syndicating.put(together, changed, together.feeds.all(), parts.patterns, now=clock.now())
                 together.sources.advance(slug, page.cursor)
             tally.add(accepted)
+            tally.unchanged += page.same
     except Exception as error:  # a fault of ours too: nobody's server is asked at every tick because of it
         if not isinstance(error, errors.StoreError):
             _looked(parts, source, error)
@@ -44,6 +45,10 @@ def release(parts: Parts) -> int:
         released = together.articles.release(parts.clock.now())
         syndicating.put(together, released, together.feeds.all(), parts.patterns, now=parts.clock.now())
     return len(released)
+
+
+def _known(parts: Parts, slug: str) -> Known:
+    return lambda raw_hashes: parts.store.articles.unchanged(slug, raw_hashes=raw_hashes)
 
 
 def _source(parts: Parts, slug: str) -> Source:

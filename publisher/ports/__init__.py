@@ -4,7 +4,7 @@ Adapters (`fetchers`, `formats`, `folders`, `mailers`, `engines`, `store`) imple
 into `Parts`. Every public behaviour here is held by a suite under `tests/contracts/`, run on every adapter.
 """
 
-from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Mailer, Templates
+from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Known, Mailer, Templates, nothing_known
 from publisher.ports.clock import Clock
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
 from publisher.ports.ledger import Editions, Events, Outbox
@@ -26,6 +26,7 @@ __all__ = [
     "Format",
     "Fragments",
     "Keys",
+    "Known",
     "Mailer",
     "Notices",
     "Outbox",
@@ -33,4 +34,5 @@ __all__ = [
     "Sources",
     "Store",
     "Templates",
+    "nothing_known",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,14 +22,22 @@ from publisher.model import (
     Work,
 )
 
+#: Of these raw hashes, those that stored articles of the source have now, with each article's native id.
+Known = Callable[[Collection[str]], Mapping[str, str]]
+
+
+def nothing_known(raw_hashes: Collection[str]) -> Mapping[str, str]:  # noqa: ARG001  # there is nothing to look up
+    return {}
+
 
 class Fetcher(Protocol):
-    def fetch(self, source: Source, *, now: datetime) -> Iterator[Fetched]:
+    def fetch(self, source: Source, *, now: datetime, known: Known = nothing_known) -> Iterator[Fetched]:
         """Read a source from its cursor, page by page; each page's cursor may be committed with its articles.
 
         Where a source can be listed completely, its pages carry parts of that list (`Listing`), as often as the
         fetcher thinks worth it: an article that two complete lists in a row do not name is taken as retracted,
-        and one that a list names again is back.
+        and one that a list names again is back. Items whose raw hash is `known` may be left out, and counted in
+        `Fetched.same`; a list names them all the same.
 
         Raises SourceUnavailable (try later) or SourceInvalid (an editor should look). Items that cannot be
         read are reported in `Fetched.refused` and never stop the rest.

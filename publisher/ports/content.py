@@ -43,6 +43,10 @@ class Articles(Protocol):
     def known(self, source: str, *, native_ids: Collection[str]) -> Mapping[str, Article]:
         """Articles of a source by native id, with their current revision."""
 
+    def unchanged(self, source: str, *, raw_hashes: Collection[str]) -> Mapping[str, str]:
+        """Those of the hashes that current revisions of a source's articles have, with each article's native id.
+        Articles that were missing in the last look are left out: that they are back must be noticed."""
+
     def add(self, article: Article) -> Article:
         """Store a new article with its first revision; returned with its ids. Raises Conflict when known."""
 

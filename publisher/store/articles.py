@@ -40,6 +40,17 @@ class Articles:
                 for found in connection.execute(sa.select(name).where(shared.among(connection, name, ids))).scalars()
             )
 
+    def unchanged(self, source: str, *, raw_hashes: Collection[str]) -> Mapping[str, str]:
+        with self._access.read() as connection:
+            one = sa.and_(revision.c.article == article.c.id, revision.c.number == article.c.revision)
+            current_ones = sa.select(revision.c.raw_hash, article.c.native_id).join(article, one)
+            where = (
+                shared.among(connection, revision.c.raw_hash, raw_hashes),
+                _of_source(connection, source),
+                article.c.missing_looks == 0,
+            )
+            return {row.raw_hash: row.native_id for row in connection.execute(current_ones.where(*where))}
+
     def add(self, article: Article) -> Article:
         with self._access.write() as connection:
             id = _insert(connection, article)

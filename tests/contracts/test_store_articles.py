@@ -49,6 +49,20 @@ def test_the_same_native_id_in_two_sources_is_two_articles(newsroom: Database) -
     assert newsroom.articles.by_source() == {"newsroom": 1, "website": 1}
 
 
+def test_what_did_not_change_is_found_by_its_raw_hash(newsroom: Database) -> None:
+    (first,) = stored(
+        newsroom, "The swing bridge reopens", revision=revision("The swing bridge reopens", raw_hash="r1")
+    )
+    known = newsroom.articles.unchanged
+    assert known("newsroom", raw_hashes=["r1", "r2"]) == {"r1": first.native_id}
+    assert known("website", raw_hashes=["r1"]) == {}
+    newsroom.articles.revise(replace(first, revision=revision("It opens", number=2, article=first.id, raw_hash="r2")))
+    assert known("newsroom", raw_hashes=["r1", "r2"]) == {"r2": first.native_id}
+    second = newsroom.articles.known("newsroom", native_ids=[first.native_id])[first.native_id]
+    newsroom.articles.seen(replace(second, missing_looks=1))
+    assert known("newsroom", raw_hashes=["r2"]) == {}
+
+
 def test_an_article_of_no_known_source_is_refused(newsroom: Database) -> None:
     with pytest.raises(NotFound, match="'nowhere'"):
         newsroom.articles.add(article(source="nowhere"))

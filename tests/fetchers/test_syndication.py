@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
-from publisher.fetchers._shared import moment, person, seconds, starts
+from publisher.fetchers._shared import Before, moment, person, seconds, starts
 from publisher.fetchers.syndication import Syndication, read
 from publisher.kit.http_session import Limits
 from publisher.model import Source
@@ -74,10 +74,24 @@ def test_a_recorded_feed_reads_as_expected(path: Path) -> None:
 
 def told(body: bytes, content_type: str) -> dict[str, Any]:
     reading = json.loads(json.dumps(asdict(read(body, content_type, URL)), default=str))
+    assert reading.pop("same") == 0
     for article in reading["articles"]:
         article.pop("raw_hash")
     reading["articles"] = [{name: value for name, value in one.items() if value} for one in reading["articles"]]
     return {"content_type": content_type, **reading}
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_a_recorded_feed_reads_the_same_item_by_item(path: Path) -> None:
+    """Each article read alone, while all others are known, is the very same as when all are read."""
+    kind = json.loads(path.with_name(f"{path.name}.expected.json").read_text())["content_type"]
+    everything = read(path.read_bytes(), kind, URL)
+    for article in everything.articles:
+        others = {other.raw_hash: "x" for other in everything.articles if other.raw_hash != article.raw_hash}
+        again = read(path.read_bytes(), kind, URL, Before(known=lambda _, others=others: others))  # type: ignore[misc]
+        assert article in again.articles
+        assert (again.title, again.language, again.home) == (everything.title, everything.language, everything.home)
+        assert again.same + len(again.articles) == len(everything.articles)
 
 
 def rss(*items: str, head: str = "", attributes: str = "") -> bytes:
@@ -209,6 +223,7 @@ def test_an_id_that_only_names_the_site_is_none() -> None:
     item = "<item><title>{0}</title><link>/{0}</link><guid>https://harbour-gazette.example/</guid></item>"
     body = rss(item.format("a"), item.format("b"), head="<link>https://harbour-gazette.example/</link>")
     assert [(one.native_id, one.url[-2:]) for one in read(body, "text/xml", URL).articles] == [("", "/a"), ("", "/b")]
+    assert [one.guid for one in read(body, "text/xml", URL).articles] == ["", ""]
 
 
 def test_an_article_keeps_its_identity_when_its_feed_breaks() -> None:
@@ -225,6 +240,87 @@ def test_the_raw_hash_is_of_the_item_alone() -> None:
     assert first != read(rss(item.replace("One", "Two")), "text/xml", URL).articles[0].raw_hash
     assert len(first) == 64
     assert read(rss(turned), "text/xml", URL).articles[0].title == "One"
+
+
+# ---------------------------------------------------------------- what is known
+
+
+ITEMS = [f"<item><title>{n}</title><guid>{n}</guid><description>Tide {n}</description></item>" for n in "abcdef"]
+
+
+def store(*readings: Any) -> Any:
+    """What a store knows that holds these readings' articles."""
+    known = {article.raw_hash: article.native_id for reading in readings for article in reading.articles}
+    return Before(known=lambda hashes: {hash: known[hash] for hash in hashes if hash in known})
+
+
+def test_only_what_changed_is_read_when_the_build_date_moved() -> None:
+    first = read(rss(*ITEMS, head="<lastBuildDate>now</lastBuildDate>"), "text/xml", URL)
+    changed = [*ITEMS[:3], ITEMS[3].replace("Tide", "Ebb"), *ITEMS[4:], ITEMS[0].replace(">a<", ">new<")]
+    second = read(rss(*changed, head="<lastBuildDate>later</lastBuildDate>"), "text/xml", URL, store(first))
+    assert [article.native_id for article in second.articles] == ["d", "new"]
+    assert second.same == 5
+
+
+@pytest.mark.parametrize(
+    ("head", "attributes"),
+    [
+        ("<language>ga</language>", ""),
+        ("<link>https://elsewhere.example/</link>", ""),
+        ("", 'xml:base="https://elsewhere.example/"'),
+        ("", 'xmlns:media="http://search.yahoo.com/mrss/"'),
+    ],
+)
+def test_an_item_is_read_again_when_what_it_takes_over_from_its_feed_changed(head: str, attributes: str) -> None:
+    first = read(rss(*ITEMS), "text/xml", URL)
+    assert len(read(rss(*ITEMS, head=head, attributes=attributes), "text/xml", URL, store(first)).articles) == 6
+
+
+def test_two_items_with_one_id_never_take_turns() -> None:
+    """One of them known and the other not would otherwise be a change at every look."""
+    old, new = (
+        f"<item><guid>7</guid><title>{title}</title><pubDate>{day} Nov 2026 09:00:00 GMT</pubDate></item>"
+        for title, day in (("Old", 20), ("New", 21))
+    )
+    first = read(rss(old, *ITEMS), "text/xml", URL)
+    for items in ((old, new), (new, old)):
+        both = read(rss(*items, *ITEMS), "text/xml", URL, store(first))
+        assert [article.title for article in both.articles] == ["New"]
+        again = read(rss(*items, *ITEMS), "text/xml", URL, store(first, both))
+        assert [article.title for article in again.articles] == ["New"]
+    link = "<item><link>/x?utm_source={0}</link><title>{0}</title></item>"
+    pair = rss(link.format(1), link.format(2))
+    assert read(pair, "text/xml", URL, store(read(pair, "text/xml", URL))).same == 0
+    pair = rss(*(f"<item><guid>{n}</guid><title>{n}</title><link>/same</link></item>" for n in "ab"))
+    before = store(read(pair, "text/xml", URL))
+    assert read(pair, "text/xml", URL, before).same == 2
+    assert read(pair, "text/xml", URL, replace(before, by_address=True)).same == 0
+
+
+def test_what_is_refused_is_told_at_every_look() -> None:
+    first = read(rss("<item/>", *ITEMS), "text/xml", URL)
+    second = read(rss("<item/>", *ITEMS), "text/xml", URL, store(first))
+    assert [refusal.item for refusal in second.refused] == ["item 1"]
+    assert second.same == 6
+
+
+def test_tags_of_items_in_texts_are_no_items() -> None:
+    traps = "<![CDATA[</item><item>]]><!-- <item> --><?x <item> ?><b title='>'/><items><item/></items>"
+    body = rss(f"<item rdf:about='>' xmlns:rdf='x'><guid>t</guid><description>{traps}</description></item>", *ITEMS)
+    first = read(body, "text/xml", URL)
+    assert len({article.native_id for article in first.articles}) >= 6
+    assert first.refused == ()
+
+
+def test_json_items_are_known_too() -> None:
+    items = [{"id": str(number), "content_text": f"Tide {number}"} for number in range(4)]
+    feed = {"version": "https://jsonfeed.org/version/1.1", "title": "T", "items": items}
+    first = read(json.dumps(feed).encode(), "", URL)
+    items[2]["content_text"] = "Ebb"
+    second = read(json.dumps({**feed, "description": "new"}).encode(), "", URL, store(first))
+    assert ([article.native_id for article in second.articles], second.same) == (["2"], 3)
+    items.append({"id": "1", "content_text": "Twice"})
+    assert len(read(json.dumps(feed).encode(), "", URL, store(first)).refused) == 1
 
 
 # ---------------------------------------------------------------- encodings

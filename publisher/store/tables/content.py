@@ -89,6 +89,7 @@ revision = table(
     data("enclosures"),
     text("content_html"),
     primary("article", "number"),
+    sa.Index(None, "raw_hash"),
 )
 
 feed = table(

@@ -1,0 +1,97 @@
+"""An RSS or Atom document taken apart into its items, so that those already known need not be read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from html import unescape
+from xml.parsers import expat
+
+#: The tags of items (quotes in them may hold ">"), and the beginnings of what is passed over whole.
+_TOKEN = re.compile(
+    rb"<(/?)(?:[\w.-]+:)?(?:item|entry)(?=[\s/>])((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>|<!\[CDATA\[|<!--|<\?"
+)
+_ENDS = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
+#: What else decides how an item is read: names, languages and bases that it takes over from the elements around it.
+_CONTEXT = re.compile(rb"\sxml(?:ns)?(?::[\w.-]+)?\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_ID = re.compile(rb"<(?:[\w.-]+:)?(?:guid|id)(?:\s[^<>]*)?>(.*?)</", re.DOTALL)
+_LINK = re.compile(
+    rb"<(?:[\w.-]+:)?link(?:\s[^<>]*)?>(.*?)</|<(?:[\w.-]+:)?link\s[^<>]*?href\s*=\s*[\"']([^\"'<>]*)", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document in UTF-8; `items` are the places of its items in `xml`, from and to, in their order."""
+
+    xml: bytes
+    items: Sequence[tuple[int, int]]
+
+    def without(self, items: Collection[tuple[int, int]]) -> str:
+        """The document without some of its items, and otherwise untouched."""
+        pieces: list[bytes] = []
+        place = 0
+        for start, end in items:
+            pieces.append(self.xml[place:start])
+            place = end
+        return b"".join([*pieces, self.xml[place:]]).decode()
+
+    def hashes(self, context: str) -> list[str]:
+        """A hash of each item as it stands there, and of what it takes over from around it and from `context`."""
+        head = self.xml[: self.items[0][0]] if self.items else b""
+        around = hashlib.sha256(repr((context, _CONTEXT.findall(head))).encode())
+        found: list[str] = []
+        for start, end in self.items:
+            digest = around.copy()
+            digest.update(self.xml[start:end])
+            found.append(digest.hexdigest())
+        return found
+
+    def twice(self, *, by_address: bool) -> set[int]:
+        """The numbers of the items, from 0, that share their id, or where there is none their address, with another:
+        only read together can it be told which of them is meant."""
+        names = [self._name(start, end, by_address) for start, end in self.items]
+        seen = Counter(names)
+        return {number for number, name in enumerate(names) if name and seen[name] > 1}
+
+    def _name(self, start: int, end: int, by_address: bool) -> str:
+        found = None if by_address else _ID.search(self.xml, start, end)
+        link = None if found else _LINK.search(self.xml, start, end)
+        written = found[1] if found else (link[1] or link[2] or b"").partition(b"?")[0] if link else b""
+        return unescape(written.replace(b"<![CDATA[", b"").replace(b"]]>", b"").decode()).strip()
+
+
+def take_apart(xml: bytes) -> Document | None:
+    """The document with its outermost items; None when it is seen not to be well-formed. Where it is not seen, an
+    item that was never read before holds the fault, or what is around the items."""
+    items: list[tuple[int, int]] = []
+    depth = began = place = 0
+    while found := _TOKEN.search(xml, place):
+        place = found.end()
+        if end := _ENDS.get(found[0]):
+            place = xml.find(end, place)
+            if place < 0:
+                return None
+            continue
+        if not found[1]:
+            began = began if depth else found.start()
+            depth += 1
+        if found[1] or found[2].endswith(b"/"):
+            depth -= 1
+            if depth == 0:
+                items.append((began, place))
+            elif depth < 0:
+                return None
+    return Document(xml, items) if depth == 0 else None
+
+
+def is_well_formed(xml: str) -> bool:
+    """Well-formed with its namespaces, as the parser after this one wants it."""
+    try:
+        expat.ParserCreate("utf-8", " ").Parse(xml.encode("utf-8", "replace"), True)
+    except expat.ExpatError:
+        return False
+    return True

@@ -18,10 +18,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
 from publisher.model import Feed, FeedPattern, Limits, Newsletter, Selection, Site, Source, Terms, Work
-from publisher.ports import Clock, Engine, Fetcher, Format, Keys, Mailer, Parts, Store
+from publisher.ports import Clock, Engine, Fetcher, Format, Keys, Mailbox, Mailer, Parts, Store
 from publisher.settings import (
+    AnyBounces,
     AnyMailer,
     FeedSettings,
+    ImapBounces,
+    MaildirBounces,
     MaildirSettings,
     MailgunSettings,
     NewsletterSettings,
@@ -114,6 +117,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         folder=LocalFolder(root / settings.folder.path),
         mailers=mailers,
         terms=tuple(_terms(mailer, mailers[mailer.name]) for mailer in settings.mailers),
+        mailboxes=_mailboxes(root, settings.bounces, environment),
         templates=TemplateFolders([root / "templates", packaged("templates")]),
         store=store,
         clock=clock,
@@ -187,6 +191,30 @@ def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str], keys:
             )
         case _:
             return _api_mailer(mailer, secret)
+
+
+def _mailboxes(root: Path, bounces: AnyBounces | None, environment: Mapping[str, str]) -> dict[str, Mailbox]:
+    match bounces:
+        case MaildirBounces():
+            from publisher.mailboxes.maildir import Maildir
+
+            return {bounces.mailer: Maildir(bounces.mailer, root / bounces.path, interval=bounces.interval)}
+        case ImapBounces():
+            from publisher.mailboxes.imap import Imap
+
+            box = Imap(
+                bounces.mailer,
+                bounces.host,
+                port=bounces.port,
+                security=bounces.security,
+                username=bounces.username,
+                password=environment.get(bounces.password_env, ""),
+                folder=bounces.folder,
+                ca_file=str(root / bounces.ca_file) if bounces.ca_file else "",
+                interval=bounces.interval,
+            )
+            return {bounces.mailer: box}
+    return {}
 
 
 def _return_paths(mailer: SmtpSettings, keys: Keys) -> ReturnPaths | None:
@@ -343,6 +371,8 @@ def checks(app: App) -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"source {source.slug}", partial(fetcher.check, source, now=parts.clock.now())
     for name, mailer in parts.mailers.items():
         yield f"mailer {name}", mailer.check
+    for name, mailbox in parts.mailboxes.items():
+        yield f"bounces of {name}", mailbox.check
 
 
 # ---------------------------------------------------------------- publisher init

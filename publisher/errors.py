@@ -135,6 +135,10 @@ class Refused(DeliveryError):
     failure = Failure.ADDRESS
 
 
+class MailboxError(PublisherError):
+    """The mailbox for bounces cannot be read; what is in it stays there."""
+
+
 class NotAllowed(PublisherError):
     """That is not allowed."""
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 import structlog
 
-from publisher import collect, deliver, pipeline, syndicate
+from publisher import bounces, collect, deliver, pipeline, syndicate
 from publisher.app import App, engine
 from publisher.errors import PublisherError
 from publisher.model import Edition, Work
@@ -122,8 +122,16 @@ def told(result: object) -> dict[str, object]:
         case Edition(key=edition, state=state, subject=subject, reason=reason):
             facts = {"edition": edition, "state": state.value, "subject": subject, "reason": reason}
             return {name: value for name, value in facts.items() if value}
-        case deliver.Tally(outcomes=outcomes, skipped=skipped) if outcomes or skipped:
+    return {name: count for name, count in _counts(result).items() if count}
+
+
+def _counts(result: object) -> dict[str, int]:
+    match result:
+        case deliver.Tally(outcomes=outcomes, skipped=skipped):
             return {"skipped": skipped, **{outcome.value: count for outcome, count in outcomes.items()}}
-        case int(count) if count:
+        case bounces.Tally(kinds=kinds, automatic=automatic, unreadable=unreadable):
+            events = {kind.value: count for kind, count in kinds.items()}
+            return {**events, "automatic": automatic, "unreadable": unreadable}
+        case int(count):
             return {"count": count}
     return {}

@@ -18,10 +18,13 @@ WORDS = ("publisher.model", "publisher.errors")
 PLUGS = (*WORDS, "publisher.ports", "publisher.kit")
 STEPS = (
     *("publisher.collect", "publisher.syndicate", "publisher.compose", "publisher.deliver", "publisher.feedback"),
+    "publisher.bounces",
     *("publisher.editions", "publisher.memory", "publisher.audience", "publisher.preflight", "publisher.notices"),
     "publisher.editors",
 )
-FAMILIES = tuple(f"publisher.{family}" for family in ("fetchers", "formats", "folders", "mailers", "engines", "store"))
+FAMILIES = tuple(
+    f"publisher.{family}" for family in ("fetchers", "formats", "folders", "mailers", "mailboxes", "engines", "store")
+)
 STORY = "publisher.pipeline"
 WIRING = ("publisher.settings", "publisher.app")
 DOORS = ("publisher.cli", "publisher.web", "publisher.schedule", "publisher.worker")

@@ -29,6 +29,7 @@ CODES: Mapping[type[BaseException], Exit] = {
     errors.StoreError: Exit.STORE,
     errors.SourceError: Exit.SOURCE,
     errors.DeliveryError: Exit.DELIVERY,
+    errors.MailboxError: Exit.DELIVERY,
     errors.TemplateError: Exit.TEMPLATE,
     errors.FolderError: Exit.FOLDER,
     errors.GateError: Exit.FOLDER,

@@ -35,6 +35,7 @@ def status(
             "feeds": _feeds(app.parts, now),
             "newsletters": _newsletters(app.parts, now),
             "editions": [shown.edition(app.parts, e) for e in app.parts.store.editions.newest(EDITIONS)],
+            "bounces": _bounces(app.parts),
             "waiting": _waiting(app.parts, now),
         }
         zone = app.parts.site.timezone
@@ -83,6 +84,21 @@ def _newsletters(parts: Parts, now: datetime) -> list[dict[str, Any]]:
             "readers": {str(s): n for s, n in parts.store.audience.count(newsletter.slug).items()},
         }
         for newsletter in parts.newsletters
+    ]
+
+
+def _bounces(parts: Parts) -> list[dict[str, Any]]:
+    return [
+        {
+            "mailer": look.mailer,
+            "last_look_at": look.at,
+            "events": look.events,
+            "automatic": look.automatic,
+            "unreadable": look.unreadable,
+            "error": look.error,
+        }
+        for look in parts.store.mailboxes.looks()
+        if look.mailer in parts.mailboxes
     ]
 
 
@@ -168,6 +184,7 @@ def _show(report: dict[str, Any], now: datetime, zone: str) -> None:
     ]
     console.say()
     console.table(["edition", "due", "state", "subject", "readers"], rows, title="Editions")
+    _show_bounces(report["bounces"], now)
     console.say()
     for line in _waiting_lines(report["waiting"], zone) or ["Nothing waits."]:
         console.say(line)
@@ -209,6 +226,17 @@ def _show_newsletters(newsletters: list[dict[str, Any]], now: datetime) -> None:
     ]
     console.say()
     console.table(["newsletter", "next edition", "in", "readers", "mailer"], rows, title="Newsletters")
+
+
+def _show_bounces(bounces: list[dict[str, Any]], now: datetime) -> None:
+    if not bounces:
+        return
+    counts = ["events", "automatic", "unreadable"]
+    rows = [
+        [b["mailer"], ago(b["last_look_at"], now), *(f"{b[name]:,}" for name in counts), b["error"]] for b in bounces
+    ]
+    console.say()
+    console.table(["mailer", "last look", *counts, "error"], rows, title="Bounces")
 
 
 def _short(reason: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from publisher.model.editions import Rendered
+from publisher.model.editions import Letterhead, Rendered
 
 
 class BatchState(StrEnum):
@@ -203,6 +203,31 @@ EVENT_RANK = (
     EventKind.UNSUBSCRIBED,
     EventKind.COMPLAINT,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """One letter that a mailer was handed: its batch's key, its place there, the edition's slot and the letterhead it
+    was made with. Its Message-ID is derived from these and the reader."""
+
+    batch: str
+    position: int
+    slot: str
+    letterhead: Letterhead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxLook:
+    """A look into the mailbox that a mailer's bounces come back to: what was read there since it is known. `events`
+    became events, `automatic` were written by a program for a person, `unreadable` were set aside because they are
+    about no letter of ours. `error` is "" when the last look went well."""
+
+    mailer: str
+    at: datetime
+    events: int = 0
+    automatic: int = 0
+    unreadable: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

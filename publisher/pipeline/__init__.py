@@ -6,6 +6,7 @@
     compose    a newsletter whose hour has come gets its edition, or a reason why not
     plan       an approved edition, its undo window over, becomes batches
     deliver    a mailer's batches are claimed, intended, submitted and settled
+    bounces    what came back by mail to a mailer's mailbox becomes events
     feedback   what mailers told is merged: bounces, complaints, who left
     notify     mail that is no edition leaves
     sweep      leases that ended are given back; editions without open batches are done; alarms are raised
@@ -16,7 +17,7 @@ safe thing. Engines carry only (kind, key).
 
 from publisher.pipeline.collecting import collect, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
-from publisher.pipeline.delivering import deliver, feedback, notify, plan
+from publisher.pipeline.delivering import bounces, deliver, feedback, notify, plan
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
 from publisher.pipeline.working import adopt, due, one_pass, work
@@ -24,6 +25,7 @@ from publisher.pipeline.working import adopt, due, one_pass, work
 __all__ = [
     "OVERDUE",
     "adopt",
+    "bounces",
     "collect",
     "compose",
     "compose_slot",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from publisher import bounces as bouncing
 from publisher import deliver as delivering
 from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
-from publisher.model import Edition, EditionState
+from publisher.model import Edition, EditionState, MailboxLook
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
@@ -83,6 +84,27 @@ def feedback(parts: Parts) -> feeding_back.Tally:
     tally = feeding_back.record(parts.store, parts.keys, now=parts.clock.now())
     for key in [key for key, blocks in tally.blocked.items() if blocks.too_many]:
         editions.hold(parts.store, key, "too many servers refuse it because of the sender; see their words in the log")
+    return tally
+
+
+def bounces(parts: Parts, name: str) -> bouncing.Tally:
+    """Look into the mailbox of a mailer's bounces; one process does. A failure is recorded, and raised."""
+    mailbox, store, now = parts.mailboxes[name], parts.store, parts.clock.now()
+    if not store.mailboxes.take(name, now=now, until=now + mailbox.interval):
+        return bouncing.Tally()
+    try:
+        tally = bouncing.look(store, mailbox, parts.keys, clock=parts.clock)
+    except errors.MailboxError as error:
+        store.mailboxes.looked(MailboxLook(mailer=name, at=now, error=str(error)), next_at=now + mailbox.interval)
+        raise
+    look = MailboxLook(
+        mailer=name,
+        at=now,
+        events=tally.kinds.total(),
+        automatic=tally.automatic,
+        unreadable=tally.unreadable,
+    )
+    store.mailboxes.looked(look, next_at=now if tally.more else now + mailbox.interval)
     return tally
 
 

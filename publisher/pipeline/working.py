@@ -11,7 +11,7 @@ from publisher.kit import slots
 from publisher.model import EditionState, Newsletter, Slot, Work
 from publisher.pipeline.collecting import collect, release
 from publisher.pipeline.composing import compose, compose_slot
-from publisher.pipeline.delivering import deliver, feedback, notify, plan
+from publisher.pipeline.delivering import bounces, deliver, feedback, notify, plan
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import sweep
 from publisher.ports import Parts
@@ -35,6 +35,7 @@ def due(parts: Parts) -> Iterator[Work]:
     store, now = parts.store, parts.clock.now()
     always = {"release": store.articles.held_due(now), "feedback": store.events.waiting(), "sweep": True}
     yield from (Work(kind=kind, key="") for kind, due in always.items() if due)
+    yield from (Work(kind="bounces", key=mailer) for mailer in store.mailboxes.due(tuple(parts.mailboxes), now))
     yield from (Work(kind="collect", key=slug) for slug in store.sources.due(now))
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
     for newsletter in parts.newsletters:
@@ -71,6 +72,7 @@ def work(parts: Parts, kind: str, key: str) -> object:
         "compose": compose,
         "plan": plan,
         "deliver": deliver,
+        "bounces": bounces,
         "feedback": lambda parts, _: feedback(parts),
         "notify": lambda parts, _: notify(parts),
     }
@@ -91,7 +93,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
     for newsletter in parts.newsletters:
         slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
-    for kind in ("feedback", "plan", "deliver", "notify", "sweep"):
+    for kind in ("bounces", "feedback", "plan", "deliver", "notify", "sweep"):
         for key in [piece.key for piece in due(parts) if piece.kind == kind]:
             call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)
             _try(said, kind, call)

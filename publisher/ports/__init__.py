@@ -1,13 +1,13 @@
 """Plugs: what the steps need from the outside, each sized by the step that calls it.
 
-Adapters (`fetchers`, `formats`, `folders`, `mailers`, `engines`, `store`) implement these; `app` wires them
-into `Parts`. Every public behaviour here is held by a suite under `tests/contracts/`, run on every adapter.
+Adapters (`fetchers`, `formats`, `folders`, `mailers`, `mailboxes`, `engines`, `store`) implement these; `app` wires
+them into `Parts`. Every public behaviour here is held by a suite under `tests/contracts/`, run on every adapter.
 """
 
-from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Known, Mailer, Templates, nothing_known
+from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Known, Mailbox, Mailer, Templates, nothing_known
 from publisher.ports.clock import Clock
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
-from publisher.ports.ledger import Editions, Events, Outbox
+from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
 from publisher.ports.store import Store
@@ -27,6 +27,8 @@ __all__ = [
     "Fragments",
     "Keys",
     "Known",
+    "Mailbox",
+    "Mailboxes",
     "Mailer",
     "Notices",
     "Outbox",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from publisher.model import (
@@ -114,6 +114,22 @@ class Mailer(Protocol):
 
     def check(self) -> str:
         """Try the mailer without sending; a short line. Raises DeliveryError."""
+
+
+class Mailbox(Protocol):
+    """Where bounces and complaints about the mail of one mailer come back by mail."""
+
+    mailer: str
+    interval: timedelta  # between two looks
+
+    def read(self, handle: Callable[[Sequence[bytes]], Sequence[bool]], *, limit: int) -> bool:
+        """Give messages to `handle`, some at a time, the oldest first, each cut at 1 MB. It answers for each: True
+        when it is done with and may go, False to set it aside in a folder. None is touched before `handle` has
+        returned, so after a kill it comes again. Stops after `limit` messages, or when it takes too long; True when
+        more wait. Raises MailboxError."""
+
+    def check(self) -> str:
+        """Try the mailbox without touching a message; a short line. Raises MailboxError."""
 
 
 class Engine(Protocol):

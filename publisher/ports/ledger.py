@@ -13,8 +13,10 @@ from publisher.model import (
     EditionState,
     Ending,
     EventKind,
+    HandedOver,
     KeptEvent,
     Letterhead,
+    MailboxLook,
     MailEvent,
     Merged,
     Newsletter,
@@ -222,6 +224,13 @@ class Events(Protocol):
     def tally(self, edition: int) -> Mapping[EventKind, int]:
         """Letters of an edition by what was told about them; a letter may stand under several kinds."""
 
+    def reader(self, key: str, position: int) -> str | None:
+        """The address of whose letter is at that position of a batch; "" when they are gone, None when the ledger has
+        no such letter."""
+
+    def handed_over(self, subscriber: int, mailer: str, since: datetime) -> tuple[HandedOver, ...]:
+        """The letters to one reader that a mailer was handed since then, the oldest first."""
+
     def positions(self, key: str) -> frozenset[int]:
         """Letters of a batch of which an event tells: they were accepted. Those of the batches it was split from
         count too."""
@@ -232,3 +241,19 @@ class Events(Protocol):
 
     def forget(self, before: datetime) -> int:
         """Delete merged events that were kept before that time. How many."""
+
+
+class Mailboxes(Protocol):
+    """The looks at mailboxes that bounces come back to, by the mailer they belong to."""
+
+    def due(self, mailers: Collection[str], now: datetime) -> tuple[str, ...]:
+        """Those to look into now: nobody has, or it is time again."""
+
+    def take(self, mailer: str, *, now: datetime, until: datetime) -> bool:
+        """Make it ours to look, and nobody's until then. False when it is not due: another process was first."""
+
+    def looked(self, look: MailboxLook, *, next_at: datetime) -> None:
+        """Record a look; its counts add up."""
+
+    def looks(self) -> tuple[MailboxLook, ...]:
+        """The last look at each mailbox, with the counts of all."""

@@ -15,7 +15,7 @@ from publisher.model import (
     Source,
     Terms,
 )
-from publisher.ports.adapters import Fetcher, Folder, Format, Mailer, Templates
+from publisher.ports.adapters import Fetcher, Folder, Format, Mailbox, Mailer, Templates
 from publisher.ports.clock import Clock
 from publisher.ports.store import Store
 
@@ -54,6 +54,7 @@ class Parts:
     folder: Folder
     mailers: Mapping[str, Mailer]
     terms: tuple[Terms, ...]
+    mailboxes: Mapping[str, Mailbox]  # by the mailer whose bounces come back there
     templates: Templates
     store: Store
     clock: Clock

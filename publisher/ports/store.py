@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
-from publisher.ports.ledger import Editions, Events, Outbox
+from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.readers import Audience, Notices
 
 
@@ -22,6 +22,7 @@ class Store(Protocol):
     audience: Audience
     notices: Notices
     events: Events
+    mailboxes: Mailboxes
 
     @property
     def instance(self) -> str:

@@ -19,11 +19,14 @@ from publisher.settings.sections import (
     SLUG,
     SOURCE_KINDS,
     AlarmSettings,
+    AnyBounces,
     AnyMailer,
     AnySource,
     FeedSettings,
     FolderSettings,
     FolderSource,
+    ImapBounces,
+    MaildirBounces,
     MaildirSettings,
     MailgunSettings,
     NewsletterSettings,
@@ -48,11 +51,14 @@ __all__ = [
     "SLUG",
     "SOURCE_KINDS",
     "AlarmSettings",
+    "AnyBounces",
     "AnyMailer",
     "AnySource",
     "FeedSettings",
     "FolderSettings",
     "FolderSource",
+    "ImapBounces",
+    "MaildirBounces",
     "MaildirSettings",
     "MailgunSettings",
     "NewsletterSettings",
@@ -189,6 +195,8 @@ def _references(settings: Settings) -> Iterator[Problem]:
             yield _unknown(f"newsletters[{letter.slug}].mailer", letter.mailer, "mailers", mailers)
     if settings.alarms.addresses and settings.alarms.mailer not in mailers:
         yield _unknown("alarms.mailer", settings.alarms.mailer, "mailers", mailers)
+    if settings.bounces and settings.bounces.mailer not in mailers:
+        yield _unknown("bounces.mailer", settings.bounces.mailer, "mailers", mailers)
     selections = [(f"feeds[{feed.slug}]", feed.select) for feed in settings.feeds]
     selections += [(f"newsletters[{letter.slug}]", letter.select) for letter in letters]
     for key, selection in selections:
@@ -228,6 +236,7 @@ def _variables(settings: Settings, environment: Mapping[str, str]) -> Iterator[P
     for mailer in settings.mailers:
         variables = [field for field in type(mailer).model_fields if field.endswith("_env")]
         named += [(f"mailers[{mailer.name}].{field}", getattr(mailer, field)) for field in variables]
+    named.append(("bounces.password_env", getattr(settings.bounces, "password_env", "")))
     for key, variable in named:
         if variable and not environment.get(variable):
             yield Problem(key=key, value=variable, remedy=f"set the environment variable {variable}")

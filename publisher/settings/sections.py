@@ -274,11 +274,35 @@ class AlarmSettings(Section):
     sender: Mailbox | Literal[""] = ""
 
 
+class BouncesSettings(Section):
+    mailer: Slug
+    interval: Span = timedelta(minutes=5)
+
+
+class MaildirBounces(BouncesSettings):
+    kind: Literal["maildir"]
+    path: Text
+
+
+class ImapBounces(BouncesSettings):
+    kind: Literal["imap"]
+    host: Text
+    port: int = Field(default=993, ge=1, le=65535)
+    security: Literal["tls", "starttls", "none"] = "tls"
+    username: Text
+    password_env: Variable
+    folder: Annotated[str, _matching(re.compile(r"[ -~]{1,200}"), "give a folder's name in ASCII, such as 'INBOX'")] = (
+        "INBOX"
+    )
+    ca_file: str = ""
+
+
 AnySource = Annotated[FolderSource | SyndicationSource | WordPressSource, Field(discriminator="kind")]
 AnyMailer = Annotated[
     MaildirSettings | SmtpSettings | ResendSettings | PostmarkSettings | MailgunSettings | SesSettings,
     Field(discriminator="kind"),
 ]
+AnyBounces = Annotated[MaildirBounces | ImapBounces, Field(discriminator="kind")]
 SOURCE_KINDS = ("folder", "syndication", "wordpress")
 MAILER_KINDS = ("maildir", "smtp", "resend", "postmark", "mailgun", "ses")
 
@@ -294,4 +318,5 @@ class Settings(Section):
     feeds: tuple[FeedSettings, ...] = Field(default=(), strict=False)
     newsletters: tuple[NewsletterSettings, ...] = Field(default=(), strict=False)
     mailers: tuple[AnyMailer, ...] = Field(default=(), strict=False)
+    bounces: AnyBounces | None = None
     alarms: AlarmSettings = AlarmSettings()

@@ -68,7 +68,7 @@ def _letters(connection: Connection, who: int, soft: Mapping[int, datetime]) -> 
         return ()
     found: dict[int, datetime | None] = {}
     delivered: set[int] = set()
-    between = _handed_over(who, min(times), max(times), {mailer for _, mailer in rows})
+    between = around(who, min(times), max(times), {mailer for _, mailer in rows})
     for row in connection.execute(between).mappings():
         members = [member for _, run in unpack_runs(row["runs"]) for member in run]
         position = members.index(who) if who in members else -1
@@ -80,7 +80,7 @@ def _letters(connection: Connection, who: int, soft: Mapping[int, datetime]) -> 
     return tuple((id, None if id in delivered else at) for id, at in found.items())
 
 
-def _handed_over(who: int, first: datetime, last: datetime, mailers: Iterable[str]) -> sa.Select[Any]:
+def around(who: int, first: datetime, last: datetime, mailers: Iterable[str]) -> sa.Select[Any]:
     """The batches around a reader that left in that time, by way of their chunks, in the order they left."""
     recent = sa.select(edition.c.id).where(
         edition.c.composed_at <= last, sa.or_(edition.c.finished_at.is_(None), edition.c.finished_at >= first)

@@ -17,6 +17,7 @@ from publisher.store.engine import Access, hidden
 from publisher.store.events import Events
 from publisher.store.feeds import Feeds
 from publisher.store.fragments import Fragments
+from publisher.store.mailboxes import Mailboxes
 from publisher.store.notices import Notices
 from publisher.store.outbox import Outbox
 from publisher.store.sources import Sources
@@ -39,6 +40,7 @@ class Database:
         self.audience: ports.Audience = Audience(access)
         self.notices: ports.Notices = Notices(access)
         self.events: ports.Events = Events(access)
+        self.mailboxes: ports.Mailboxes = Mailboxes(access)
 
     @property
     def instance(self) -> str:

@@ -7,22 +7,25 @@ events end in the same rows however they were ordered, parted into transactions 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Ending, EventKind, KeptEvent, MailEvent, Merged, Suppression
+from publisher.model import Ending, EventKind, HandedOver, KeptEvent, MailEvent, Merged, Suppression
 from publisher.store import _evidence as evidence
 from publisher.store import _kept as keeping
 from publisher.store import _merging as merging
 from publisher.store import _readers as readers
+from publisher.store import _returned as returned
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import mail_event
 
 #: Any number but that of migrations: who holds it merges, and nobody else does.
 _LOCK = 0x5055424C45564E54
+#: Later than any letter.
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 #: Events deleted in one transaction.
 _ROUND = 5_000
 
@@ -89,6 +92,14 @@ class Events:
     def tally(self, edition: int) -> Mapping[EventKind, int]:
         with self._access.read() as connection:
             return evidence.tally(connection, edition)
+
+    def reader(self, key: str, position: int) -> str | None:
+        with self._access.read() as connection:
+            return returned.reader(connection, key, position)
+
+    def handed_over(self, subscriber: int, mailer: str, since: datetime) -> tuple[HandedOver, ...]:
+        with self._access.read() as connection:
+            return tuple(returned.handed_over(connection, subscriber, mailer, since, _LATEST))
 
     def positions(self, key: str) -> frozenset[int]:
         with self._access.read() as connection:

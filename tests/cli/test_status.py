@@ -61,3 +61,17 @@ def test_an_edition_whose_template_is_broken_is_held(site: Path) -> None:
     assert call(site, "run", "--once").exit_code == 8
     assert [held["edition"] for held in as_json(site, "status")["waiting"]["held"]] == ["daily/daily:2026-11-22"]
     assert f"cannot leave: {template}, line 1" in done(site, "status")
+
+
+def test_a_mailbox_for_bounces_is_tried_and_its_looks_are_counted(site: Path) -> None:
+    box = site / "var" / "bounces"
+    for name in ("tmp", "new", "cur"):
+        (box / name).mkdir(parents=True)
+    (box / "new" / "1764320000.quay").write_text("From: ben@mail.example\nSubject: Hello\n\nLovely.\n")
+    with (site / "settings.toml").open("a") as settings:
+        settings.write('\n[bounces]\nmailer = "maildir"\nkind = "maildir"\npath = "var/bounces"\n')
+    assert f"bounces of maildir: {box}, 1 waiting" in done(site, "check")
+    done(site, "run", "--once")
+    (look,) = as_json(site, "status")["bounces"]
+    assert (look["mailer"], look["events"], look["unreadable"], look["error"]) == ("maildir", 0, 1, "")
+    assert "Bounces" in done(site, "status")

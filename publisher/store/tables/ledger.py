@@ -115,6 +115,19 @@ mail_event = table(
     partial("ix_mail_event_waiting", "id", where="processed_at IS NULL"),
 )
 
+# Looks into the mailbox that a mailer's bounces come back to.
+mailbox = table(
+    "mailbox",
+    text("mailer"),
+    moment("next_look_at", nullable=False),
+    moment("looked_at"),
+    whole("events"),
+    whole("automatic"),
+    whole("unreadable"),
+    text("last_error"),
+    primary("mailer"),
+)
+
 # Tokens are messages that may leave now, refilled up to `at`. Nothing of `waits_priority` or less is claimed before
 # `waits_until`. `sent_days` counts the days before that of `at` on which something was sent.
 bucket = table(

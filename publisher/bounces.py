@@ -1,0 +1,135 @@
+"""What came back by mail: whose letter it is about, proved, and what became of it, kept as an event.
+
+Anybody can write a mail that looks like a bounce. One counts when it carries what only our letter carried: its return
+path, which is signed (see `kit.verp`), or its Message-ID, which is derived from what only its reader knows. An address
+alone proves nothing. All other mail is set aside, and counted.
+
+An event is kept before its mail goes, under an id made of the mail's bytes: so a kill anywhere loses nothing, and what
+is read again changes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from publisher.kit import message, verp
+from publisher.kit.reports import Report, ReportKind, Told, read
+from publisher.model import EventKind, HandedOver, MailEvent
+from publisher.ports import Clock, Keys, Mailbox, Store
+
+#: Messages of one look.
+LIMIT = 500
+#: How long after it left a letter is still recognised by its Message-ID alone.
+LETTERS = timedelta(days=60)
+#: How far back the date of a bounce is believed.
+BELIEVED = timedelta(days=7)
+
+#: Where a letter went to several addresses behind the reader's own, it has arrived when it arrived at one.
+_MILDEST = (
+    EventKind.DELIVERED,
+    EventKind.DEFERRED,
+    EventKind.SOFT_BOUNCE,
+    EventKind.BLOCKED,
+    EventKind.HARD_BOUNCE,
+    EventKind.COMPLAINT,
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read in one look: events by kind, automatic answers, and what was set aside. `more`: some waits."""
+
+    kinds: Counter[EventKind] = field(default_factory=Counter)
+    automatic: int = 0
+    unreadable: int = 0
+    more: bool = False
+
+
+def look(store: Store, mailbox: Mailbox, keys: Keys, *, clock: Clock, limit: int = LIMIT) -> Tally:
+    """Make events of what is in a mailbox. Raises MailboxError; what was read before it stays so."""
+    tally = Tally()
+
+    def handle(messages: Sequence[bytes]) -> list[bool]:
+        now = clock.now()
+        reports = [read(one, now=now) for one in messages]
+        events = [_event(store, keys, mailbox.mailer, report, now=now) for report in reports]
+        kept = [event for event in events if event]
+        store.events.keep(mailbox.mailer, kept, at=now)
+        automatic = [report.kind is ReportKind.AUTOMATIC for report in reports]
+        tally.kinds.update(event.kind for event in kept)
+        tally.automatic += sum(automatic)
+        done = [bool(event) or answer for event, answer in zip(events, automatic, strict=True)]
+        tally.unreadable += done.count(False)
+        return done
+
+    tally.more = mailbox.read(handle, limit=limit)
+    return tally
+
+
+def _event(store: Store, keys: Keys, mailer: str, report: Report, *, now: datetime) -> MailEvent | None:
+    """None when it says nothing, or is about no letter of ours."""
+    letter = _letter(store, keys, mailer, report, now=now) if report.told else None
+    if letter is None:
+        return None
+    batch, position, reader = letter
+    told = about(report.told, reader)
+    return MailEvent(
+        event_id=report.id,
+        kind=told.kind,
+        at=report.at if now - report.at < BELIEVED else now,
+        recipient=told.recipient,
+        batch=batch,
+        position=position,
+        message_id=next(iter(report.message_ids), ""),
+        code=told.code,
+        detail=told.detail,
+    )
+
+
+def about(told: Sequence[Told], reader: str) -> Told:
+    """What is said about the reader's own address, else the mildest of all."""
+    own = [one for one in told if reader and one.recipient.casefold() == reader.casefold()]
+    return min(own or told, key=lambda one: _MILDEST.index(one.kind))
+
+
+# ---------------------------------------------------------------- whose letter
+
+
+def _letter(store: Store, keys: Keys, mailer: str, report: Report, *, now: datetime) -> tuple[str, int, str] | None:
+    """Batch, position and reader's address of the letter that a report proves to be about."""
+    signing = keys.derived(verp.PURPOSE)
+    for address in report.addressed:
+        named = verp.returned(address, signing)
+        if named and (reader := store.events.reader(*named)) is not None:
+            return (*named, reader)
+    return next(_by_message_id(store, mailer, report, since=now - LETTERS), None)
+
+
+def _by_message_id(store: Store, mailer: str, report: Report, *, since: datetime) -> Iterator[tuple[str, int, str]]:
+    """A Message-ID is ours when it is the one that the letter to this reader has."""
+    for compared in dict.fromkeys(_compared(one) for one in report.readers if report.message_ids):
+        person = store.audience.by_email(compared)
+        if person is None:
+            continue
+        for sent in store.events.handed_over(person.id, mailer, since):
+            if any(_is(one, sent, person.public_id) for one in report.message_ids):
+                yield sent.batch, sent.position, person.email
+
+
+def _compared(address: str) -> str:
+    """An address as readers' are kept: servers write the domain in its ASCII form (RFC 5890)."""
+    local, at, domain = address.strip().casefold().rpartition("@")
+    try:
+        return f"{local}{at}{domain.encode().decode('idna')}"
+    except UnicodeError:
+        return f"{local}{at}{domain}"
+
+
+def _is(message_id: str, sent: HandedOver, public_id: bytes) -> bool:
+    head = sent.letterhead
+    ours = message.message_id(head.origin, sent.slot, public_id, message.domain(head.sender))
+    return hmac.compare_digest(message_id.encode(), ours.encode())

@@ -1,0 +1,1 @@
+"""Mailboxes that bounces and complaints come back to. One file each; `ports.Mailbox`."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,9 +17,20 @@ from publisher.folders.local import LocalFolder
 from publisher.formats.atom import Atom
 from publisher.formats.json_feed import JsonFeed
 from publisher.formats.rss import Rss
-from publisher.model import Article, ArticleState, Author, Feed, FeedDocument, FeedPattern, Selection
+from publisher.model import (
+    Article,
+    ArticleState,
+    Author,
+    Feed,
+    FeedDocument,
+    FeedPattern,
+    RevisionKind,
+    Selection,
+)
 from publisher.ports import Format
-from tests.people import EDITOR, NOW, article, feed, site
+from publisher.store import Database
+from tests.contracts import format_cases
+from tests.people import EDITOR, NOW, article, feed, revision, site, source
 
 FORMATS: dict[str, Format] = {"rss": Rss(), "atom": Atom(), "json": JsonFeed()}
 FILES = ("all.rss", "all.atom", "all.json")
@@ -36,8 +48,8 @@ def pattern(slug: str = "section", each: str = "category", **changes: Any) -> Fe
     return replace(made, **changes)
 
 
-def document(*articles: Article, **changes: Any) -> FeedDocument:
-    return syndicate.document(feed(**changes), articles, site=site())
+def document(*articles: Article, pages: int | None = None, **changes: Any) -> FeedDocument:
+    return syndicate.document(feed(**changes), articles, site=site(), pages=pages)
 
 
 BRIDGE = article("The swing bridge reopens", id=1)
@@ -67,10 +79,29 @@ class TestPlace:
         ("state", "rule"),
         [(ArticleState.HELD, "held until its publication time"), (ArticleState.RETRACTED, "retracted")],
     )
-    def test_what_is_not_live_is_in_no_feed(self, state: ArticleState, rule: str) -> None:
+    def test_what_was_never_live_is_in_no_feed(self, state: ArticleState, rule: str) -> None:
         placement = self.place(replace(BRIDGE, state=state), feed(), patterns=[pattern()], memberships=["all"])
         assert (placement.feeds, placement.entries, placement.withdrawn) == ((), (), ("all",))
         assert [d.rule for d in placement.decisions] == [rule]
+
+    def test_a_retracted_article_keeps_its_place_for_its_feeds_to_tell_so(self) -> None:
+        gone = replace(BRIDGE, state=ArticleState.RETRACTED, retracted_at=NOW)
+        sport = feed("sport", selection=Selection(categories=("Sport",)))
+        placement = self.place(gone, feed(remember=timedelta(days=7)), sport, patterns=[pattern()], memberships=["all"])
+        (entry,) = placement.entries
+        assert (entry.feed, entry.until, entry.sort_key) == ("all", NOW + timedelta(days=7), syndicate.sort_key(BRIDGE))
+        assert (placement.feeds, placement.withdrawn) == ((), ())
+        assert [(d.included, d.rule) for d in placement.decisions] == [(False, "retracted")] * 2
+
+    def test_what_was_retracted_before_its_time_came_is_told_to_nobody(self) -> None:
+        held = article(published_at=NOW + timedelta(days=1), state=ArticleState.RETRACTED, retracted_at=NOW)
+        assert self.place(held, feed()).entries == ()
+
+    def test_a_correction_is_told_of_for_its_time(self) -> None:
+        corrected = article(kind=RevisionKind.CORRECTION, note="By 5 cents.", updated_at=NOW)
+        (entry,) = self.place(corrected, feed(remember=timedelta(days=7))).entries
+        assert entry.until == NOW + timedelta(days=7)
+        assert self.place(BRIDGE, feed()).entries[0].until is None
 
     def test_newest_first_and_ties_settled_the_same_way_everywhere(self) -> None:
         dublin = timezone(timedelta(hours=1))
@@ -96,6 +127,39 @@ class TestPlace:
         placement = self.place(one, patterns=[pattern("author", "author")])
         assert [one.slug for one in placement.feeds] == ["author-aoife-brennan", "author-sean-o-briain"]
         assert [entry.feed for entry in placement.entries] == ["author-aoife-brennan", "author-sean-o-briain"]
+
+    @pytest.mark.parametrize(
+        ("each", "slugs", "selection"),
+        [
+            ("tag", ["x-ferries", "x-music"], Selection(tags=("ferries",))),
+            ("language", ["x-ga"], Selection(languages=("ga",))),
+            ("source", ["x-newsroom"], Selection(sources=("newsroom",))),
+            (
+                "category+language",
+                ["x-arts-ga", "x-harbour-ga"],
+                Selection(categories=("Arts",), languages=("ga",)),
+            ),
+        ],
+    )
+    def test_a_pattern_makes_a_feed_for_each_of_anything(
+        self, each: str, slugs: list[str], selection: Selection
+    ) -> None:
+        one = article(categories=("Harbour", "Arts"), tags=("music", "ferries"), language="ga")
+        made = self.place(one, patterns=[pattern("x", each)]).feeds
+        assert [one.slug for one in made] == slugs
+        assert made[0].selection == selection
+
+    def test_names_go_where_the_title_wants_them(self) -> None:
+        wanted = pattern("x", "category+language", title="{category} ({language}): {name} {other}", description="{tag}")
+        (made,) = self.place(article(categories=("{name}",), language="ga"), patterns=[wanted]).feeds
+        assert (made.title, made.description) == ("{name} (ga): {name} · ga {other}", "{tag}")
+        assert made.language == "ga"
+
+    def test_a_pattern_of_combinations_makes_no_thousands_of_feeds_of_one_article(self) -> None:
+        one = article(categories=tuple(f"c{n}" for n in range(50)), tags=tuple(f"t{n}" for n in range(50)))
+        made = self.place(one, patterns=[pattern("x", "category+tag")]).feeds
+        assert len(made) == 100
+        assert {one.selection.categories[0] for one in made} == {"c0", "c1"}
 
     def test_a_feed_that_exists_is_not_made_again(self) -> None:
         first = self.place(article(categories=("Harbour",)), patterns=[pattern()])
@@ -189,7 +253,7 @@ class TestPublish:
         return LocalFolder(tmp_path / "feeds")
 
     def publish(self, made: FeedDocument, folder: LocalFolder, **more: bool) -> syndicate.Published:
-        return syndicate.publish(made, FORMATS, folder, **more)
+        return syndicate.publish(made, FORMATS, folder, known=lambda _: (), **more)
 
     def ids(self, folder: LocalFolder, slug: str = "all") -> list[str]:
         """The entries of the published feed, which all formats agree on."""
@@ -245,6 +309,39 @@ class TestPublish:
         assert (caught.value.ids["feed"], caught.value.ids["format"]) == ("all", "rss")
         assert self.ids(folder) == [BRIDGE.entry_id]
 
+    def test_an_entry_that_vanishes_from_among_others_is_missed(self, folder: LocalFolder) -> None:
+        three = [article(str(n), id=n) for n in (3, 2, 1)]
+        self.publish(document(*three), folder)
+        with pytest.raises(
+            GateError, match=r"1 of its entries vanished, and the store knows nothing of them"
+        ) as caught:
+            self.publish(document(three[0], three[2]), folder)
+        assert three[1].entry_id in str(caught.value)
+        assert "remove all.rss from the folder if that is right" in str(caught.value)
+        assert self.ids(folder) == [one.entry_id for one in three]
+        known = syndicate.publish(
+            document(three[0], three[2]), FORMATS, folder, known=lambda ids: {three[1].entry_id} & set(ids)
+        )
+        assert known.written == FILES
+
+    def test_what_makes_room_for_newer_articles_is_not_missed(self, folder: LocalFolder) -> None:
+        four = [article(str(n), id=n) for n in (4, 3, 2, 1)]
+        self.publish(document(*four[1:]), folder)
+        assert self.publish(document(*four[:3]), folder).written == FILES
+
+    def test_a_retracted_article_is_told_of_in_every_format(self, folder: LocalFolder) -> None:
+        self.publish(document(BRIDGE, TIDES), folder)
+        gone = replace(TIDES, state=ArticleState.RETRACTED, retracted_at=NOW, retraction_note="Low water was high.")
+        self.publish(document(BRIDGE, gone), folder)
+        assert self.ids(folder) == [BRIDGE.entry_id, TIDES.entry_id]
+        assert all(b"Low water was high." in (folder.get(name) or b"") for name in FILES)
+
+    def test_what_reaches_readers_is_what_reading_every_entry_back_would_find(self, folder: LocalFolder) -> None:
+        """The gate reads entries back once, when they are made; here the whole file is read, as it would be."""
+        articles = [replace(one, id=7 + n) for n, one in enumerate(format_cases.ARCHIVE.articles)]
+        self.publish(document(*articles, BRIDGE, pages=4), folder)
+        assert self.ids(folder) == [one.entry_id for one in (*articles, BRIDGE)]
+
     def test_a_feed_never_shrinks_to_nothing_unasked(self, folder: LocalFolder) -> None:
         self.publish(document(BRIDGE, TIDES), folder)
         with pytest.raises(GateError, match=r"feed all, rss: it shrank to nothing, from 2 in all\.rss"):
@@ -263,3 +360,77 @@ class TestPublish:
         (tmp_path / "feeds").write_text("not a folder")
         with pytest.raises(FolderError, match="a part of that path is a file"):
             self.publish(document(BRIDGE), LocalFolder(tmp_path / "feeds"))
+
+
+class TestFragments:
+    """An entry is built once per revision."""
+
+    @pytest.fixture
+    def store(self, memory_store: Database) -> Database:
+        memory_store.sources.sync([source()], renamed={})
+        memory_store.feeds.sync([feed()], [])
+        return memory_store
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> LocalFolder:
+        return LocalFolder(tmp_path / "feeds")
+
+    def publish(self, articles: Sequence[Article], store: Database, folder: LocalFolder, **changes: Any) -> Counted:
+        counted = {name: Counted(format) for name, format in FORMATS.items()}
+        syndicate.publish(
+            document(*articles, **changes), counted, folder, known=lambda _: (), fragments=store.fragments
+        )
+        assert len({len(one.made) for one in counted.values()}) == 1
+        return counted["rss"]
+
+    def test_a_new_article_is_the_only_one_that_is_built(self, store: Database, folder: LocalFolder) -> None:
+        first, second = store.articles.add(article("First")), store.articles.add(article("Second"))
+        assert self.publish([first], store, folder).made == ["First"]
+        assert self.publish([second, first], store, folder).made == ["Second"]
+        assert self.publish([second, first], store, folder).made == []
+        assert (folder.get("all.atom") or b"") == FORMATS["atom"].write(document(second, first))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"canonical_url": "https://harbour-gazette.example/moved"},
+            {"guid": "another"},
+            {"state": ArticleState.RETRACTED, "retracted_at": NOW},
+            {"revision": revision("Revised", number=2)},
+        ],
+    )
+    def test_whatever_changes_an_entry_has_it_built_anew(
+        self, change: dict[str, Any], store: Database, folder: LocalFolder
+    ) -> None:
+        first = store.articles.add(article("First"))
+        self.publish([first], store, folder)
+        changed = replace(first, **change)
+        assert self.publish([changed], store, folder).made == [changed.revision.title]
+
+    def test_feeds_that_show_an_article_alike_share_it(self, store: Database, folder: LocalFolder) -> None:
+        first = store.articles.add(article("First"))
+        self.publish([first], store, folder)
+        assert self.publish([first], store, folder, slug="other", title="Other", limit=7).made == []
+        for changes in ({"content": "summary"}, {"ids": "source"}, {"language": "ga"}):
+            assert self.publish([first], store, folder, slug="other", **changes).made == ["First"]
+
+    def test_what_cannot_be_published_is_not_kept(self, store: Database, folder: LocalFolder) -> None:
+        first, bad = store.articles.add(article("First")), store.articles.add(replace(SCRIPT, id=0))
+        self.publish([first, bad], store, folder)
+        shape = f"{FORMATS['rss'].version} full tag en"
+        assert set(store.fragments.get("rss", shape, [first.id, bad.id])) == {first.id}
+
+
+class Counted:
+    """A format that remembers the titles of the entries it was asked to build."""
+
+    def __init__(self, format: Format) -> None:
+        self.made: list[str] = []
+        self._format = format
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._format, name)
+
+    def fragment(self, article: Article, feed: Feed) -> tuple[str, bytes]:
+        self.made.append(article.revision.title)
+        return self._format.fragment(article, feed)

@@ -50,8 +50,8 @@ def publish(
     formats: Mapping[str, Format],
     folder: Folder,
     *,
+    known: Callable[[Collection[str]], Collection[str]],
     fragments: Fragments | None = None,
-    known: Callable[[Collection[str]], Collection[str]] = frozenset,
     may_be_empty: bool = False,
 ) -> Published:
     """Build, read back, compare, and replace the feed's files.

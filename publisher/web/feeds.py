@@ -16,8 +16,8 @@ from publisher.ports import Parts
 
 #: Seconds that a feed reader may go without asking again.
 MAX_AGE = 300
-#: A feed's slug and an ending. Nothing else is looked for in the folder.
-FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,199}\.([a-z]{1,9})")
+#: A feed's slug, for an archive page its number, and an ending. Nothing else is looked for in the folder.
+FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,199}(?:/[1-9][0-9]{0,8})?\.([a-z]{1,9})")
 
 Headers = list[tuple[bytes, bytes]]
 TEXT = (b"content-type", b"text/plain; charset=utf-8")

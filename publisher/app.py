@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
-from publisher.model import Feed, FeedPattern, Limits, Newsletter, Selection, Site, Source, Terms, Work
+from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
 from publisher.ports import Clock, Engine, Fetcher, Format, Keys, Mailbox, Mailer, Parts, Store
 from publisher.settings import (
     AnyBounces,
@@ -353,6 +353,7 @@ def _newsletter(settings: Settings, newsletter: NewsletterSettings) -> Newslette
         language=newsletter.language or settings.site.language,
         timezone=newsletter.timezone or settings.site.timezone,
         selection=_selection(newsletter.select),
+        first_wave=FirstWave(**newsletter.first_wave.model_dump()),
     )
     del given["select"]
     return Newsletter(**given)

@@ -162,10 +162,25 @@ def pause(store: Store, key: str, editor: str) -> tuple[Edition, int]:
     return edition, store.outbox.in_hand(edition.id)
 
 
-def hold(store: Store, key: str, reason: str) -> None:
-    """Pause an edition by itself; nothing when it is not being sent (any more)."""
-    with suppress(Conflict):
+def hold(store: Store, key: str, reason: str) -> bool:
+    """Pause an edition by itself. False when it is not being sent (any more)."""
+    try:
         store.editions.move(key, (EditionState.SENDING,), EditionState.PAUSED, reason=reason)
+    except Conflict:
+        return False
+    return True
+
+
+def judge(store: Store, key: str, wave: int, bad: str) -> bool:
+    """A first wave is judged once: the waves up to `wave` may go, or are paused because of `bad`, and then go when an
+    editor resumes. False when somebody judged before, or it is not being sent (any more)."""
+    state = EditionState.PAUSED if bad else EditionState.SENDING
+    with store.transaction() as together, suppress(Conflict):
+        together.editions.lock(key.partition("/")[0])
+        if together.editions.get(key).wave < wave:
+            together.editions.move(key, (EditionState.SENDING,), state, wave=wave, reason=bad)
+            return True
+    return False
 
 
 def resume(store: Store, key: str) -> Edition:

@@ -137,6 +137,9 @@ class _Sending:
         edition = parts.store.editions.get(edition.key)
         became = parts.store.outbox.sums(edition.id)
         self._said(edition, f"“{edition.subject}” ({edition.key}): {sums(became)}")
+        if waits := shown.first_wave(parts, edition):
+            console.say(f"{waits}; `publisher run` or `publisher deliver` goes on with it.") if not self.json else None
+            return Exit.OK
         if became.waiting or became.unknown:
             console.warn("Some of it has not gone yet; `publisher run` or `publisher deliver` goes on with it.")
             return Exit.DELIVERY

@@ -61,7 +61,23 @@ def line(parts: Parts, there: Edition) -> str:
     became = "nobody has been mailed yet"  # who reads it is known when it is planned
     if there.state is not EditionState.APPROVED:
         became = words.sums(parts.store.outbox.sums(there.id)) + _carried(parts, there)
-    return f"“{there.subject}” ({there.key}), {there.state}: {became}"
+    waits = first_wave(parts, there)
+    return f"“{there.subject}” ({there.key}), {there.state}: {became}" + (f"; {waits}" if waits else "")
+
+
+def first_wave(parts: Parts, there: Edition) -> str:
+    """What waits for the first wave of an edition that is being sent, and until when at least, or ""."""
+    from publisher.model import EditionState
+
+    wave = parts.store.outbox.first_wave(there.id) if there.state is EditionState.SENDING else None
+    if wave is None:
+        return ""
+    rest = parts.store.outbox.sums(there.id).waiting - wave.sums.waiting
+    said = f"{rest:,} wait to see how the first wave of {wave.sums.planned:,} fares"
+    newsletter = next((known for known in parts.newsletters if known.slug == there.newsletter), None)
+    if newsletter is None or wave.ended_at is None:
+        return said
+    return f"{said}, until {words.when(wave.ended_at + newsletter.first_wave.wait, newsletter.timezone)}"
 
 
 def _carried(parts: Parts, there: Edition) -> str:

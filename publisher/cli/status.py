@@ -108,6 +108,7 @@ def _waiting(parts: Parts, now: datetime) -> dict[str, Any]:
     sending = parts.store.editions.in_state(EditionState.PLANNING, EditionState.SENDING)
     return {
         "approval": [e.key for e in parts.store.editions.in_state(EditionState.WAITING)],
+        "first_waves": [{"edition": e.key, "said": said} for e in sending if (said := shown.first_wave(parts, e))],
         "held": [{"edition": key, "reason": why} for key, why in _held(parts)],
         "batches": sum(parts.store.outbox.open(edition.id) for edition in sending),
         "notices": parts.store.notices.waiting(),
@@ -252,6 +253,7 @@ def _mailed(edition: dict[str, Any]) -> str:
 def _waiting_lines(waiting: dict[str, Any], zone: str) -> list[str]:
     lines = [f"{key} waits for an editor: publisher send {key.partition('/')[0]}" for key in waiting["approval"]]
     lines += [f"{h['edition']} cannot leave: {h['reason']}" for h in waiting["held"]]
+    lines += [f"{w['edition']}: {w['said']}" for w in waiting["first_waves"]]
     if waiting["batches"]:
         lines.append(f"{count(waiting['batches'], 'batch').replace('batchs', 'batches')} to deliver")
     if waiting["notices"]:

@@ -10,6 +10,7 @@ from publisher.deliver.letters import letterhead
 from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.rules import refuses
+from publisher.deliver.waves import over, too_bad
 
 __all__ = [
     "FOR_A_PERSON",
@@ -18,10 +19,12 @@ __all__ = [
     "drain",
     "letterhead",
     "mend",
+    "over",
     "plan",
     "readers",
     "refuses",
     "rehearse",
     "remedy",
     "to_all",
+    "too_bad",
 ]

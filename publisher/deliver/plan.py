@@ -9,14 +9,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from publisher.deliver.choosing import Chooser, next_chunk
+from publisher.deliver.waves import Chosen, divided, every
 from publisher.errors import Conflict
-from publisher.model import Batch, Capability, Edition, EditionState, Newsletter, Run, Variant
+from publisher.model import Batch, Capability, Edition, EditionState, Newsletter, Run, SubscriptionStatus, Variant
 from publisher.ports import Store
 
 Member = TypeVar("Member")
-
-#: (subscriber, variant), ascending by subscriber.
-Chosen = Sequence[tuple[int, Variant]]
 
 
 def plan(
@@ -47,32 +45,49 @@ def _plan_chunk(
     after, upto = edition.plan_cursor, edition.maximum_subscriber
     chunk = next_chunk(store, newsletter, capability, choose, after=after, upto=upto, limit=limit)
     first = store.outbox.next_sequence(edition.id)
+    step = wave_step(store, edition, newsletter)
     store.outbox.plan(
         edition,
         upto=chunk.upto,
-        batches=cut(edition, newsletter, chunk.chosen, capability, first=first, instance=store.instance),
+        batches=cut(edition, newsletter, chunk.chosen, capability, step=step, first=first, instance=store.instance),
         excluded=chunk.excluded,
         finished=chunk.finished,
     )
 
 
+def wave_step(store: Store, edition: Edition, newsletter: Newsletter) -> int:
+    """The first wave is one in so many recipients; 0 for no such wave."""
+    readers = store.audience.count(newsletter.slug).get(SubscriptionStatus.CONFIRMED, 0)
+    return every(newsletter.first_wave, edition, readers)
+
+
 def cut(
-    edition: Edition, newsletter: Newsletter, chosen: Chosen, capability: Capability, *, first: int, instance: str
+    edition: Edition,
+    newsletter: Newsletter,
+    chosen: Chosen,
+    capability: Capability,
+    *,
+    step: int,
+    first: int,
+    instance: str,
 ) -> tuple[Batch, ...]:
     """Batches of at most what one call takes, numbered from `first`, each with its derived key. A batch has several
-    variants only where a call carries whole messages."""
-    calls = _calls(chosen, capability)
+    variants only where a call carries whole messages, and never recipients of two waves."""
+    calls = (
+        (wave, runs) for wave, part in enumerate(divided(chosen, edition, step)) for runs in _calls(part, capability)
+    )
     return tuple(
         Batch(
             edition=edition.id,
             sequence=sequence,
             chunk=edition.plan_cursor,
             runs=tuple(Run(variant=variant.id, subscribers=members) for variant, members in runs),
+            wave=wave,
             priority=edition.priority,
             mailer=edition.mailer,
             key=batch_key(instance, newsletter, edition, sequence, [variant.content_hash for variant, _ in runs]),
         )
-        for sequence, runs in enumerate(calls, start=first)
+        for sequence, (wave, runs) in enumerate(calls, start=first)
     )
 
 

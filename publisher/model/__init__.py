@@ -44,11 +44,13 @@ from publisher.model.delivery import (
     Result,
     Run,
     Sums,
+    Wave,
 )
 from publisher.model.editions import (
     COMMITTED,
     Edition,
     EditionState,
+    FirstWave,
     Item,
     Label,
     Letterhead,
@@ -110,6 +112,7 @@ __all__ = [
     "FeedPattern",
     "Fetched",
     "FetchedArticle",
+    "FirstWave",
     "Fragment",
     "HandedOver",
     "Image",
@@ -153,5 +156,6 @@ __all__ = [
     "SuppressionReason",
     "Terms",
     "Variant",
+    "Wave",
     "Work",
 ]

@@ -318,6 +318,18 @@ class Sums:
     waiting: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """How the first wave of an edition fares while the rest waits: its sums (in recipients; candidates are those
+    planned), batches that are not in a final state, when the last of the calls it was planned in ended (None while one
+    has not), and its letters by what events told."""
+
+    sums: Sums
+    open: int
+    ended_at: datetime | None
+    events: Mapping[EventKind, int] = field(default_factory=dict)
+
+
 class NoticeState(StrEnum):
     READY = "ready"
     CLAIMED = "claimed"

@@ -9,7 +9,9 @@
     bounces    what came back by mail to a mailer's mailbox becomes events
     feedback   what mailers told is merged: bounces, complaints, who left
     notify     mail that is no edition leaves
-    sweep      leases that ended are given back; editions without open batches are done; alarms are raised
+    judge      a first wave that went well lets the rest follow, one that went badly pauses the edition
+    sweep      leases that ended are given back; first waves are judged; editions without open batches are done;
+               alarms are raised
 
 `due` is a query and `work` is idempotent: a restart, a second process or a command by hand does the same
 safe thing. Engines carry only (kind, key).
@@ -17,7 +19,7 @@ safe thing. Engines carry only (kind, key).
 
 from publisher.pipeline.collecting import collect, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
-from publisher.pipeline.delivering import bounces, deliver, feedback, notify, plan
+from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
 from publisher.pipeline.working import adopt, due, one_pass, work
@@ -33,6 +35,7 @@ __all__ = [
     "draft",
     "due",
     "feedback",
+    "judge",
     "newsletter_of",
     "notify",
     "one_pass",

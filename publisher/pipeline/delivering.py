@@ -8,7 +8,7 @@ from publisher import bounces as bouncing
 from publisher import deliver as delivering
 from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
-from publisher.model import Edition, EditionState, MailboxLook
+from publisher.model import Edition, EditionState, FirstWave, MailboxLook
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
@@ -83,7 +83,9 @@ def feedback(parts: Parts) -> feeding_back.Tally:
     """Merge what mailers told. An edition that too many servers refuse because of the sender is paused."""
     tally = feeding_back.record(parts.store, parts.keys, now=parts.clock.now())
     for key in [key for key, blocks in tally.blocked.items() if blocks.too_many]:
-        editions.hold(parts.store, key, "too many servers refuse it because of the sender; see their words in the log")
+        why = "too many servers refuse it because of the sender; see their words in the log"
+        if editions.hold(parts.store, key, why):
+            _tell_of_pause(parts, key, why)
     return tally
 
 
@@ -106,6 +108,31 @@ def bounces(parts: Parts, name: str) -> bouncing.Tally:
     )
     store.mailboxes.looked(look, next_at=now if tally.more else now + mailbox.interval)
     return tally
+
+
+def judge(parts: Parts) -> None:
+    """Editions whose first wave is out: the rest follows, or stays until an editor resumes."""
+    rules = {newsletter.slug: newsletter.first_wave for newsletter in parts.newsletters}
+    sending = parts.store.editions.in_state(EditionState.SENDING)
+    waiting = [edition for edition in sending if parts.store.outbox.first_wave(edition.id)]
+    if waiting and parts.store.events.waiting():
+        feedback(parts)  # what was told already counts
+    for edition in waiting:
+        wave, mine = parts.store.outbox.first_wave(edition.id), rules.get(edition.newsletter, FirstWave())
+        if wave is None:
+            continue  # somebody else has just judged it
+        bad = delivering.too_bad(wave, mine)
+        if bad or delivering.over(wave, mine, parts.clock.now()):
+            judged = editions.judge(parts.store, edition.key, edition.wave + 1, bad)
+            if judged and bad:
+                _tell_of_pause(parts, edition.key, bad)
+
+
+def _tell_of_pause(parts: Parts, key: str, why: str) -> None:
+    """What was paused by itself waits for a person, who had better know."""
+    title, text = f"{key} is paused", f"{why}. To go on all the same: publisher deliver resume {key}"
+    place, now = f"{key}:paused", parts.clock.now()
+    notices.alarm(parts.store, place, title, text, site=parts.site, templates=parts.templates, now=now)
 
 
 def notify(parts: Parts) -> int:

@@ -9,7 +9,7 @@ from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.pipeline.composing import compose_slot
-from publisher.pipeline.delivering import finish, refusal, tell_of_refusals
+from publisher.pipeline.delivering import finish, judge, refusal, tell_of_refusals
 from publisher.ports import Parts
 
 #: An edition that has not left this long after its hour is an alarm.
@@ -20,6 +20,7 @@ def sweep(parts: Parts) -> None:
     """Give back leases that ended, finish editions, and raise an alarm for what should have gone."""
     parts.store.outbox.sweep(parts.clock.now())
     feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
+    judge(parts)
     finish(parts)
     tell_of_refusals(parts)
     for edition, why in overdue(parts):

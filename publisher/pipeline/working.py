@@ -11,7 +11,7 @@ from publisher.kit import slots
 from publisher.model import EditionState, Newsletter, Slot, Work
 from publisher.pipeline.collecting import collect, release
 from publisher.pipeline.composing import compose, compose_slot
-from publisher.pipeline.delivering import bounces, deliver, feedback, notify, plan
+from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import sweep
 from publisher.ports import Parts
@@ -93,6 +93,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
     for newsletter in parts.newsletters:
         slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
+    judge(parts)
     for kind in ("bounces", "feedback", "plan", "deliver", "notify", "sweep"):
         for key in [piece.key for piece in due(parts) if piece.kind == kind]:
             call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)

@@ -25,6 +25,7 @@ from publisher.model import (
     Suppression,
     Terms,
     Variant,
+    Wave,
     Work,
 )
 
@@ -182,6 +183,9 @@ class Outbox(Protocol):
 
     def carried(self, edition: int) -> Mapping[str, int]:
         """How many letters each mailer accepted."""
+
+    def first_wave(self, edition: int) -> Wave | None:
+        """How the first wave of an edition that is being sent fares; None when nothing waits for it (any more)."""
 
     def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
         """What became of each edition for one reader: (edition key, outcome, detail). The detail names the mailer

@@ -185,6 +185,18 @@ class FeedSettings(Section):
     interval: Annotated[Span, Field(ge=timedelta(minutes=1))] = timedelta(minutes=15)
 
 
+Share = Annotated[float, Field(ge=0, le=1, strict=False)]
+
+
+class FirstWaveSettings(Section):
+    recipients: int = Field(default=0, ge=0)
+    wait: Span = timedelta(minutes=30)
+    bounces: Share = 0.05
+    blocks: Share = 0.02
+    complaints: Share = 0.003
+    rejections: Share = 0.05
+
+
 class NewsletterSettings(Section):
     slug: Slug
     was: tuple[Slug, ...] = Field(default=(), strict=False)
@@ -203,6 +215,7 @@ class NewsletterSettings(Section):
     maximum_age: Span = timedelta(days=3)
     late: Span = timedelta(hours=6)
     undo: Span = timedelta(0)
+    first_wave: FirstWaveSettings = FirstWaveSettings()
     mailer: Slug = "maildir"
 
 

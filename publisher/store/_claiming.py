@@ -47,14 +47,15 @@ def due(connection: Connection, now: datetime) -> Iterator[tuple[str, int]]:
 def claimable(now: datetime) -> sa.ColumnElement[bool]:
     """Ready ones of editions that are sending; unknown ones also while the rest settles."""
 
-    def of(*states: EditionState) -> sa.ColumnElement[bool]:
+    def of(*states: EditionState) -> sa.Exists:
         running = edition.c.state.in_([state.value for state in states])
         return sa.exists().where(edition.c.id == batch.c.edition, running)
 
     def reached(column: sa.Column[datetime]) -> sa.ColumnElement[bool]:
         return sa.or_(column.is_(None), column <= now)
 
-    ready = sa.and_(batch.c.state == _READY, reached(batch.c.not_before), of(EditionState.SENDING))
+    may_go = sa.and_(of(EditionState.SENDING).where(batch.c.wave <= edition.c.wave), reached(batch.c.not_before))
+    ready = sa.and_(batch.c.state == _READY, may_go)
     unknown = sa.and_(batch.c.state == _UNKNOWN, of(EditionState.SENDING, EditionState.SETTLING))
     # Said in these words, the partial index of claims can be used.
     claimable = sa.text("batch.state IN ('ready', 'unknown')")

@@ -29,6 +29,7 @@ CHANGEABLE = frozenset(
         "undo_until",
         "finished_at",
         "priority",
+        "wave",
         "mailer",
         "plan_generation",
         "plan_cursor",
@@ -71,6 +72,7 @@ def content_row(one: Edition) -> dict[str, Any]:
 def plan_row(one: Edition) -> dict[str, Any]:
     """Where its plan stands."""
     return {
+        "wave": one.wave,
         "plan_generation": one.plan_generation,
         "plan_cursor": one.plan_cursor,
         "maximum_subscriber": one.maximum_subscriber,
@@ -147,6 +149,7 @@ def _edition(row: sa.RowMapping, items: tuple[Item, ...]) -> Edition:
         undo_until=row["undo_until"],
         finished_at=row["finished_at"],
         priority=row["priority"],
+        wave=row["wave"],
         mailer=row["mailer"],
         plan_generation=row["plan_generation"],
         plan_cursor=row["plan_cursor"],

@@ -35,21 +35,16 @@ def sums(connection: Connection, id: int) -> Sums:
         return Sums()
     exclusions = sa.select(plan_exclusion.c.reason, sa.func.sum(plan_exclusion.c.n))
     excluded = connection.execute(exclusions.where(plan_exclusion.c.edition == id).group_by(plan_exclusion.c.reason))
-    found = _by_sum(connection, id)
     return Sums(
         candidates=plan.candidates,
         excluded={str(reason): int(n) for reason, n in excluded},
         planned=plan.planned,
-        accepted=found["accepted"],
-        rejected=found["rejected"],
-        skipped=found["skipped"],
-        unknown=found["unknown"],
-        cancelled=found["cancelled"],
-        waiting=found["waiting"],
+        **by_sum(connection, batch.c.edition == id),
     )
 
 
-def _by_sum(connection: Connection, id: int) -> dict[str, int]:
+def by_sum(connection: Connection, *which: sa.ColumnElement[bool]) -> dict[str, int]:
+    """Recipients of batches by the names of `Sums`, beginning with "accepted"."""
     total = sa.func.sum
     rows = connection.execute(
         sa.select(
@@ -59,7 +54,7 @@ def _by_sum(connection: Connection, id: int) -> dict[str, int]:
             total(batch.c.skipped_n),
             total(batch.c.rejected_n),
         )
-        .where(batch.c.edition == id)
+        .where(*which)
         .group_by(batch.c.state, batch.c.unknown_since.is_not(None))
     )
     found = dict.fromkeys({*_SUM_OF.values(), "skipped"}, 0)
@@ -67,7 +62,7 @@ def _by_sum(connection: Connection, id: int) -> dict[str, int]:
         found[_sum_of(BatchState(state), doubted)] += int(rest)
         found["skipped"] += int(skipped)
         found["rejected"] += int(rejected)
-    return found
+    return {name: number for name, number in found.items() if name != "moved"}
 
 
 def carried(connection: Connection, id: int) -> dict[str, int]:

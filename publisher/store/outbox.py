@@ -23,6 +23,7 @@ from publisher.model import (
     Outcome,
     Result,
     Sums,
+    Wave,
     Work,
 )
 from publisher.store import _circuit as circuit
@@ -31,6 +32,7 @@ from publisher.store import _planning as planning
 from publisher.store import _rates as rates
 from publisher.store import _reckoning as reckoning
 from publisher.store import _shared as shared
+from publisher.store import _waves as waves
 from publisher.store._batches import batch_from, batch_row, bits, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
 from publisher.store._circuit import Mailers
@@ -208,6 +210,10 @@ class Outbox(ByHand, Mailers):
     def carried(self, edition: int) -> Mapping[str, int]:
         with self._access.read() as connection:
             return reckoning.carried(connection, edition)
+
+    def first_wave(self, edition: int) -> Wave | None:
+        with self._access.read() as connection:
+            return waves.first_wave(connection, edition)
 
     def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
         """The newest edition first. Outcomes are the words of `Sums`, and "excluded" with its reason."""

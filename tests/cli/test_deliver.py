@@ -48,3 +48,16 @@ def test_resolving_needs_a_word_and_tells_when_nobody_is_held(site: Path) -> Non
     assert call(site, "deliver", "resolve", EDITION, "--accepted", "--resend").exit_code == 2
     assert "Nobody of it is held" in done(site, "deliver", "resolve", EDITION, "--accepted")
     assert as_json(site, "deliver", "resolve", EDITION, "--accepted")["decided"] == 0
+
+
+def test_a_first_wave_is_told_of_and_the_rest_goes_later(tmp_path: Path) -> None:
+    root = newsroom(tmp_path / "site")
+    settings = (root / "settings.toml").read_text()
+    wave = 'slug = "daily"\nfirst_wave = { recipients = 2, wait = "20m" }'
+    (root / "settings.toml").write_text(settings.replace('slug = "daily"', wave, 1))
+    done(root, "collect", at=NOW - timedelta(days=1))
+    (root / "many.csv").write_text("email\n" + "".join(f"reader{number}@mail.example\n" for number in range(8)))
+    done(root, "subscribers", "import", root / "many.csv")
+    assert "6 wait to see how the first wave of 2 fares" in done(root, "send", "daily", "--now", "--yes")
+    assert f"{EDITION}: 6 wait" in done(root, "status", at=NOW + timedelta(minutes=1))
+    assert "8 accepted" in done(root, "deliver", at=NOW + timedelta(minutes=30))

@@ -39,6 +39,7 @@ edition = table(
     moment("undo_until"),
     moment("finished_at"),
     whole("priority"),
+    whole("wave", server_default="0"),  # the last one whose batches may leave
     text("mailer"),
     whole("plan_generation"),
     whole("plan_cursor"),

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, TryLater
 from publisher.kit.http_session import Deadline, open_session, retry_after
 from publisher.kit.message import address, list_headers, mailbox, unsubscribe_headers, web_address
-from publisher.mailers._shared import is_loopback, one_line
+from publisher.mailers._shared import failure_of, is_loopback, one_line
 from publisher.model import Letter, Mailing
 
 _CONNECT = 10.0  # seconds, and as long again for every piece that is written
@@ -78,7 +78,7 @@ class Api:
         return self.misconfigured(f"it refuses us ({said})")
 
     def misconfigured(self, why: str) -> MailerMisconfigured:
-        return MailerMisconfigured(f"{self.place}: {why}", mailer=self.mailer)
+        return MailerMisconfigured(f"{self.place}: {why}", failure=failure_of(why), mailer=self.mailer)
 
     @property
     def place(self) -> str:

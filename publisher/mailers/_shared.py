@@ -8,11 +8,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from publisher.errors import WebhookRejected
+from publisher.errors import Failure, WebhookRejected
 from publisher.kit.message import address, mailbox
 from publisher.model import Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+#: How providers say that the account may send no more for now, and that they will not have us as a sender.
+_QUOTA = re.compile(r"quota|\bcredits?\b|\blimit (?:is |was )?(?:exceeded|reached)|\b[45]\.4\.5\b", re.IGNORECASE)
+_REPUTATION = re.compile(
+    r"suspend|paused|disabled|block(?:ed|list)|blacklist|\bspam|reputation|\babus|\bbanned|not approved|may not send",
+    re.IGNORECASE,
+)
+
+
+def failure_of(said: str) -> Failure:
+    """Why a mailer refuses us altogether, by its words."""
+    if _QUOTA.search(said):
+        return Failure.QUOTA
+    return Failure.REPUTATION if _REPUTATION.search(said) else Failure.CREDENTIALS
 
 
 class NothingToAsk:

@@ -29,7 +29,7 @@ from publisher.kit.message import (
     web_address,
 )
 from publisher.mailers import _resend_events as webhook
-from publisher.mailers._shared import NothingToAsk, deferred, is_loopback, one_line, prepared
+from publisher.mailers._shared import NothingToAsk, deferred, failure_of, is_loopback, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 10.0  # seconds
@@ -187,7 +187,7 @@ class Resend(NothingToAsk):
         return self._misconfigured(f"it refuses us ({answer})")
 
     def _misconfigured(self, why: str) -> MailerMisconfigured:
-        return MailerMisconfigured(f"{self._place}: {why}", mailer=self.name)
+        return MailerMisconfigured(f"{self._place}: {why}", failure=failure_of(why), mailer=self.name)
 
     @property
     def _place(self) -> str:

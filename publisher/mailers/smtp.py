@@ -8,6 +8,7 @@ message (RFC 1047), so that one letter is unknown; every letter behind it is pro
 
 from __future__ import annotations
 
+import re
 import smtplib
 import socket
 import ssl
@@ -18,13 +19,13 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import zip_longest
 
-from publisher.errors import MailerMisconfigured, TryLater
+from publisher.errors import Failure, MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
 from publisher.kit.message import messages
 from publisher.kit.verp import ReturnPaths
-from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, is_loopback, one_line, prepared
+from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, failure_of, is_loopback, one_line, prepared
 from publisher.mailers._smtp_talk import OUR_FAULT, Talk, Turn, expect, socket_of
-from publisher.model import Capability, Letter, Mailing, Prepared, Result
+from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 30.0  # seconds
 _COMMAND = 60.0
@@ -32,6 +33,7 @@ _START = 120.0  # no letter is begun later than this into a batch
 _BEFORE_DOT = 240.0  # everything but the final answer ends by then
 _DOT = 600.0
 _GOODBYE = 5.0
+_SENDER = re.compile(r"\b5\.7\.\d")  # RFC 3463 section 3.8: security or policy
 
 
 class Smtp(NothingToAsk, NoWebhook):
@@ -87,6 +89,9 @@ class Smtp(NothingToAsk, NoWebhook):
             talk.end()
         if talk.refused and not results:
             raise self._misconfigured(talk.refused)
+        if len(results) > 1 and len(results) == len(prepared.letters) and all(map(_blocks_us, results)):
+            why = f"it refuses every letter because of us as a sender ({results[0].detail or results[0].code})"
+            raise self._misconfigured(why, failure=Failure.REPUTATION)
         if talk.lost and not results:
             raise TryLater(f"{self._place}: {talk.lost}", mailer=self.name)
         return (*results, *deferred(prepared.letters[len(results) :], "", talk.refused or talk.lost))
@@ -179,17 +184,24 @@ class Smtp(NothingToAsk, NoWebhook):
     def _answered(self, code: int, said: bytes | str) -> MailerMisconfigured | TryLater:
         answer = f"{code} {one_line(said)}"
         if code in OUR_FAULT:
-            return self._misconfigured(f"it refuses username or password ({answer}); correct them")
+            why = f"it refuses username or password ({answer}); correct them"
+            return self._misconfigured(why, failure=Failure.CREDENTIALS)
         if code >= 500:
-            return self._misconfigured(f"it refuses us ({answer})")
+            failure = Failure.REPUTATION if _SENDER.search(answer) else None
+            return self._misconfigured(f"it refuses us ({answer})", failure=failure)
         return TryLater(f"{self._place} answers {answer}", mailer=self.name)
 
-    def _misconfigured(self, why: str) -> MailerMisconfigured:
-        return MailerMisconfigured(f"{self._place}: {why}", mailer=self.name)
+    def _misconfigured(self, why: str, failure: Failure | None = None) -> MailerMisconfigured:
+        return MailerMisconfigured(f"{self._place}: {why}", failure=failure or failure_of(why), mailer=self.name)
 
     @property
     def _place(self) -> str:
         return f"mailer {self.name} ({self.host}:{self.port})"
+
+
+def _blocks_us(result: Result) -> bool:
+    """Refused by policy, and not for the reader's address."""
+    return result.outcome is Outcome.REJECTED and bool(_SENDER.search(result.code))
 
 
 def _hand_over(talk: Talk, prepared: Prepared, *, until: float) -> Iterator[Result]:

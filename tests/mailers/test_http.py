@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from publisher.errors import MailerMisconfigured, OutcomeUnknown, TryLater
-from publisher.mailers._http import Api, Body, written
+from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, TryLater
+from publisher.mailers._http import Answer, Api, Body, written
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 
@@ -90,6 +91,42 @@ def test_a_body_knows_whether_it_was_asked_for():
 def test_nothing_is_said_to_a_stranger_in_the_clear():
     with pytest.raises(MailerMisconfigured, match="https://"):
         api("http://api.reader.example").ask("GET", "/")
+
+
+AT = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"Retry-After": "7"}, timedelta(seconds=7)),
+        ({"Retry-After": "Sun, 22 Nov 2026 07:01:30 GMT"}, timedelta(seconds=90)),
+        ({"Retry-After": "Sun, 22 Nov 2026 06:00:00 GMT"}, timedelta(0)),
+        ({"Retry-After": "99999999999"}, timedelta(days=1)),
+        ({"Retry-After": "Sun, 22 Nov 2099 07:00:00 GMT"}, timedelta(days=1)),
+        ({"Retry-After": "soon"}, None),
+        ({"ratelimit-reset": "3"}, timedelta(seconds=3)),
+        ({}, None),
+    ],
+)
+def test_a_wait_is_read_in_both_forms_and_is_never_longer_than_a_day(headers, wait):
+    error = api("https://api.example").error(Answer(429, headers, None, AT), "429 slow down")
+    assert isinstance(error, TryLater)
+    assert error.retry_after == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "failure"),
+    [
+        (401, "401 bad key", Failure.CREDENTIALS),
+        (403, "403 this domain is not yours", Failure.CREDENTIALS),
+        (403, "403 your account has been suspended", Failure.REPUTATION),
+        (402, "402 monthly quota used up", Failure.QUOTA),
+        (503, "503 busy", Failure.TRANSIENT),
+    ],
+)
+def test_a_refusal_says_whose_turn_it_is(status, said, failure):
+    assert api("https://api.example").error(Answer(status, {}, None, AT), said).failure is failure
 
 
 @pytest.mark.parametrize(

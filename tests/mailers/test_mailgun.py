@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
+from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.kit.message import UNSUBSCRIBE_URL
 from publisher.mailers.mailgun import Mailgun
 from publisher.model import EventKind, Letter, MailEvent, Mailing, Outcome, Question, Rendered
@@ -306,9 +306,19 @@ def test_what_all_letters_share_is_no_readers_fault(server, letters):
         with pytest.raises(MailerMisconfigured, match=words):
             send(mailer_for(server), *readers)
     server.domains[DOMAIN] = "unverified"
-    with pytest.raises(MailerMisconfigured, match="unverified"):
+    with pytest.raises(MailerMisconfigured, match="unverified") as caught:
         send(mailer_for(server), *readers)
+    assert caught.value.failure is Failure.CREDENTIALS
     assert server.mails == []
+
+
+def test_an_account_that_mailgun_disabled_is_a_matter_of_reputation():
+    with (
+        answering(403, {"message": "Domain is temporarily disabled"}) as url,
+        pytest.raises(MailerMisconfigured) as caught,
+    ):
+        send(Mailgun("mailgun", KEY, DOMAIN, base_url=url))
+    assert caught.value.failure is Failure.REPUTATION
 
 
 def test_a_redirect_is_never_followed(server):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
+from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.mailers.postmark import Postmark
 from publisher.model import EventKind, Letter, MailEvent, Outcome, Question, Rendered
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
@@ -449,13 +449,18 @@ def test_a_wait_that_makes_no_sense_is_left_to_us(server):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
-    [("quota", "credit is used up"), ("422", "may not send; ask Postmark"), ("redirect", "correct base_url")],
+    ("fault", "words", "failure"),
+    [
+        ("quota", "credit is used up", Failure.QUOTA),
+        ("422", "may not send; ask Postmark", Failure.REPUTATION),
+        ("redirect", "correct base_url", Failure.CREDENTIALS),
+    ],
 )
-def test_what_a_person_must_mend_says_how(server, fault, words):
+def test_what_a_person_must_mend_says_how(server, fault, words, failure):
     server.plan(fault)
-    with pytest.raises(MailerMisconfigured, match=words):
+    with pytest.raises(MailerMisconfigured, match=words) as caught:
         send(mailer_for(server))
+    assert caught.value.failure is failure
     assert server.mails == []
     assert len(server.calls) == 1
 

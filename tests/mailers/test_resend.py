@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
+from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.mailers.resend import Resend
 from publisher.model import EventKind, MailEvent, Outcome
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
@@ -204,8 +204,9 @@ def test_a_wait_that_makes_no_sense_is_left_to_us(server):
 
 def test_a_used_up_quota_is_for_a_person(server):
     server.plan("quota")
-    with pytest.raises(MailerMisconfigured, match=r"quota is used up .*daily_quota_exceeded"):
+    with pytest.raises(MailerMisconfigured, match=r"quota is used up .*daily_quota_exceeded") as caught:
         send(mailer_for(server))
+    assert caught.value.failure is Failure.QUOTA
 
 
 def test_one_bad_address_refuses_the_call_and_alone_is_rejected(server):

@@ -15,7 +15,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
+from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.kit.message import UNSUBSCRIBE_URL
 from publisher.mailers.ses import Ses
 from publisher.model import EventKind, MailEvent, Outcome, Rendered
@@ -330,23 +330,24 @@ def test_a_status_that_is_new_proves_nothing(server):
 
 
 @pytest.mark.parametrize(
-    "status",
+    ("status", "failure"),
     [
-        "ACCOUNT_DAILY_QUOTA_EXCEEDED",
-        "ACCOUNT_SUSPENDED",
-        "ACCOUNT_SENDING_PAUSED",
-        "CONFIGURATION_SET_SENDING_PAUSED",
-        "CONFIGURATION_SET_NOT_FOUND",
-        "MAIL_FROM_DOMAIN_NOT_VERIFIED",
-        "INVALID_SENDING_POOL_NAME",
-        "TEMPLATE_NOT_FOUND",
-        "MESSAGE_REJECTED",
+        ("ACCOUNT_DAILY_QUOTA_EXCEEDED", Failure.QUOTA),
+        ("ACCOUNT_SUSPENDED", Failure.REPUTATION),
+        ("ACCOUNT_SENDING_PAUSED", Failure.REPUTATION),
+        ("CONFIGURATION_SET_SENDING_PAUSED", Failure.REPUTATION),
+        ("CONFIGURATION_SET_NOT_FOUND", Failure.CREDENTIALS),
+        ("MAIL_FROM_DOMAIN_NOT_VERIFIED", Failure.CREDENTIALS),
+        ("INVALID_SENDING_POOL_NAME", Failure.CREDENTIALS),
+        ("TEMPLATE_NOT_FOUND", Failure.CREDENTIALS),
+        ("MESSAGE_REJECTED", Failure.CREDENTIALS),
     ],
 )
-def test_what_all_letters_share_is_no_readers_fault(server, status):
+def test_what_all_letters_share_is_no_readers_fault(server, status, failure):
     server.statuses = dict.fromkeys(EVERYBODY, status)
-    with pytest.raises(MailerMisconfigured, match=status):
+    with pytest.raises(MailerMisconfigured, match=status) as caught:
         send(mailer_for(server))
+    assert caught.value.failure is failure
     assert server.mails == []
 
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from publisher.errors import MailerMisconfigured, TryLater
+from publisher.errors import Failure, MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
 from publisher.kit.verp import ReturnPaths, returned
 from publisher.mailers.smtp import Smtp
@@ -441,6 +441,29 @@ def test_a_refusal_of_us_is_for_a_person_and_no_reader_is_blamed(plain, fault, r
         send(mailer_for(plain))
     plain.plan(Fault("MAIL", "550 5.7.1 not any more", after=1))
     assert send(mailer_for(plain)) == [ACCEPTED, *[DEFERRED] * 4]
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        (Fault("MAIL", "550 5.7.1 not your domain"), Failure.CREDENTIALS),
+        (Fault("MAIL", "554 5.7.1 this account is suspended"), Failure.REPUTATION),
+        (Fault("MAIL", "550 5.4.5 daily user sending quota exceeded"), Failure.QUOTA),
+        (Fault("RCPT", "554 5.7.1 relay access denied"), Failure.CREDENTIALS),
+        (Fault("DOT", "550 5.7.1 we know your kind", times=9), Failure.REPUTATION),
+    ],
+)
+def test_a_refusal_of_us_says_whose_turn_it_is(plain, fault, failure):
+    plain.plan(replace(fault))
+    with pytest.raises(MailerMisconfigured) as caught:
+        send(mailer_for(plain))
+    assert caught.value.failure is failure
+    assert plain.received == []
+
+
+def test_one_reader_whose_server_blocks_us_is_no_word_about_all(plain):
+    plain.plan(Fault("DOT", "550 5.7.1 we know your kind", times=4))
+    assert send(mailer_for(plain)) == [*[REJECTED] * 4, ACCEPTED]
 
 
 def test_a_relay_that_took_a_letter_is_not_doubted_for_one_address(plain):

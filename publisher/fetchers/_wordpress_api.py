@@ -42,6 +42,7 @@ class Api:
     limits: Limits
     title: str = ""
     zone: str = ""
+    coauthors: bool = False  # several people may have written a post, and there is a route to ask for them
 
     def posts(self, kind: str, **parameters: object) -> tuple[list[Mapping[str, Any]], int | None]:
         """One page of posts, and how many there are in all, where that is told. Past the end it is empty.
@@ -75,10 +76,17 @@ class Api:
         if reply.status in _ANSWERS:
             raise self._refusal(reply, answer, "")
         about = fields(answer)
-        if "wp/v2" not in listed(about.get("namespaces")):
+        namespaces = listed(about.get("namespaces"))
+        if "wp/v2" not in namespaces:
             raise not_a("a WordPress API", shown(reply.url), decoded(reply.body, ""))
         zone = words(about.get("timezone_string")) or words(about.get("gmt_offset"))
-        return replace(self, title=line(words(about.get("name"))), zone=zone)
+        coauthors = "coauthors/v1" in namespaces
+        return replace(self, title=line(words(about.get("name"))), zone=zone, coauthors=coauthors)
+
+    def ask(self, route: str, parameters: Mapping[str, object]) -> object:
+        """What a route answers, None where it shows that to nobody. Raises SourceUnavailable and SourceInvalid."""
+        reply = self._ask(route, parameters)
+        return None if reply.status in _ANSWERS else _json(reply)
 
     def _ask(self, route: str, parameters: Mapping[str, object]) -> Reply:
         parts = urlsplit(self.root)

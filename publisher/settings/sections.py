@@ -156,6 +156,7 @@ class WordPressSource(SourceSettings):
     kind: Literal["wordpress"]
     url: Address
     post_types: tuple[str, ...] = Field(default=("posts",), strict=False)
+    list_every: int = Field(default=6, ge=0, le=1_000_000)
     username: str = ""
     password_env: Variable | Literal[""] = ""
 

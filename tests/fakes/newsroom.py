@@ -48,6 +48,7 @@ class Post:
     tags: tuple[str, ...] = ()
     image: Mapping[str, Any] | None = None
     type: str = "posts"
+    written_by: tuple[str, ...] = ()  # with Co-Authors Plus: the people, where they are others than the author
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,6 +70,7 @@ class Newsroom:
     now: datetime = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
     posts: dict[str, Post] = field(default_factory=dict)
     authors: dict[int, dict[str, Any]] = field(default_factory=dict)
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)  # of Co-Authors Plus; not empty: it is installed
     requests: list[str] = field(default_factory=list)  # "GET /path?query", in order
     seen_headers: list[dict[str, str]] = field(default_factory=list)
     closed: bool = False
@@ -199,9 +201,12 @@ class Request(BaseHTTPRequestHandler):
             self._json({"code": "rest_not_logged_in", "message": "Log in first."}, status)
         elif route == "/":
             zone = site.zone if "/" in site.zone else ""
-            self._json(
-                {"name": html.escape(site.title), "timezone_string": zone, "gmt_offset": 0, "namespaces": ["wp/v2"]}
-            )
+            spaces = ["wp/v2", *(["coauthors/v1"] if site.people else [])]
+            about = {"name": html.escape(site.title), "timezone_string": zone, "gmt_offset": 0, "namespaces": spaces}
+            self._json(about)
+        elif route == "/coauthors/v1/coauthors" and site.people:
+            post = next(post for post in site.posts.values() if post.id == int(query["post_id"]))
+            self._json([site.people[name] for name in post.written_by])
         elif route.startswith("/wp/v2/"):
             self._posts(route.removeprefix("/wp/v2/"), query)
         else:
@@ -244,7 +249,7 @@ class Request(BaseHTTPRequestHandler):
             return
         told = [self._post(post) for post in posts if post.id not in self.newsroom.left_out]
         if fields:
-            told = [{name: value for name, value in post.items() if name in fields.split(",")} for post in told]
+            told = [_only(post, fields.split(",")) for post in told]
         self._json(told, headers={"X-WP-Total": str(total)} if self.newsroom.totals else {})
 
     def _instant(self, value: str) -> datetime:
@@ -263,6 +268,11 @@ class Request(BaseHTTPRequestHandler):
                 [{"taxonomy": "post_tag", "name": html.escape(name)} for name in post.tags],
             ],
         }
+        if site.people:
+            writers = post.written_by or ("nora",)
+            terms = [{"taxonomy": "author", "name": name, "slug": f"cap-{name}"} for name in writers]
+            embedded["wp:term"].append(terms)
+            embedded["author"][0] = {"slug": "nora", **embedded["author"][0]}
         if post.image:
             embedded["wp:featuredmedia"] = [post.image]
         return {
@@ -278,6 +288,7 @@ class Request(BaseHTTPRequestHandler):
             "excerpt": hidden if post.protected else {"rendered": post.excerpt or _auto_excerpt(post.text)},
             "author": post.author,
             "_embedded": embedded,
+            **({"coauthors": [sum(map(ord, name)) for name in post.written_by or ("nora",)]} if site.people else {}),
             **post.extra,
         }
 
@@ -308,6 +319,15 @@ class Request(BaseHTTPRequestHandler):
             f"<pubDate>{format_datetime(post.at)}</pubDate>"
             f"<content:encoded><![CDATA[{post.text}]]></content:encoded></item>"
         )
+
+
+def _only(post: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    """`_fields` as WordPress takes it since 5.3: "content.protected" is a field of a field."""
+    kept = {name: value for name, value in post.items() if name in names}
+    for outer, _, inner in (name.partition(".") for name in names):
+        if inner and isinstance(post.get(outer), dict) and inner in post[outer]:
+            kept.setdefault(outer, {})[inner] = post[outer][inner]
+    return kept
 
 
 def _texturised(title: str) -> str:

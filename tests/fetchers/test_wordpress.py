@@ -136,6 +136,43 @@ def test_an_author_whom_the_site_hides_is_left_out(room: WordPressRoom) -> None:
     assert articles(look(room))["Ferry returns"].authors == ()
 
 
+IDA = {"display_name": "Ida &#8220;Tide&#8221; Marsh", "link": "/author/ida/", "description": {"raw": "Ida writes."}}
+TOM = {"display_name": "Tom Byrne", "link": "", "description": {"rendered": "<p>Tom &amp; crew.</p>"}}
+
+
+def test_several_authors_are_asked_for_where_the_site_has_them(room: WordPressRoom) -> None:
+    room.people |= {"ida": IDA, "tom": TOM}
+    room.publish("alone", "By Nora alone")
+    for number in range(3):
+        room.publish(f"both-{number}", f"By both {number}", written_by=("ida", "tom"))
+    room.publish("guest", "By a guest", written_by=("tom",))
+    found = articles(look(room))
+    ida = Author(name="Ida “Tide” Marsh", url=f"{room.origin}/author/ida/", biography="Ida writes.")
+    assert found["By both 2"].authors == (ida, Author(name="Tom Byrne", biography="Tom & crew."))
+    assert [author.name for author in found["By a guest"].authors] == ["Tom Byrne"]
+    assert [author.name for author in found["By Nora alone"].authors] == ["Nora Quill"]
+    assert sum("coauthors/v1" in line for line in room.requests) == 2  # once for each combination
+
+
+def test_a_site_that_does_not_tell_its_several_authors_tells_the_one(room: WordPressRoom) -> None:
+    room.people["ida"] = IDA
+    room.publish("both", "By both", written_by=("ida", "tom"))
+    for status in (403, 404, 500):
+        room.answer("/wp-json/coauthors/v1/coauthors", b"{}", status=status)
+        assert [author.name for author in articles(look(room))["By both"].authors] == ["Nora Quill"]
+    room.answer("/wp-json/coauthors/v1/coauthors", status=503, Retry_After="60")
+    with pytest.raises(SourceUnavailable):
+        look(room)
+
+
+@pytest.mark.parametrize("field", ["authors", "newspack_author_info"])
+def test_several_authors_that_a_plugin_adds_to_the_post_are_read(room: WordPressRoom, field: str) -> None:
+    people = [{"display_name": "Ida Marsh", "author_link": "/author/ida/"}, {"display_name": "Tom Byrne"}, 7]
+    room.publish("both", "By both", extra={field: people})
+    (found,) = articles(look(room)).values()
+    assert found.authors == (Author(name="Ida Marsh", url=f"{room.origin}/author/ida/"), Author(name="Tom Byrne"))
+
+
 def test_a_protected_post_is_left_out_and_reported(room: WordPressRoom) -> None:
     room.publish("secret", "For the board", protected=True)
     room.publish("ferry", "Ferry returns")
@@ -330,6 +367,69 @@ def test_a_look_from_another_site_starts_anew(room: WordPressRoom) -> None:
 )
 def test_the_hour_that_comes_twice_is_read_twice(since: datetime, zone: str, back: timedelta) -> None:
     assert overlap(since, zone_of(zone)) == back + timedelta(seconds=1)
+
+
+# ---------------------------------------------------------------- what was removed
+
+
+Parts = dict[str, tuple[set[str], int]]
+
+
+def lists(room: WordPressRoom, looks: int, found: Parts | None = None) -> list[tuple[set[str], bool]]:
+    """The complete lists that so many looks made: the ids, and whether the list was completed in one part. `found`
+    are the parts of earlier looks."""
+    found = {} if found is None else found
+    complete = []
+    for _ in range(looks):
+        pages = look(room)
+        room.source = after(room.source, pages)
+        for part in (page.listing for page in pages if page.listing):
+            ids, parts = found.get(part.look, (set(), 0))
+            found[part.look] = (ids | set(part.ids), parts + 1)
+            if part.complete:
+                complete.append((found[part.look][0], parts == 0))
+    return complete
+
+
+def test_every_so_many_looks_the_ids_of_all_posts_are_listed(room: WordPressRoom) -> None:
+    publish_many(room, 250)
+    room.set(options={"list_every": 3})
+    assert lists(room, 3) == []
+    room.trash("story-7")
+    room.posts["story-8"].protected = True
+    ((ids, _),) = lists(room, 1)
+    assert ids == {str(post.id) for post in room.posts.values()} - {"18", "19"}
+    assert len(lists(room, 9)) == 2
+    room.set(options={"list_every": 0})
+    assert lists(room, 9) == []
+
+
+def test_a_long_list_goes_on_in_the_next_looks(room: WordPressRoom) -> None:
+    publish_many(room, 90)
+    room.most_per_page = 2
+    room.set(options={"list_every": 1})
+    ((ids, at_once),) = lists(room, 7)
+    assert len(ids) == 90
+    assert not at_once
+
+
+def test_a_list_covers_all_types_of_posts(room: WordPressRoom) -> None:
+    room.publish("ferry", "Ferry returns")
+    room.publish("regatta", "Regatta", type="events")
+    room.set(options={"post_types": ["posts", "events"], "list_every": 1})
+    assert lists(room, 2) == [({"11", "12"}, True)]
+
+
+def test_a_post_deleted_while_the_list_is_made_hides_no_other(room: WordPressRoom) -> None:
+    publish_many(room, 80)
+    room.most_per_page = 2
+    room.set(options={"list_every": 1})
+    parts: Parts = {}
+    assert lists(room, 2, parts) == []
+    for number in range(5):
+        room.trash(f"story-{number}")
+    ((ids, _),) = lists(room, 4, parts)[:1]
+    assert ids >= {str(post.id) for post in room.posts.values() if post.status == "publish"}
 
 
 # ---------------------------------------------------------------- misbehaviour

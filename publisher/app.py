@@ -315,6 +315,9 @@ def _source(root: Path, settings: Settings, source: SourceSettings, environment:
         options={**options, "timezone": settings.site.timezone},
         secrets={"username": username, "password": password} if username else {},
         allow_private=source.allow_private,
+        identity=source.identity,
+        backdated=source.backdated,
+        outage=source.outage,
     )
 
 

@@ -75,6 +75,10 @@ class SourceInvalid(SourceError):
     """The source answers with something that is not what its kind should be; an editor should look."""
 
 
+class SourceEmptied(SourceError):
+    """So many articles vanished at once that it is taken for an outage; nothing was retracted."""
+
+
 class TemplateError(PublisherError):
     """A template cannot be rendered; the edition stays a draft."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from publisher.collect import LABELS, TITLE, Accepted, Tally, accept, record
+from publisher.errors import Conflict
 from publisher.model import (
     Article,
     ArticleState,
@@ -142,14 +143,14 @@ def test_an_equal_text_with_another_raw_hash_is_remembered_as_seen(store: Databa
     assert look(store, sent(raw_hash="r2"), now=LATER) == Accepted(unchanged=1)
 
 
-def test_a_revision_that_another_process_stored_first_is_left_to_the_next_look(store: Database) -> None:
+def test_a_page_that_another_process_recorded_first_is_decided_anew(store: Database) -> None:
     look(store, sent())
     page = Fetched(articles=(sent("Ferry delayed"), sent("Lamp relit", native_id="lamp")), cursor={})
     accepted = accept(NEWSROOM, page, store.articles, site=site(), now=LATER)
     assert len(record(accepted, store.articles)) == 2
-    assert record(accepted, store.articles) == ()
-    assert store.articles.by_source()["newsroom"] == 2
-    assert store.articles.known("newsroom", native_ids=["ferry"])["ferry"].revision.number == 2
+    with pytest.raises(Conflict):
+        record(accepted, store.articles)
+    assert accept(NEWSROOM, page, store.articles, site=site(), now=LATER) == Accepted(unchanged=2)
 
 
 # ---------------------------------------------------------------- dates
@@ -277,13 +278,6 @@ def test_long_ids_are_hashed(store: Database) -> None:
     articles = list(store.articles.each())
     assert len(articles) == 3
     assert all(len(article.native_id) <= 500 and len(article.entry_id) <= 350 for article in articles)
-
-
-def test_the_same_address_in_two_sources_is_one_story(store: Database) -> None:
-    look(store, sent(url="https://g.example/ferry"))
-    look(store, sent(native_id="other", url="https://g.example/ferry?utm_medium=rss"), of="website")
-    look(store, sent(native_id="lamp"))
-    assert len({article.story for article in store.articles.each()}) == 2
 
 
 def test_of_two_articles_with_one_id_the_first_is_kept_and_the_other_named(store: Database) -> None:

@@ -195,7 +195,7 @@ def test_a_fault_of_ours_while_reading_a_source_does_not_hammer_it(site: Any, cl
     looks = []
 
     class Broken:
-        def fetch(self, source: object, *, now: datetime) -> Iterator[object]:
+        def fetch(self, source: object, *, now: datetime, **_: object) -> Iterator[object]:
             looks.append(now)
             raise TypeError("a bug of ours")
 

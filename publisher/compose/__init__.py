@@ -10,8 +10,8 @@ Everything here is pure: the same newsletter, articles and `now` give the same e
 
 from __future__ import annotations
 
-from publisher.compose.choosing import Choice, choose, draft, merged
+from publisher.compose.choosing import Choice, choose, draft, merged, refuses
 from publisher.compose.rendering import render, variant
 from publisher.compose.stories import site_view
 
-__all__ = ["Choice", "choose", "draft", "merged", "render", "site_view", "variant"]
+__all__ = ["Choice", "choose", "draft", "merged", "refuses", "render", "site_view", "variant"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from publisher.model import (
+    Arrival,
     Article,
     ArticleState,
     Decision,
@@ -29,20 +30,28 @@ class Choice:
 
 
 def choose(
-    newsletter: Newsletter, articles: Iterable[Article], sent: Mapping[int, frozenset[int]], *, now: datetime
+    newsletter: Newsletter,
+    articles: Iterable[Article],
+    sent: Mapping[int, frozenset[int]],
+    *,
+    now: datetime,
+    others: Iterable[Article] = (),
 ) -> Choice:
     """Choose the articles of the next edition, and say of every candidate why it is in or out.
 
-    `sent` holds, by article, the revisions that this newsletter has carried. The newest picture leads; the
-    rest follows by section, and the section with the newest article comes first.
+    `sent` holds, by article, the revisions that this newsletter has carried; `others` share a story with a
+    candidate and are none themselves. The newest picture leads; the rest follows by section, and the section
+    with the newest article comes first.
     """
     rules: dict[int, str] = {}
     chosen: list[Article] = []
     newest_first = sorted(articles, key=_newness, reverse=True)
+    refusals = {article.id: refuses(newsletter, article, sent, now=now) for article in newest_first}
+    told = _told(newest_first, refusals, others, sent)
     for article in newest_first:
         full = len(chosen) >= newsletter.maximum_items
         limit = f"over the limit of {_count(newsletter.maximum_items, 'article')}" if full else ""
-        rules[article.id] = _refuses(newsletter, article, sent, now) or limit
+        rules[article.id] = refusals[article.id] or told.get(article.id, "") or limit
         if not rules[article.id]:
             chosen.append(article)
     skip = _too_few(newsletter, len(chosen))
@@ -53,20 +62,61 @@ def choose(
     )
 
 
-def _refuses(newsletter: Newsletter, article: Article, sent: Mapping[int, frozenset[int]], now: datetime) -> str:
+def refuses(newsletter: Newsletter, article: Article, sent: Mapping[int, frozenset[int]], *, now: datetime) -> str:
     """The rule that keeps an article out of a newsletter's next edition, or "" when none does."""
     if article.state is not ArticleState.LIVE:
         return f"not live: {article.state.value}"
     if article.mail is not MailPermission.ALLOWED:
-        return "excluded from mail"
+        return _excluded(article)
     if rule := newsletter.selection.refuses(article):
         return rule
     if revisions := sent.get(article.id):
         return f"already sent in {newsletter.name} ({_revisions(revisions)})"
-    # An undated article was dated when first seen, so this holds for it too.
-    if now - article.revision.published_at > newsletter.maximum_age:
-        return f"older than {_age(newsletter)}"
-    return ""
+    return _too_old(newsletter, article, now)
+
+
+def _excluded(article: Article) -> str:
+    if article.mail_at:
+        return "excluded from mail by an editor"
+    return "backdated: in feeds, not in mail" if article.arrival is Arrival.BACKDATED else "excluded from mail"
+
+
+def _too_old(newsletter: Newsletter, article: Article, now: datetime) -> str:
+    """What an editor has let into mail is as new as their word. An undated article was dated when first seen, so
+    this holds for it too."""
+    published = article.revision.published_at
+    if now - max(published, article.mail_at or published) <= newsletter.maximum_age:
+        return ""
+    if article.arrival is Arrival.ARCHIVE and article.first_seen_at - published > newsletter.maximum_age:
+        return f"archive: older than {_age(newsletter)} when its source was first read"
+    return f"older than {_age(newsletter)}"
+
+
+def _told(
+    articles: Sequence[Article],
+    refusals: Mapping[int, str],
+    others: Iterable[Article],
+    sent: Mapping[int, frozenset[int]],
+) -> dict[int, str]:
+    """By article: the rule that its story was sent already as another source told it, or is told by one of another
+    source that was collected first."""
+    before = {one.story: one for one in (*others, *articles) if sent.get(one.id)}
+    first: dict[str, Article] = {}
+    for article in sorted(articles, key=lambda one: (one.first_seen_at, one.id)):
+        if not refusals[article.id]:
+            first.setdefault(article.story, article)
+    rules: dict[int, str] = {}
+    for article in articles:
+        leader, earlier = first.get(article.story, article), before.get(article.story, article)
+        if earlier.source != article.source:
+            rules[article.id] = f"the same story as {_named(earlier)}, which was sent"
+        elif leader.source != article.source:
+            rules[article.id] = f"the same story as {_named(leader)}"
+    return rules
+
+
+def _named(article: Article) -> str:
+    return f"“{article.revision.title}” ({article.source})"
 
 
 def _decision(newsletter: Newsletter, article: Article, rule: str, skip: str, now: datetime) -> Decision:

@@ -157,6 +157,16 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a completed list says about the articles of a source, by their ids: how many are `stored` and not
+    retracted, which of them it does not name (`gone`), and which it names again after one did not (`back`)."""
+
+    stored: int
+    gone: tuple[int, ...] = ()
+    back: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """One page of a source: articles, and the cursor that says "everything up to here was handed over".
 

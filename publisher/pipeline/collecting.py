@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
 
 from publisher import collect as collecting
-from publisher import errors
-from publisher import syndicate as syndicating
-from publisher.model import Source
-from publisher.ports import Known, Parts
+from publisher import errors, memory, notices
+from publisher.model import Article, Decision, Fetched, Source
+from publisher.pipeline.placing import place
+from publisher.ports import Known, Parts, Store
 
 #: The longest wait between two looks at a source that fails.
 LONGEST_BACKOFF = timedelta(hours=6)
+#: How many times its interval a source may ask to be left alone.
+LONGEST_WISH = 6
+
+#: How often a page is decided anew because somebody else, or an editor, was quicker.
+_TRIES = 5
+#: Articles that are put into feeds, or taken out, together.
+_TOGETHER = 200
 
 
-def collect(parts: Parts, slug: str) -> collecting.Tally:
-    """Look at one source. What was accepted before a failure stays; the failure is recorded and raised."""
-    store, clock = parts.store, parts.clock
-    source = _source(parts, slug)
-    tally = collecting.Tally()
+@dataclass(slots=True)
+class _Look:
+    """One look at a source as it goes: its sums, whether a list was completed, why what vanished is not believed
+    to be gone, and how long the source asks to be left alone."""
+
+    source: Source
+    believe: bool
+    tally: collecting.Tally = field(default_factory=collecting.Tally)
+    listed: bool = False
+    emptied: str = ""
+    wish: timedelta | None = None
+
+
+def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> collecting.Tally:
+    """Look at one source. What was accepted before a failure stays; the failure is recorded and raised.
+
+    Raises SourceEmptied, at the end, when so much vanished that it is taken for an outage: then nothing was
+    retracted, unless `believe_removals` says that it was meant.
+    """
+    look = _Look(_source(parts, slug), believe_removals)
     try:
-        for page in parts.fetchers[source.kind].fetch(source, now=clock.now(), known=_known(parts, slug)):
-            accepted = collecting.accept(source, page, store.articles, site=parts.site, now=clock.now())
-            with store.transaction() as together:
-                together.feeds.lock()
-                changed = collecting.record(accepted, together.articles)
-                syndicating.put(together, changed, together.feeds.all(), parts.patterns, now=clock.now())
-                together.sources.advance(slug, page.cursor)
-            tally.add(accepted)
-            tally.unchanged += page.same
+        newest = parts.store.articles.newest(slug)
+        for page in parts.fetchers[look.source.kind].fetch(
+            look.source, now=parts.clock.now(), known=_known(parts, slug)
+        ):
+            _listed(parts, look, page)
+            _page(parts, look, page, newest)
+            look.wish = page.next_look or look.wish
+        _retire(parts, look)
     except Exception as error:  # a fault of ours too: nobody's server is asked at every tick because of it
         if not isinstance(error, errors.StoreError):
-            _looked(parts, source, error)
+            _looked(parts, look.source, error)
         raise
-    _looked(parts, source, None)
-    return tally
+    if look.emptied:
+        outage = errors.SourceEmptied(f"{slug}: {look.emptied}", source=slug)
+        _report(parts, look.source, outage)
+        raise outage
+    _looked(parts, look.source, None, wish=look.wish)
+    return look.tally
 
 
 def release(parts: Parts) -> int:
@@ -43,7 +70,7 @@ def release(parts: Parts) -> int:
     with parts.store.transaction() as together:
         together.feeds.lock()
         released = together.articles.release(parts.clock.now())
-        syndicating.put(together, released, together.feeds.all(), parts.patterns, now=parts.clock.now())
+        place(parts, together, released)
     return len(released)
 
 
@@ -51,24 +78,155 @@ def _known(parts: Parts, slug: str) -> Known:
     return lambda raw_hashes: parts.store.articles.unchanged(slug, raw_hashes=raw_hashes)
 
 
+# ---------------------------------------------------------------- one page
+
+
+def _page(parts: Parts, look: _Look, page: Fetched, newest: datetime | None) -> None:
+    """What a page says, its cursor, and the places in feeds, commit together."""
+    source = look.source
+    if page.unchanged and page.cursor == source.cursor:
+        return
+    for attempt in range(_TRIES):
+        now = parts.clock.now()
+        accepted = collecting.accept(source, page, parts.store.articles, site=parts.site, now=now, newest=newest)
+        sketches = {one.entry_id: memory.sketch(one.revision) for one in _fresh(parts, accepted, now)}
+        try:
+            with parts.store.transaction() as together:
+                together.feeds.lock()
+                changed = collecting.record(accepted, together.articles)
+                changed = tuple(_told(together, article, sketches, now) for article in changed)
+                place(parts, together, changed)
+                together.sources.advance(source.slug, page.cursor)
+        except errors.Conflict:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        look.tally.add(accepted)
+        look.tally.unchanged += page.same
+        return
+
+
+def _fresh(parts: Parts, accepted: collecting.Accepted, now: datetime) -> Iterator[Article]:
+    """The articles that may tell what another source tells: an archive is not compared."""
+    if len(parts.sources) > 1:
+        for article in (*accepted.new, *accepted.changed):
+            if now - article.revision.published_at <= memory.WITHIN:
+                yield article
+
+
+def _told(store: Store, article: Article, sketches: dict[str, tuple[int, ...]], now: datetime) -> Article:
+    """The article in the story that it shares with one of another source, if there is any. One that already
+    shares its story stays there, whatever it says now."""
+    hashes = sketches.get(article.entry_id, ())
+    if article.entry_id in sketches:
+        store.stories.keep(article, hashes)
+    if store.stories.of([article]) or not (found := memory.join(article, hashes, store.stories)):
+        return article
+    told = replace(article, story=found.article.story)
+    store.articles.decide(told)
+    rule = Decision(
+        output="story",
+        article=article.id,
+        revision=article.revision.number,
+        included=True,
+        rule=found.rule,
+        at=now,
+    )
+    store.decisions.record([rule])
+    return told
+
+
+# ---------------------------------------------------------------- what is not there any more
+
+
+def _listed(parts: Parts, look: _Look, page: Fetched) -> None:
+    """Take a part of a source's complete list; with the last part, count who is missing, and who is back. A source
+    whose articles go by another name than its own cannot be compared."""
+    source = look.source
+    if page.listing is None or source.identity != "native":
+        return
+    listing, now = collecting.listed(page.listing), parts.clock.now()
+    with parts.store.transaction() as together:
+        together.feeds.lock()
+        together.listings.add(source.slug, listing, at=now)
+        if not listing.complete:
+            return
+        missing = together.listings.compare(source.slug)
+        together.listings.forget(source.slug)
+        look.listed, look.emptied = True, "" if look.believe else collecting.outage(source, missing)
+        if not look.emptied:
+            together.listings.miss(missing.gone, at_once=look.believe)
+        back = together.listings.find(missing.back, at=now)
+        place(parts, together, _loaded(together, back))
+    look.tally.returned += len(back)
+
+
+def _retire(parts: Parts, look: _Look) -> None:
+    """A look is over: what two lists in a row did not name, and was not found elsewhere, is retracted."""
+    if not look.listed:
+        return
+    with parts.store.transaction() as together:
+        together.feeds.lock()
+        gone = together.listings.retire(look.source.slug, at=parts.clock.now())
+        place(parts, together, _loaded(together, gone))
+    look.tally.removed += len(gone)
+
+
+def _loaded(store: Store, ids: tuple[int, ...]) -> Iterator[Article]:
+    """Articles by id, never all of them in memory."""
+    for start in range(0, len(ids), _TOGETHER):
+        yield from store.articles.get(ids[start : start + _TOGETHER]).values()
+
+
+# ---------------------------------------------------------------- when to look again
+
+
 def _source(parts: Parts, slug: str) -> Source:
     """The source as the settings say and the store remembers it. Raises NotFound."""
-    stored = {source.slug: source for source in parts.store.sources.all()}
     for source in parts.sources:
         if source.slug == slug:
-            there = stored[slug]
-            return replace(
-                source, id=there.id, cursor=there.cursor, failures=there.failures, completed_at=there.completed_at
-            )
+            there = parts.store.sources.get(slug)
+            learnt = {name: getattr(there, name) for name in ("id", "cursor", "failures", "completed_at")}
+            return replace(source, **learnt)
     raise errors.NotFound(f"there is no source {slug!r} in the settings", source=slug)
 
 
-def _looked(parts: Parts, source: Source, error: Exception | None) -> None:
-    """Record a look. A failing source is asked less and less often, and no less often than it wants."""
+def _report(parts: Parts, source: Source, outage: errors.SourceEmptied) -> None:
+    """An outage shows in the status like every failure, and is told to who is alarmed, once a day."""
+    _looked(parts, source, outage)
     now = parts.clock.now()
-    wait = source.interval
-    if error is not None:
-        wanted = getattr(error, "retry_after", None) or timedelta(0)
-        wait = max(wanted, min(source.interval * 2 ** min(source.failures + 1, 10), LONGEST_BACKOFF))
+    notices.alarm(
+        parts.store,
+        f"source/{source.slug}/{now.date()}",
+        f"The source {source.slug} seems to be out of order",
+        str(outage),
+        site=parts.site,
+        templates=parts.templates,
+        now=now,
+    )
+
+
+def _looked(parts: Parts, source: Source, error: Exception | None, *, wish: timedelta | None = None) -> None:
+    now = parts.clock.now()
+    wait = pause(source, error, wish=wish)
     said = (str(error) or type(error).__name__) if error else ""
     parts.store.sources.looked(source.slug, at=now, next_fetch_at=now + wait, error=said)
+
+
+def pause(source: Source, error: Exception | None, *, wish: timedelta | None = None) -> timedelta:
+    """How long a source is left alone after a look.
+
+    A failing one is asked less and less often, no sooner than it wants, and not at the same moments as others
+    that failed with it. A healthy one may ask for more than its interval, within bounds, and never for less.
+    """
+    if error is None:
+        return min(max(source.interval, wish or source.interval), source.interval * LONGEST_WISH)
+    wanted: timedelta = getattr(error, "retry_after", None) or timedelta(0)
+    backoff: timedelta = min(source.interval * 2 ** min(source.failures + 1, 10), LONGEST_BACKOFF)
+    return max(wanted, backoff * (1 + _jitter(source) / 4))
+
+
+def _jitter(source: Source) -> float:
+    """From 0 to 1: another one for every source and every failure, and the same when it is worked out again."""
+    digest = blake2b(f"{source.slug} {source.failures}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 0xFFFFFFFF

@@ -63,8 +63,10 @@ def draft(
     articles that went out already count as new."""
     now = parts.clock.now()
     articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
-    sent = {} if again else parts.store.editions.sent(newsletter.slug, [article.id for article in articles])
-    choice = composing.choose(newsletter, articles, sent, now=now)
+    others = parts.store.stories.of(articles)
+    known = [article.id for article in (*articles, *others)]
+    sent = {} if again else parts.store.editions.sent(newsletter.slug, known)
+    choice = composing.choose(newsletter, articles, sent, now=now, others=others)
     edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
     if choice.skip:
         return edition, choice, None

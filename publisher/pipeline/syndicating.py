@@ -8,6 +8,7 @@ from datetime import datetime
 from publisher import errors
 from publisher import syndicate as syndicating
 from publisher.model import Feed, FeedPage
+from publisher.pipeline.placing import fill
 from publisher.ports import Parts, Store
 
 FEW = 5  # archive pages that the current document may wait for
@@ -21,7 +22,7 @@ def refill(parts: Parts, store: Store, slugs: tuple[str, ...]) -> None:
         return
     for feed in feeds:
         store.feeds.empty(feed.slug)
-    syndicating.put(store, store.articles.each(), feeds, patterns, now=parts.clock.now())
+    fill(parts, store, store.articles.each(), feeds, patterns)
 
 
 def syndicate(parts: Parts, slug: str, *, everything: bool = False) -> syndicating.Published:

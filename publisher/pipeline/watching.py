@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from publisher import editions, errors, notices
+from publisher import editions, errors, memory, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.pipeline.composing import compose_slot
@@ -21,6 +21,7 @@ def sweep(parts: Parts) -> None:
     parts.store.outbox.sweep(parts.clock.now())
     feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
     judge(parts)
+    parts.store.stories.forget(before=parts.clock.now() - 2 * memory.WITHIN)
     finish(parts)
     tell_of_refusals(parts)
     for edition, why in overdue(parts):

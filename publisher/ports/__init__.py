@@ -6,7 +6,7 @@ them into `Parts`. Every public behaviour here is held by a suite under `tests/c
 
 from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Known, Mailbox, Mailer, Templates, nothing_known
 from publisher.ports.clock import Clock
-from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
+from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
@@ -27,6 +27,7 @@ __all__ = [
     "Fragments",
     "Keys",
     "Known",
+    "Listings",
     "Mailbox",
     "Mailboxes",
     "Mailer",
@@ -35,6 +36,7 @@ __all__ = [
     "Parts",
     "Sources",
     "Store",
+    "Stories",
     "Templates",
     "nothing_known",
 ]

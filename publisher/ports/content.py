@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from publisher.model import (
@@ -15,6 +15,8 @@ from publisher.model import (
     FeedPage,
     FeedPattern,
     Fragment,
+    Listing,
+    Missing,
     Revision,
     Source,
 )
@@ -25,6 +27,9 @@ class Sources(Protocol):
         """Make the rows agree with the settings; `renamed` maps old slugs to new. History is kept."""
 
     def all(self) -> tuple[Source, ...]: ...
+
+    def get(self, slug: str) -> Source:
+        """What is known of a source. Raises NotFound."""
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Slugs of active sources whose next look is due."""
@@ -47,14 +52,29 @@ class Articles(Protocol):
         """Those of the hashes that current revisions of a source's articles have, with each article's native id.
         Articles that were missing in the last look are left out: that they are back must be noticed."""
 
+    def missing(self, source: str, *, title: str) -> tuple[Article, ...]:
+        """Articles of a source with that title that its last complete list did not name, those retracted too."""
+
+    def newest(self, source: str) -> datetime | None:
+        """When the newest live article of a source was published; None when it has none."""
+
     def add(self, article: Article) -> Article:
         """Store a new article with its first revision; returned with its ids. Raises Conflict when known."""
 
     def revise(self, article: Article) -> None:
-        """Add `article.revision` as the newest one, and take over state, mail and addresses of `article`."""
+        """Add `article.revision` as the newest one, and take over names, state and addresses of `article`.
+
+        Raises Conflict when it has a newer revision already, or an editor has said something about it since.
+        """
 
     def seen(self, article: Article) -> None:
-        """The content did not change: take over only state, addresses and the current raw hash."""
+        """The content did not change: take over only names, state, addresses and the current raw hash.
+
+        Raises Conflict when an editor has said something about it since.
+        """
+
+    def decide(self, article: Article) -> None:
+        """Take over an editor's word: state, mail and retraction of `article`, and its story."""
 
     def get(self, ids: Collection[int]) -> Mapping[int, Article]: ...
 
@@ -70,7 +90,8 @@ class Articles(Protocol):
         """Turn held articles whose time has come live, and return them."""
 
     def published_since(self, since: datetime, until: datetime) -> tuple[Article, ...]:
-        """Live articles published or first seen in that time, newest first."""
+        """Live articles published in that time, newest first; those that came in then, however old, unless with
+        a source's first complete look; and those that an editor has let into mail in that time."""
 
     def each(self) -> Iterator[Article]:
         """All articles, ascending by id, without holding them all in memory."""
@@ -79,6 +100,50 @@ class Articles(Protocol):
 
     def by_source(self) -> Mapping[str, int]:
         """How many articles are stored, by source slug."""
+
+
+class Listings(Protocol):
+    """The complete lists of what sources have; one at a time is gone through for each source."""
+
+    def add(self, source: str, listing: Listing, *, at: datetime) -> None:
+        """Note a part of a list. The first part of another one begins anew."""
+
+    def compare(self, source: str) -> Missing:
+        """The completed list against what is stored. An article that came in since the list began is not missing."""
+
+    def forget(self, source: str) -> None:
+        """The list has been dealt with."""
+
+    def miss(self, ids: Collection[int], *, at_once: bool = False) -> None:
+        """A list did not name these; `at_once` counts for two lists."""
+
+    def retire(self, source: str, *, at: datetime) -> tuple[int, ...]:
+        """Retract the articles that two lists in a row did not name. Called when a look is over: by then one that
+        was only moved is no longer missing. Their ids."""
+
+    def find(self, ids: Collection[int], *, at: datetime) -> tuple[int, ...]:
+        """A list names these again. What was retracted for missing is live, or held until its time, again;
+        the ids of those are returned."""
+
+
+class Stories(Protocol):
+    """Which articles of different sources tell the same story."""
+
+    def of(self, articles: Collection[Article]) -> tuple[Article, ...]:
+        """All articles that share a story with one of these, these left out; the first collected first."""
+
+    def at(self, article: Article) -> tuple[Article, ...]:
+        """The articles of other sources at the same canonical URL; none when a source uses it for several."""
+
+    def keep(self, article: Article, hashes: Collection[int]) -> None:
+        """The sketch of an article, in the place of its last one. Empty: it has none."""
+
+    def alike(self, article: Article, hashes: Collection[int], *, within: timedelta) -> tuple[Article, ...]:
+        """Articles of other sources published within that time, whose sketches have much in common with this
+        one, the likeliest first; at most 10."""
+
+    def forget(self, *, before: datetime) -> None:
+        """Drop the sketches of articles that were published before."""
 
 
 class Feeds(Protocol):

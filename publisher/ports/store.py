@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Sources
+from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.readers import Audience, Notices
 
@@ -14,6 +14,8 @@ from publisher.ports.readers import Audience, Notices
 class Store(Protocol):
     sources: Sources
     articles: Articles
+    listings: Listings
+    stories: Stories
     feeds: Feeds
     fragments: Fragments
     decisions: Decisions

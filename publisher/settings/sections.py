@@ -137,6 +137,9 @@ class SourceSettings(Section):
     was: tuple[Slug, ...] = Field(default=(), strict=False)
     interval: Span = timedelta(minutes=10)
     allow_private: bool = False
+    identity: Literal["native", "guid", "url"] = "native"
+    backdated: Span = timedelta(days=2)
+    outage: float = Field(default=0.2, gt=0, le=1, strict=False)
 
 
 class FolderSource(SourceSettings):

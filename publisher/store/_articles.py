@@ -57,16 +57,25 @@ def article_from(row: sa.RowMapping) -> Article:
 
 
 def article_row(one: Article) -> dict[str, Any]:
-    """What may change about an article after it was added."""
+    """What a source may change about an article after it was added."""
     return {
         "native_id": one.native_id,
         "guid": one.guid,
-        "story": one.story,
         "canonical_url": one.canonical_url,
+        "state": one.state.value,
+        "arrival": one.arrival.value,
+        "retracted_at": one.retracted_at,
+        "missing_looks": one.missing_looks,
+    }
+
+
+def word_row(one: Article) -> dict[str, Any]:
+    """What an editor may say about it, and its story."""
+    return {
+        "story": one.story,
         "state": one.state.value,
         "mail": one.mail.value,
         "mail_at": one.mail_at,
-        "arrival": one.arrival.value,
         "retracted_at": one.retracted_at,
         "retracted_by": one.retracted_by,
         "retraction_note": one.retraction_note,

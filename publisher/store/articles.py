@@ -11,11 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import Conflict
-from publisher.model import Article, ArticleState, Revision
+from publisher.model import Arrival, Article, ArticleState, Revision
 from publisher.store import _shared as shared
-from publisher.store._articles import article_from, article_row, current, revision_from, revision_row
+from publisher.store._articles import article_from, article_row, current, revision_from, revision_row, word_row
 from publisher.store.engine import Access
 from publisher.store.tables import article, revision, source
+
+#: The table, where a parameter has its name.
+_table = article
 
 _PAGE = 200
 _FOUND = 20
@@ -51,6 +54,18 @@ class Articles:
             )
             return {row.raw_hash: row.native_id for row in connection.execute(current_ones.where(*where))}
 
+    def missing(self, source: str, *, title: str) -> tuple[Article, ...]:
+        with self._access.read() as connection:
+            gone = sa.and_(_of_source(connection, source), article.c.missing_looks > 0)
+            return _load(connection, gone, revision.c.title == title, limit=_FOUND)
+
+    def newest(self, source: str) -> datetime | None:
+        with self._access.read() as connection:
+            live = sa.and_(_of_source(connection, source), article.c.state == ArticleState.LIVE.value)
+            latest = sa.select(article.c.published_at).where(live).order_by(article.c.published_at.desc()).limit(1)
+            found: datetime | None = connection.execute(latest).scalar_one_or_none()
+            return found
+
     def add(self, article: Article) -> Article:
         with self._access.write() as connection:
             id = _insert(connection, article)
@@ -59,19 +74,23 @@ class Articles:
             return _one(connection, id)
 
     def revise(self, article: Article) -> None:
-        """Raises Conflict when there is already a revision of that number, or a newer one."""
         number = article.revision.number
         with self._access.write() as connection:
             done = _update(connection, article, revision=number, published_at=article.revision.published_at)
             if not done:
-                raise Conflict(f"Article {article.entry_id} has a revision {number} already; read it again.")
+                raise Conflict(f"Article {article.entry_id} has been changed since; read it again.")
             connection.execute(sa.insert(revision).values(**revision_row(article.id, article.revision)))
 
     def seen(self, article: Article) -> None:
         with self._access.write() as connection:
-            _update(connection, article)
+            if not _update(connection, article):
+                raise Conflict(f"Article {article.entry_id} has been changed since; read it again.")
             current_one = sa.and_(revision.c.article == article.id, revision.c.number == article.revision.number)
             connection.execute(sa.update(revision).where(current_one).values(raw_hash=article.revision.raw_hash))
+
+    def decide(self, article: Article) -> None:
+        with self._access.write() as connection:
+            connection.execute(sa.update(_table).where(_table.c.id == article.id).values(**word_row(article)))
 
     def get(self, ids: Collection[int]) -> Mapping[int, Article]:
         with self._access.read() as connection:
@@ -109,10 +128,8 @@ class Articles:
 
     def published_since(self, since: datetime, until: datetime) -> tuple[Article, ...]:
         """Both ends belong to the time."""
-        within = sa.or_(
-            article.c.published_at.between(since, until),
-            article.c.first_seen_at.between(since, until),
-        )
+        came = sa.and_(article.c.first_seen_at.between(since, until), article.c.arrival != Arrival.ARCHIVE.value)
+        within = sa.or_(article.c.published_at.between(since, until), came, article.c.mail_at.between(since, until))
         with self._access.read() as connection:
             return _load(connection, article.c.state == ArticleState.LIVE.value, within)
 
@@ -166,13 +183,17 @@ def _of_source(connection: Connection, slug: str) -> sa.ColumnElement[bool]:
 
 def _insert(connection: Connection, new: Article) -> int:
     """Raises Conflict when the source, or the site, has an article of that name already."""
-    values = article_row(new) | {
-        "source": shared.id_of(connection, source, new.source),
-        "entry_id": new.entry_id,
-        "first_seen_at": new.first_seen_at,
-        "revision": new.revision.number,
-        "published_at": new.revision.published_at,
-    }
+    values = (
+        article_row(new)
+        | word_row(new)
+        | {
+            "source": shared.id_of(connection, source, new.source),
+            "entry_id": new.entry_id,
+            "first_seen_at": new.first_seen_at,
+            "revision": new.revision.number,
+            "published_at": new.revision.published_at,
+        }
+    )
     statement = shared.insert(connection, article).values(**values).on_conflict_do_nothing().returning(article.c.id)
     id = connection.execute(statement).scalar_one_or_none()
     if id is None:
@@ -181,8 +202,11 @@ def _insert(connection: Connection, new: Article) -> int:
 
 
 def _update(connection: Connection, changed: Article, **newer: Any) -> bool:
-    """Take over what may change about an article; with a newer revision only if it is newer."""
-    where = article.c.id == changed.id
+    """Take over what may change about an article; with a newer revision only if it is newer, and never over an
+    editor's word that was given since."""
+    words = {name: value for name, value in word_row(changed).items() if name in ("mail", "mail_at", "retracted_by")}
+    same = [article.c[name].is_not_distinct_from(value) for name, value in words.items()]
+    where = sa.and_(article.c.id == changed.id, *same)
     if newer:
         where = sa.and_(where, article.c.revision < newer["revision"])
     done = connection.execute(sa.update(article).where(where).values(**article_row(changed), **newer))

@@ -17,10 +17,12 @@ from publisher.store.engine import Access, hidden
 from publisher.store.events import Events
 from publisher.store.feeds import Feeds
 from publisher.store.fragments import Fragments
+from publisher.store.listings import Listings
 from publisher.store.mailboxes import Mailboxes
 from publisher.store.notices import Notices
 from publisher.store.outbox import Outbox
 from publisher.store.sources import Sources
+from publisher.store.stories import Stories
 from publisher.store.tables import instance
 
 
@@ -32,6 +34,8 @@ class Database:
         self._uuid = uuid
         self.sources: ports.Sources = Sources(access)
         self.articles: ports.Articles = Articles(access)
+        self.listings: ports.Listings = Listings(access)
+        self.stories: ports.Stories = Stories(access)
         self.feeds: ports.Feeds = Feeds(access)
         self.fragments: ports.Fragments = Fragments(access)
         self.decisions: ports.Decisions = Decisions(access)

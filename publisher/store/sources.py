@@ -35,6 +35,13 @@ class Sources:
             rows = connection.execute(sa.select(table).where(table.c.active).order_by(table.c.id))
             return tuple(_source(row) for row in rows.mappings())
 
+    def get(self, slug: str) -> Source:
+        with self._access.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.slug == slug)).mappings().one_or_none()
+        if row is None:
+            raise _unknown(slug)
+        return _source(row)
+
     def due(self, now: datetime) -> tuple[str, ...]:
         ready = sa.or_(table.c.next_fetch_at.is_(None), table.c.next_fetch_at <= now)
         with self._access.read() as connection:
@@ -78,7 +85,11 @@ def _keep(connection: Connection, source: Source) -> None:
 
 def _update(connection: Connection, slug: str, changes: Mapping[str, Any]) -> None:
     if not connection.execute(sa.update(table).where(table.c.slug == slug).values(**changes)).rowcount:
-        raise NotFound(f"There is no source {slug!r}; run `publisher check` to see what the settings hold.")
+        raise _unknown(slug)
+
+
+def _unknown(slug: str) -> NotFound:
+    return NotFound(f"There is no source {slug!r}; run `publisher check` to see what the settings hold.")
 
 
 def _source(row: sa.RowMapping) -> Source:

@@ -7,9 +7,10 @@ do its files replace the last ones.
 
 from publisher.syndicate.documents import document
 from publisher.syndicate.gate import LeftOut, Published, publish, together
-from publisher.syndicate.placing import Placement, place, put, slugify, sort_key
+from publisher.syndicate.placing import Leader, Placement, place, put, slugify, sort_key
 
 __all__ = [
+    "Leader",
     "LeftOut",
     "Placement",
     "Published",

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,6 +31,15 @@ _LONGEST_NAME = 120  # of several names together
 _MOST_MADE = 100  # feeds that one article can make one pattern make
 
 
+#: Of an article's story: which other article stands for it in an output that admits articles so; None when it is
+#: the article itself.
+Leader = Callable[[Callable[[Article], bool]], Article | None]
+
+
+def _alone(_admits: Callable[[Article], bool]) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Where an article belongs: `feeds` are new ones that patterns make for it, `withdrawn` the slugs of those
@@ -49,19 +58,22 @@ def place(
     *,
     now: datetime,
     memberships: Collection[str] | None = None,
+    leader: Leader = _alone,
 ) -> Placement:
     """Where this article belongs among `feeds` (all that exist) and what `patterns` make for it. A retracted one
     keeps its place, for its feeds to tell what became of it.
 
     `memberships` are the feeds that hold it now; without them, every feed it does not belong to counts as
-    withdrawn. Each feed of the settings gets a decision; a feed made by a pattern does only when the article
-    is in it or leaves it, since there may be hundreds and the others say nothing about this article.
+    withdrawn. `leader` tells who stands for its story in a feed in its place. Each feed of the settings gets a
+    decision; a feed made by a pattern does only when the article is in it or leaves it, since there may be
+    hundreds and the others say nothing about this article.
     """
     known = {feed.slug: feed for feed in feeds}
     made = _made(article, tuple(patterns), known)
     everything = known | made
-    verdicts = {slug: _verdict(article, feed) for slug, feed in everything.items()}
-    belongs = [slug for slug, (included, _) in verdicts.items() if included or _is_missed(article, everything[slug])]
+    verdicts = {slug: _verdict(article, feed, leader) for slug, feed in everything.items()}
+    missed = {slug for slug, feed in everything.items() if _is_missed(article, feed, leader)}
+    belongs = [slug for slug, (included, _) in verdicts.items() if included or slug in missed]
     held_by = set(known if memberships is None else memberships)
     leaves = [slug for slug in everything if slug in held_by and slug not in belongs]
     told = [slug for slug, feed in everything.items() if not feed.pattern or slug in belongs or slug in leaves]
@@ -74,12 +86,20 @@ def place(
 
 
 def put(
-    store: Store, articles: Iterable[Article], feeds: Iterable[Feed], patterns: Sequence[FeedPattern], *, now: datetime
+    store: Store,
+    articles: Iterable[Article],
+    feeds: Iterable[Feed],
+    patterns: Sequence[FeedPattern],
+    *,
+    now: datetime,
+    leads: Callable[[Article], Leader] = lambda _article: _alone,
 ) -> None:
-    """Put articles into those of the feeds where they belong, and into what the patterns make for them."""
+    """Put articles into those of the feeds where they belong, and into what the patterns make for them. `leads`
+    knows the story of each."""
     feeds = tuple(feeds)
     for article in articles:
-        placement = place(article, feeds, patterns, now=now, memberships=store.feeds.memberships(article.id))
+        held_by = store.feeds.memberships(article.id)
+        placement = place(article, feeds, patterns, now=now, memberships=held_by, leader=leads(article))
         for feed in placement.feeds:
             store.feeds.add(feed)
         feeds = (*feeds, *placement.feeds)
@@ -175,21 +195,26 @@ def _until(article: Article, feed: Feed) -> datetime | None:
     return None
 
 
-def _is_missed(article: Article, feed: Feed) -> bool:
+def _is_missed(article: Article, feed: Feed, leader: Leader) -> bool:
     """Retracted after readers of this feed may have seen it."""
     if article.state is not ArticleState.RETRACTED or article.retracted_at is None:
         return False
-    return article.revision.published_at <= article.retracted_at and not feed.selection.refuses(article)
+    if article.revision.published_at > article.retracted_at or feed.selection.refuses(article):
+        return False
+    return leader(lambda other: not feed.selection.refuses(other)) is None
 
 
-def _verdict(article: Article, feed: Feed) -> tuple[bool, str]:
+def _verdict(article: Article, feed: Feed, leader: Leader) -> tuple[bool, str]:
     """In or out, and the rule in words."""
     if article.state is ArticleState.HELD:
         return False, "held until its publication time"
     if article.state is ArticleState.RETRACTED:
         return False, "retracted"
-    refusal = feed.selection.refuses(article)
-    return (False, refusal) if refusal else (True, _admission(feed.selection))
+    if refusal := feed.selection.refuses(article):
+        return False, refusal
+    if first := leader(lambda other: not feed.selection.refuses(other)):
+        return False, f"the same story as “{first.revision.title}” ({first.source}), which was there first"
+    return True, _admission(feed.selection)
 
 
 def _admission(selection: Selection) -> str:

@@ -1,0 +1,94 @@
+"""What an article is known by within its source, and in every feed for ever."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from publisher.collect.cleaning import FIRST_WORDS, NAME, hash_of, line
+from publisher.kit import html
+from publisher.model import Fetched, FetchedArticle, Listing, Refusal, Site, Source
+
+# The most characters of each that is kept.
+IDENTITY: Final = 500
+ENTRY_ID: Final = 250
+
+_KINDS: Final = ("id:", "guid:", "url:", "text:")
+#: By setting: which names an article may go by, the one that counts first.
+_ORDERS: Final = {
+    "native": ("native", "guid", "url"),
+    "guid": ("guid", "native", "url"),
+    "url": ("url", "native", "guid"),
+}
+
+
+def named(source: Source, fetched: Fetched) -> tuple[dict[str, FetchedArticle], list[Refusal]]:
+    """The articles by identity, in their order, and those that were refused by the source or have another's."""
+    found: dict[str, FetchedArticle] = {}
+    refused = list(fetched.refused)
+    for sent in fetched.articles:
+        first = found.setdefault(names(source, sent)[0], sent)
+        if first is sent or (first.raw_hash and first.raw_hash == sent.raw_hash):
+            continue
+        refused.append(Refusal(item=shown(sent), reason=f"same id as “{shown(first)}”: give each its own"))
+    return found, refused
+
+
+def names(source: Source, sent: FetchedArticle) -> tuple[str, ...]:
+    """What an article may be known by within its source: its identity, then what it would be known by otherwise.
+
+    The others matter once: when the setting has changed, or a source that named nothing begins to give ids. The
+    prefixes keep the kinds apart.
+    """
+    native, guid, url = html.scrub(sent.native_id).strip(), html.scrub(sent.guid).strip(), canonical(sent)
+    kinds = {
+        "native": _native(native) if native else "",
+        "guid": _short(f"guid:{guid}", IDENTITY) if guid else "",
+        "url": _short(f"url:{url}", IDENTITY) if url else "",
+    }
+    found = tuple(kinds[kind] for kind in _ORDERS[source.identity] if kinds[kind])
+    return found or (f"text:{hash_of([sent.title, sent.standfirst, sent.content_html])}",)
+
+
+def listed(listing: Listing) -> Listing:
+    """A part of a list with the identities that its articles are stored under."""
+    scrubbed = (html.scrub(id).strip() for id in listing.ids)
+    return replace(listing, ids=tuple(_native(id) for id in scrubbed if id))
+
+
+def _native(id: str) -> str:
+    return _short(f"id:{id}" if id.startswith(_KINDS) else id, IDENTITY)
+
+
+def entry_id(source: Source, identity: str, site: Site) -> str:
+    """A tag: URI (RFC 4151): the same after a rebuild from an empty database, and wherever the article moves."""
+    name = _short(quote(identity, safe="/:@-._~"), ENTRY_ID)
+    return f"tag:{site.tag_authority}:{source.origin}/{name}"
+
+
+def story(source: Source, identity: str) -> str:
+    """A story of its own. Whether another source tells the same is seen when it is recorded (`memory`)."""
+    return hash_of([source.origin, identity])[:32]
+
+
+def _short(name: str, limit: int) -> str:
+    return name if len(name) <= limit else f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def shown(sent: FetchedArticle) -> str:
+    """How a refusal names an article."""
+    name = line(sent.title, FIRST_WORDS) or line(sent.url or sent.native_id or sent.guid, NAME)
+    return name or line(html.scrub(sent.content_html), FIRST_WORDS) or "an empty article"
+
+
+def canonical(sent: FetchedArticle) -> str:
+    """The article's address as it is compared: no fragment, no utm_ parameters, no default port."""
+    url = html.address(sent.url, sent.base_url)
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    default = ":443" if parts.scheme == "https" else ":80"
+    kept = [pair for pair in parts.query.split("&") if pair and not pair.lower().startswith("utm_")]
+    return urlunsplit((parts.scheme, parts.netloc.removesuffix(default), parts.path or "/", "&".join(kept), ""))

@@ -1,0 +1,126 @@
+"""The complete lists of what sources have, and who is missing from them. See `ports.Listings`.
+
+What a list has named is a bitmap over the ids of articles in the source's row: it takes an eighth of a byte for
+each id, so neither memory nor the database notices an archive of a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.model import ArticleState, Listing, Missing
+from publisher.store import _shared as shared
+from publisher.store.engine import Access
+from publisher.store.tables import article, source
+
+#: Articles that are looked through at once, and ids that are written at once.
+_PAGE = 5_000
+
+#: Lists in a row that do not name an article before it is retracted.
+ENOUGH = 2
+
+_REMOVED = sa.and_(article.c.state == ArticleState.RETRACTED.value, article.c.retracted_by == "")
+_THERE = article.c.state != ArticleState.RETRACTED.value
+
+
+class Listings:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def add(self, source: str, listing: Listing, *, at: datetime) -> None:
+        with self._access.write() as connection:
+            id, begun, named = _under_way(connection, source)
+            if begun.partition(" ")[2] != listing.look:
+                begun, named = f"{at.isoformat()} {listing.look}", bytearray()
+            known = shared.among(connection, article.c.native_id, listing.ids)
+            for one in connection.execute(sa.select(article.c.id).where(article.c.source == id, known)).scalars():
+                _mark(named, one)
+            _keep(connection, id, begun, bytes(named))
+
+    def compare(self, source: str) -> Missing:
+        stored, gone, back = 0, [], []
+        with self._access.read() as connection:
+            id, begun, named = _under_way(connection, source)
+            since = datetime.fromisoformat(begun.partition(" ")[0])
+            for one, there, missing_looks, came in _each(connection, id):
+                stored += there
+                if _is_marked(named, one):
+                    back += [one] if missing_looks else []
+                elif there and came < since:
+                    gone.append(one)
+        return Missing(stored=stored, gone=tuple(gone), back=tuple(back))
+
+    def forget(self, source: str) -> None:
+        with self._access.write() as connection:
+            _keep(connection, _under_way(connection, source)[0], "", None)
+
+    def miss(self, ids: Collection[int], *, at_once: bool = False) -> None:
+        looks = sa.literal(ENOUGH) if at_once else article.c.missing_looks + 1
+        with self._access.write() as connection:
+            for some in _chunks(ids):
+                these = sa.and_(shared.among(connection, article.c.id, some), _THERE)
+                connection.execute(sa.update(article).where(these).values(missing_looks=looks))
+
+    def retire(self, source: str, *, at: datetime) -> tuple[int, ...]:
+        away = {"state": ArticleState.RETRACTED.value, "retracted_at": at, "retracted_by": "", "retraction_note": ""}
+        with self._access.write() as connection:
+            # The first condition is the index's; the second alone would not be known to imply it.
+            missing = sa.and_(article.c.missing_looks > 0, article.c.missing_looks >= ENOUGH, _THERE)
+            of_it = article.c.source == _under_way(connection, source)[0]
+            statement = sa.update(article).where(of_it, missing).values(**away).returning(article.c.id)
+            return tuple(connection.execute(statement).scalars())
+
+    def find(self, ids: Collection[int], *, at: datetime) -> tuple[int, ...]:
+        held, live = sa.literal(ArticleState.HELD.value), sa.literal(ArticleState.LIVE.value)
+        state = sa.case((article.c.published_at > sa.literal(at, article.c.published_at.type), held), else_=live)
+        found: list[int] = []
+        with self._access.write() as connection:
+            for some in _chunks(ids):
+                these = shared.among(connection, article.c.id, some)
+                back = sa.update(article).where(these, _REMOVED).values(state=state, retracted_at=None)
+                found += connection.execute(back.returning(article.c.id)).scalars()
+                connection.execute(sa.update(article).where(these).values(missing_looks=0))
+        return tuple(found)
+
+
+def _under_way(connection: Connection, slug: str) -> tuple[int, str, bytearray]:
+    """The id of a source, when which list of it was begun ("2026-11-22T06:00:00+00:00 name"), and what it named.
+    Raises NotFound."""
+    id = shared.id_of(connection, source, slug)
+    row = connection.execute(sa.select(source.c.listing, source.c.listed).where(source.c.id == id)).one()
+    return id, row.listing, bytearray(row.listed or b"")
+
+
+def _keep(connection: Connection, id: int, begun: str, named: bytes | None) -> None:
+    connection.execute(sa.update(source).where(source.c.id == id).values(listing=begun, listed=named))
+
+
+def _each(connection: Connection, id: int) -> Iterator[tuple[int, bool, int, datetime]]:
+    """Of each article of a source: its id, whether it is there (not retracted), how many lists it has been missing
+    from, and when it came in."""
+    columns = (article.c.id, _THERE, article.c.missing_looks, article.c.first_seen_at)
+    every = sa.select(*columns).where(article.c.source == id).execution_options(yield_per=_PAGE)
+    for one, there, missing_looks, came in connection.execute(every):
+        yield int(one), bool(there), int(missing_looks), came
+
+
+def _chunks(ids: Collection[int]) -> Iterator[list[int]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _PAGE):
+        yield ordered[start : start + _PAGE]
+
+
+def _mark(bitmap: bytearray, position: int) -> None:
+    missing = position // 8 + 1 - len(bitmap)
+    if missing > 0:
+        bitmap.extend(bytes(missing))
+    bitmap[position >> 3] |= 1 << (position & 7)
+
+
+def _is_marked(bitmap: bytearray, position: int) -> bool:
+    place = position >> 3
+    return place < len(bitmap) and bool(bitmap[place] >> (position & 7) & 1)

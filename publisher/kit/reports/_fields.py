@@ -9,8 +9,9 @@ from email.header import Header, decode_header, make_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
+from selectolax.lexbor import LexborHTMLParser
+
 _TEXT = 20_000  # characters of a text that are looked at
-_TAGS = re.compile(r"<(style|script|head)\b.*?</\1\s*>|<!--.*?-->|<[^>@]*>", re.DOTALL | re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>;,:\"'()\[\]]+@[^\s<>;,\"'()\[\]]+")
 
 
@@ -71,7 +72,9 @@ def text_of(part: Message) -> str:
         return ""
     text = _decoded(data[: 10 * _TEXT], part)
     if part.get_content_subtype() == "html":
-        text = _TAGS.sub(" ", text).replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", " ")
+        tree = LexborHTMLParser(text)
+        tree.strip_tags(["style", "script", "head"])
+        text = tree.root.text(separator=" ") if tree.root else ""
     return text.replace("\r\n", "\n")[:_TEXT]
 
 

@@ -38,7 +38,7 @@ _BLOCK_WORDS = re.compile(
     r"spamhaus|spamcop|barracuda|dnsbl|\brbl\b|black ?list|block ?list|denylist|\bdmarc\b|\bdkim\b|\bspf\b|"
     r"\bspam\b|reputation|unsolicited|(?:security|content|local|sender|message|mail) polic|"
     r"policy (?:reasons|violation)|"
-    r"administrative(?:ly)? prohibit|not authenticated|unauthenticated|relay(?:ing)? (?:access )?denied|"
+    r"[:(]blocked\)|administrative(?:ly)? prohibit|not authenticated|unauthenticated|relay(?:ing)? (?:access )?denied|"
     r"(?:message|mail|email|ip|client|sender|connection|you(?:r \w+)?) (?:is |was |has been |have been )?"
     r"(?:temporarily )?(?:blocked|banned)|sender (?:address )?(?:rejected|denied)|reverse dns|\bptr\b|virus|malware|"
     r"message (?:too|size|exceeds)|too (?:large|big)|(?:rate|connection) limit|too many (?:messages|connections)",
@@ -47,9 +47,9 @@ _BLOCK_WORDS = re.compile(
 #: Words that mean us even where the status says otherwise.
 _SURELY_US = re.compile(r"spamhaus|spamcop|dnsbl|\brbl\b|black ?list|block ?list|\bdmarc\b", re.IGNORECASE)
 _GONE_WORDS = re.compile(
-    r"(?:user|recipient|account|mailbox|address|e-?mail|person|addressee|empf.nger|alias) (?:is |was |ist )?"
+    r"(?:user|recipient|account|mailbox|address|person|addressee|empf.nger|alias)(?: name)? (?:is |was |ist )?"
     r"(?:\w+ )?(?:unknown|not (?:be )?found|does ?n[o']t exist|unavailable|invalid|unbekannt|rejected|inactive|"
-    r"disabled|suspended|closed|deactivated|terminated|expired)|"
+    r"not recogni[sz]ed|disabled|suspended|closed|deactivated|terminated|expired)|"
     r"(?:unknown|invalid|no such|nonexistent|non-existent|inactive|undefined|unbekannter?) "
     r"(?:\w+ )?(?:user|recipient|account|mailbox|address|person|alias|virtual|domain|host|empf.nger|local part)|"
     r"\bno (?:mail|in)?box here|does ?n[o']t have an? [\w.!-]+ account|unrout?e?able|not listed in|"
@@ -76,12 +76,14 @@ _STILL_TRYING = re.compile(
 )
 
 
-def kind_of(statuses: Sequence[str], said: str, action: str = "") -> EventKind:
+def still_trying(said: str) -> bool:
+    return bool(_STILL_TRYING.search(said)) and not _GIVEN_UP.search(said)
+
+
+def kind_of(statuses: Sequence[str], said: str, action: str = "failed") -> EventKind:
     """`statuses` are status codes, `said` the words of the server that refused, `action` that of RFC 3464."""
     if (known := ACTIONS.get(action.lower())) is not None:
         return known
-    if not action and _STILL_TRYING.search(said) and not _GIVEN_UP.search(said):
-        return EventKind.DEFERRED
     if any(map(_OF_US.fullmatch, statuses)) or _SURELY_US.search(said):
         return EventKind.BLOCKED
     if any(map(_PASSING.fullmatch, statuses)) or _FULL_WORDS.search(said):

@@ -11,13 +11,15 @@ import re
 from email.message import Message
 
 from publisher.kit.reports._fields import address, field, one_line, words
-from publisher.kit.reports._kinds import STATUS, code_of, kind_of
+from publisher.kit.reports._kinds import STATUS, code_of, kind_of, still_trying
 from publisher.kit.reports._standard import Told
+from publisher.model import EventKind
 
 _RECIPIENTS = 20
+_WORDS = 4000  # characters of an explanation
 _DAEMON = re.compile(
     r"(?:mailer-?daemon|mail-?daemon|mdaemon|postmaster|mail(?:er)?[._-]?(?:delivery|system)|no-?reply|bounces?|"
-    r"(?:mail)?delivery|symantec|microsoftexchange\w*|nobody|root|uucp|system)[^@]*@",
+    r"(?:mail)?delivery|symantec|microsoftexchange\w*|nobody|root|uucp|system)[^@]*@.*",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
@@ -47,16 +49,18 @@ _CHALLENGE = re.compile(
 _AUTOMATIC_FIELDS = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Mail-Autoreply", "X-Vacation")
 #: Where the message that came back begins.
 _COPY = re.compile(
-    r"^[>\s]*(?:-{2,}\s*(?:below this line|this is a copy|original (?:message|header)|forwarded|the (?:header|body)|"
+    r"^[> \t]*(?:-{2,}\s*(?:below this line|this is a copy|original (?:message|header)|forwarded|the (?:header|body)|"
     r"message (?:header|text)|urspr|included is|unsent message|returned message|transcript of mail)|"
     r"(?:original|returned|your|the|a copy of the) (?:original )?(?:message|headers?|mail)[^\n]{0,40}"
     r"(?:follows|below|headers)\b|received: from|return-path:)",
     re.IGNORECASE | re.MULTILINE,
 )
+_OUR_SUBJECT = re.compile(r"^[> \t]*(?:the )?(?:subject|betreff|objet|asunto|oggetto)\b[^:\n]{0,40}:.*$", re.I | re.M)
 _REPLY = re.compile(r"(?<![\d.-])([45]\d\d)[ -](?:[245]\.\d{1,3}\.\d{1,3}|[#(<A-Za-z\"])")
 _LINE_ADDRESS = re.compile(
-    r"(?:^[>\s]*(?:to|recipient|failed recipient|final-recipient|original-recipient|rcpt to|user|e-?mail|empf.nger|"
-    r"your message to|address)\W[^\n@]{0,40}?|^[\s*>-]*<?|rcpt to:\s*<?|\bto (?:the )?(?:address|recipient|user)?\s*<?)"
+    r"(?:^[> \t]*(?:to|recipient|failed recipient|final-recipient|original-recipient|rcpt to|user|e-?mail|empf.nger|"
+    r"your message to|address)\W[^\n@]{0,40}?|^[ \t*>\"-]*<?|rcpt to:\s*<?|"
+    r"\bto (?:the )?(?:address|recipient|user)?\s*<?)"
     r"([^\s<>;,:\"'()\[\]]+@[A-Za-z0-9.-]+)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -76,13 +80,14 @@ def is_automatic(message: Message, text: str) -> bool:
 
 
 def is_bounce(message: Message) -> bool:
-    """Whether a mail system speaks. A person who answers has neither such an address nor such a subject."""
+    """Whether a mail system speaks. A person has no such address, and sends no mail that none may answer."""
     if "X-Failed-Recipients" in message:
         return True
     subject = words(message, "Subject")
     if _AWAY.search(subject):
         return False
-    return bool(_SUBJECT.search(subject)) or bool(_DAEMON.search(field(message, "From")))
+    machine = field(message, "Return-Path") == "<>" or "Auto-Submitted" in message
+    return bool(_DAEMON.match(address(field(message, "From")))) or (machine and bool(_SUBJECT.search(subject)))
 
 
 def failures(message: Message, text: str) -> list[Told]:
@@ -91,7 +96,9 @@ def failures(message: Message, text: str) -> list[Told]:
     subject = words(message, "Subject")
     found = STATUS.findall(said)
     temporary, permanent = _flufl(message)
-    kind = kind_of(found, f"{subject}\n{said}")
+    kind = EventKind.DEFERRED if still_trying(said) else kind_of(found, said)
+    if kind is EventKind.SOFT_BOUNCE and still_trying(subject):
+        kind = EventKind.DEFERRED
     if not found and not _REPLY.search(said) and not temporary and not permanent and not _SUBJECT.search(subject):
         return []
     failed = field(message, "X-Failed-Recipients").split(",")
@@ -103,7 +110,7 @@ def failures(message: Message, text: str) -> list[Told]:
 def explanation(text: str) -> str:
     """The server's own words: nothing of the message that came back, which may speak of anything."""
     copy = _COPY.search(text)
-    return text[: copy.start()] if copy and copy.start() > 20 else text[:3000]
+    return _OUR_SUBJECT.sub("", text[: copy.start()] if copy and copy.start() > 20 else text)[:_WORDS]
 
 
 def _flufl(message: Message) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from publisher.kit.reports._standard import Told
 
 #: Bytes of a mail that are looked at.
 LARGEST = 1_000_000
+_PLAIN = 100_000  # of one that follows no standard
 _CANDIDATES = 20
 _ADDRESSED = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "X-Envelope-To")
-_TAGGED = re.compile(rb"[^\s<>@\"';:,=]{1,19}\+[A-Za-z2-7]{45}@[A-Za-z0-9.-]{1,255}")
+_TAGGED = re.compile(rb"\+[A-Za-z2-7]{45}@[A-Za-z0-9.-]{1,255}")
 _MESSAGE_ID = re.compile(r"<[^<>\s@]{1,200}@[^<>\s@]{1,255}>")
-_QUOTED_ID = re.compile(r"^[>\s]*message-id:\s*(<[^<>\s@]{1,200}@[^<>\s@]{1,255}>)", re.IGNORECASE | re.MULTILINE)
-_QUOTED_TO = re.compile(r"^[>\s]*to:[^\n@]{0,100}?([^\s<>;,:\"]+@[A-Za-z0-9.-]+)", re.IGNORECASE | re.MULTILINE)
+_QUOTED_ID = re.compile(r"^[> \t]*message-id:\s*(<[^<>\s@]{1,200}@[^<>\s@]{1,255}>)", re.IGNORECASE | re.MULTILINE)
+_QUOTED_TO = re.compile(r"^[> \t]*to:[^\n@]{0,100}?([^\s<>;,:\"]+@[A-Za-z0-9.-]+)", re.IGNORECASE | re.MULTILINE)
 
 
 class ReportKind(StrEnum):
@@ -50,14 +52,24 @@ class Report:
 def read(data: bytes, *, now: datetime) -> Report:
     """Read any bytes whatever; `now` dates what has no date, or one to come."""
     data = data[:LARGEST]
+    id = sha256(data).hexdigest()[:32]
+    try:
+        return _read(data, id, now)
+    except Exception as error:  # the standard library's parser meets mail from anybody; one must not stop the rest
+        logging.getLogger("publisher.reports").warning("a mail cannot be parsed: %r", error)
+        return Report(id=id, kind=ReportKind.OTHER, at=now)
+
+
+def _read(data: bytes, id: str, now: datetime) -> Report:
     message = message_from_bytes(data)
     parts = {part.get_content_type(): part for part in reversed([*_fields.parts(message)])}
     text = _text(parts)
     original = _standard.original_of(parts)
-    kind, told = _said(message, parts, original, text)
+    beginning = message if len(data) <= _PLAIN else message_from_bytes(data[:_PLAIN])
+    kind, told = _said(beginning, parts, original, text)
     feedback = _standard.feedback_of(parts)
     return Report(
-        id=sha256(data).hexdigest()[:32],
+        id=id,
         kind=kind,
         at=_fields.time(message, now),
         told=tuple(told),
@@ -97,7 +109,7 @@ def _return_paths(message: Message, original: Message, feedback: Message, data: 
     yield from (field(message, name) for name in _ADDRESSED)
     yield field(original, "Return-Path")
     yield field(feedback, "Original-Mail-From")
-    yield from (found[0].decode("ascii", "replace") for found in _TAGGED.finditer(data))
+    yield from (f"bounces{found[0].decode()}" for found in _TAGGED.finditer(data))
 
 
 def _message_ids(message: Message, original: Message, text: str) -> Iterator[str]:

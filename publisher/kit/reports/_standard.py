@@ -70,7 +70,7 @@ def _told(group: Message, words: str) -> Told:
     found = STATUS.findall(field(group, "Status")) + STATUS.findall(said)
     kind = kind_of(found, said, field(group, "Action") or "failed")
     if kind is EventKind.SOFT_BOUNCE and _says_nothing(found) and not said:
-        kind = kind_of(found, words, "failed")
+        kind = kind_of(found, words)
     reader = address(field(group, "Original-Recipient")) or address(field(group, "Final-Recipient"))
     return Told(reader, kind, code_of(found), said[:300])
 

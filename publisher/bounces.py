@@ -35,6 +35,7 @@ _MILDEST = (
     EventKind.SOFT_BOUNCE,
     EventKind.BLOCKED,
     EventKind.HARD_BOUNCE,
+    EventKind.UNSUBSCRIBED,
     EventKind.COMPLAINT,
 )
 

@@ -28,7 +28,7 @@ _BOUNCES = {
     "Transient": EventKind.SOFT_BOUNCE,
     "DnsError": EventKind.SOFT_BOUNCE,
     "SoftBounce": EventKind.SOFT_BOUNCE,
-    "SpamNotification": EventKind.COMPLAINT,
+    "SpamNotification": EventKind.BLOCKED,  # a server called it spam; a reader who does is a SpamComplaint (2026-11)
     "SpamComplaint": EventKind.COMPLAINT,
     "Blocked": EventKind.BLOCKED,
     "DMARCPolicy": EventKind.BLOCKED,

@@ -23,7 +23,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from publisher.errors import SourceError, WebhookRejected
 from publisher.kit.http_session import Limits, get, open_session
 
-_OLDEST = timedelta(hours=1)
+_OLDEST = timedelta(hours=2)  # SNS tries a call again for at most one, and keeps its time (2026-11)
 _KEPT = 8  # certificates
 _HOST = r"https://sns\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/"
 _CERTIFICATE = re.compile(_HOST + r"SimpleNotificationService-[A-Za-z0-9]+\.pem")
@@ -70,7 +70,7 @@ class Topic:
         if not self._arn or not compare_digest(envelope.get("TopicArn", "").encode(), self._arn.encode()):
             raise WebhookRejected("this call is about another topic than topic_arn names")
         if abs(now - _time(envelope.get("Timestamp", ""))) > _OLDEST:
-            raise WebhookRejected("this call is not of this hour")
+            raise WebhookRejected("this call is not of these two hours; is this machine's clock right?")
         self._verify(envelope)
         if kind == _SUBSCRIPTION:
             self._confirm_at(envelope["SubscribeURL"])

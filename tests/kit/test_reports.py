@@ -195,3 +195,38 @@ def test_a_report_read_twice_has_the_same_id_and_another_has_another():
 
 def test_a_report_from_tomorrow_is_of_now():
     assert read(arf().replace(b"22 Nov", b"24 Nov"), now=NOW).at == NOW
+
+
+@pytest.mark.parametrize("told", ["opt-out", "opt-out-list"])
+def test_who_opts_out_by_report_leaves_and_does_not_complain(told):
+    assert only(arf(told, to=VERP))[1].kind is EventKind.UNSUBSCRIBED
+
+
+def test_a_complaint_without_a_standard_carries_the_message():
+    message = (
+        f"From: staff@hotmail.example\nTo: {VERP}\nSubject: complaint about message from 192.0.2.9\n"
+        "Content-Type: multipart/mixed; boundary=q\n\n--q\nContent-Type: message/rfc822\n\n"
+        f"X-HmXmrOriginalRecipient: orla@reader.example\n{ORIGINAL}\nThe ferry is back.\n--q--\n"
+    )
+    report, told = only(message.encode())
+    assert (report.kind, told.kind, told.recipient) == (
+        ReportKind.COMPLAINT,
+        EventKind.COMPLAINT,
+        "orla@reader.example",
+    )
+    assert letter(report) == (KEY, 17)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        ("4.0.0", "550 blocked for spam", EventKind.BLOCKED),
+        ("5.2.1", "550 5.2.1 The user is receiving mail at a rate that prevents more", EventKind.SOFT_BOUNCE),
+        ("5.4.4", "Name service error: malformed reply", EventKind.SOFT_BOUNCE),
+        ("5.4.4", "Host or domain name not found", EventKind.HARD_BOUNCE),
+        ("5.0.0", "550 Unroutable sender address", EventKind.SOFT_BOUNCE),
+        ("5.1.0", "550 5.1.0 the sender is listed in Spamhaus", EventKind.BLOCKED),
+    ],
+)
+def test_whose_trouble_it_is(status, said, kind):
+    assert only(dsn(status, said))[1].kind is kind

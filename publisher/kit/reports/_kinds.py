@@ -24,13 +24,15 @@ ACTIONS = {
 _OF_US = re.compile(r"5\.1\.[78]|5\.2\.3|5\.3\.4|5\.6\.\d+|[45]\.7\.\d+")
 #: Passing ones that lasted, a full mailbox, a loop at the receiver.
 _PASSING = re.compile(r"4\.\d+\.\d+|5\.2\.2|5\.4\.(?:6|7|14)")
+_FULL = re.compile(r"[45]\.2\.2")
 #: No such mailbox or domain, or one that is closed.
-_GONE = re.compile(r"5\.(?:1\.[1-9]\d*|2\.1|4\.4|4\.310)")
+_GONE = re.compile(r"5\.(?:1\.[1-9]\d*|2\.1|4\.310)")
 
 _FULL_WORDS = re.compile(
     r"quota|(?:mail)?box (?:is |appears to be )?(?:\w+ )?full|full mailbox|inbox is full|out of (?:storage|space)|"
     r"insufficient (?:system )?(?:storage|disk)|exceeded (?:its |the |their )?(?:storage|mailbox)|"
-    r"(?:storage|mailbox) (?:size )?(?:limit|allocation)|postfach (?:ist )?voll|überfüllt|boîte (?:aux lettres )?"
+    r"(?:storage|mailbox) (?:size )?(?:limit|allocation)|postfach (?:ist )?voll|überfüllt|"
+    r"receiving mail (?:at a rate|too quickly)|boîte (?:aux lettres )?"
     r"(?:est )?pleine|buzón (?:está )?lleno|casella piena|not enough storage",
     re.IGNORECASE,
 )
@@ -41,18 +43,24 @@ _BLOCK_WORDS = re.compile(
     r"[:(]blocked\)|administrative(?:ly)? prohibit|not authenticated|unauthenticated|relay(?:ing)? (?:access )?denied|"
     r"(?:message|mail|email|ip|client|sender|connection|you(?:r \w+)?) (?:is |was |has been |have been )?"
     r"(?:temporarily )?(?:blocked|banned)|sender (?:address )?(?:rejected|denied)|reverse dns|\bptr\b|virus|malware|"
-    r"message (?:too|size|exceeds)|too (?:large|big)|(?:rate|connection) limit|too many (?:messages|connections)",
+    r"message (?:too|size|exceeds)|too (?:large|big)|(?:rate|connection) limit|too many (?:messages|connections)|"
+    r"\br?dns record|client ip|invalid ip|adresse ip|\babuse\b|unwanted|access denied|forbidden|no access from|"
+    r"\bbloqu[ée]|"
+    r"not accepting connections|open relay",
     re.IGNORECASE,
 )
 #: Words that mean us even where the status says otherwise.
-_SURELY_US = re.compile(r"spamhaus|spamcop|dnsbl|\brbl\b|black ?list|block ?list|\bdmarc\b", re.IGNORECASE)
+_SURELY_US = re.compile(
+    r"spamhaus|spamcop|dnsbl|\brbl\b|black ?list|block ?list|\bdmarc\b|too many recipients", re.IGNORECASE
+)
 _GONE_WORDS = re.compile(
     r"(?:user|recipient|account|mailbox|address|person|addressee|empf.nger|alias)(?: name)? (?:is |was |ist )?"
-    r"(?:\w+ )?(?:unknown|not (?:be )?found|does ?n[o']t exist|unavailable|invalid|unbekannt|rejected|inactive|"
-    r"not recogni[sz]ed|disabled|suspended|closed|deactivated|terminated|expired)|"
+    r"(?:\w+ )?(?:unknown|not (?:be )?found|(?:do|does )? ?n[o']t exist|unavailable|invalid|unbekannt|rejected|"
+    r"inactive|not recogni[sz]ed|disabled|suspended|closed|deactivated|terminated|expired)|"
     r"(?:unknown|invalid|no such|nonexistent|non-existent|inactive|undefined|unbekannter?) "
     r"(?:\w+ )?(?:user|recipient|account|mailbox|address|person|alias|virtual|domain|host|empf.nger|local part)|"
-    r"\bno (?:mail|in)?box here|does ?n[o']t have an? [\w.!-]+ account|unrout?e?able|not listed in|"
+    r"\bno (?:mail|in)?box here|does ?n[o']t have an? [\w.!-]+ account|unrout?e?able(?! sender)|"
+    r"final delivery userid|not listed in|"
     r"(?:was|could)(?: not|n't)(?: be)? found|not our customer|no longer (?:\w+ )?(?:active|in use|available|valid|"
     r"here|employed|exist|works)|(?:host|domain)(?: or domain)?(?: name)? (?:was )?(?:not found|does ?n[o']t exist)|"
     r"has (?:been )?(?:disabled|closed|moved)|discontinued|existiert nicht|nicht (?:gefunden|bekannt)|"
@@ -86,8 +94,10 @@ def kind_of(statuses: Sequence[str], said: str, action: str = "failed") -> Event
         return known
     if any(map(_OF_US.fullmatch, statuses)) or _SURELY_US.search(said):
         return EventKind.BLOCKED
-    if any(map(_PASSING.fullmatch, statuses)) or _FULL_WORDS.search(said):
+    if any(map(_FULL.fullmatch, statuses)) or _FULL_WORDS.search(said):
         return EventKind.SOFT_BOUNCE
+    if any(map(_PASSING.fullmatch, statuses)):
+        return EventKind.BLOCKED if _by_words(said) is EventKind.BLOCKED else EventKind.SOFT_BOUNCE
     if any(map(_GONE.fullmatch, statuses)):
         return EventKind.HARD_BOUNCE
     return _by_words(said)

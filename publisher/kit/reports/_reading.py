@@ -85,6 +85,8 @@ def _said(
     if "message/feedback-report" in parts:
         told = _standard.complaint(parts, original)
         return (ReportKind.COMPLAINT, [told]) if told else (ReportKind.OTHER, [])
+    if told := _standard.plain_complaint(message, original):
+        return ReportKind.COMPLAINT, [told]
     if "message/disposition-notification" in parts:  # read, or deleted: RFC 8098
         return ReportKind.AUTOMATIC, []
     if reported := _standard.statuses(parts, _plain.explanation(text)):

@@ -13,7 +13,12 @@ from publisher.kit.reports._kinds import STATUS, code_of, kind_of
 from publisher.model import EventKind
 
 _RECIPIENTS = 20
-_COMPLAINTS = frozenset({"abuse", "fraud", "virus"})  # not "not-spam", and not "auth-failure" (RFC 6591)
+_FEEDBACK = {  # not "not-spam", and not "auth-failure" (RFC 6591)
+    **dict.fromkeys(("abuse", "fraud", "virus"), EventKind.COMPLAINT),
+    **dict.fromkeys(("opt-out", "opt-out-list"), EventKind.UNSUBSCRIBED),
+}
+#: Microsoft's reports are no RFC 5965: the message is attached, and this is the subject (seen until 2025).
+_PLAIN_COMPLAINT = re.compile(r"complaint about message from [0-9a-f.:]+", re.IGNORECASE)
 
 
 class Told(NamedTuple):
@@ -37,11 +42,20 @@ def statuses(parts: Mapping[str, Message], words: str) -> list[Told]:
 def complaint(parts: Mapping[str, Message], original: Message) -> Told | None:
     """The complaint in an abuse report; None when it is of another kind."""
     feedback = feedback_of(parts)
-    kind = field(feedback, "Feedback-Type").lower()
-    if kind not in _COMPLAINTS:
+    said = field(feedback, "Feedback-Type").lower()
+    kind = _FEEDBACK.get(said)
+    if kind is None:
         return None
     reader = address(field(feedback, "Original-Rcpt-To")) or address(field(original, "To"))
-    return Told(reader, EventKind.COMPLAINT, one_line(kind, 60), field(feedback, "User-Agent"))
+    return Told(reader, kind, one_line(said, 60), field(feedback, "User-Agent"))
+
+
+def plain_complaint(message: Message, original: Message) -> Told | None:
+    """A complaint that follows no standard; None when it is none."""
+    if not original.keys() or not _PLAIN_COMPLAINT.fullmatch(field(message, "Subject")):
+        return None
+    reader = address(field(original, "X-HmXmrOriginalRecipient")) or address(field(original, "To"))
+    return Told(reader, EventKind.COMPLAINT, "abuse", "")
 
 
 def feedback_of(parts: Mapping[str, Message]) -> Message:

@@ -137,10 +137,11 @@ def packaged(name: str) -> Path:
 
 def fetchers() -> dict[str, Fetcher]:
     from publisher.fetchers.folder import ArticleFolder
+    from publisher.fetchers.ghost import Ghost
     from publisher.fetchers.syndication import Syndication
     from publisher.fetchers.wordpress import WordPress
 
-    return {"folder": ArticleFolder(), "syndication": Syndication(), "wordpress": WordPress()}
+    return {"folder": ArticleFolder(), "ghost": Ghost(), "syndication": Syndication(), "wordpress": WordPress()}
 
 
 def formats() -> dict[str, Format]:
@@ -305,6 +306,7 @@ def _source(root: Path, settings: Settings, source: SourceSettings, environment:
     options = {name: value for name, value in given.items() if name not in SourceSettings.model_fields}
     password = environment.get(options.pop("password_env", "") or "", "")
     username = options.pop("username", "")
+    key = environment.get(options.pop("key_env", "") or "", "")
     path = options.pop("path", None)
     return Source(
         slug=source.slug,
@@ -313,7 +315,7 @@ def _source(root: Path, settings: Settings, source: SourceSettings, environment:
         url=str(root / path) if path else options.pop("url"),
         interval=source.interval,
         options={**options, "timezone": settings.site.timezone},
-        secrets={"username": username, "password": password} if username else {},
+        secrets={"username": username, "password": password} if username else {"key": key} if key else {},
         allow_private=source.allow_private,
         identity=source.identity,
         backdated=source.backdated,

@@ -124,7 +124,7 @@ def _described(address: str, best: Found, others: Sequence[Found], *, allow_priv
     from publisher.cli.site_file import NewSite, local_timezone, slugified
     from publisher.settings import LANGUAGE
 
-    parts = urlsplit(best.url if best.kind == "wordpress" else address)
+    parts = urlsplit(best.url if best.kind in ("ghost", "wordpress") else address)
     host = (parts.hostname or "").removeprefix("www.")
     taken: list[str] = []
     tables: list[dict[str, object]] = []

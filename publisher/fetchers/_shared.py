@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import orjson
 
-from publisher.errors import SourceInvalid
+from publisher.errors import SourceError, SourceInvalid
 from publisher.kit.html import plain, scrub
 from publisher.model import FetchedArticle, Refusal, Source
 from publisher.ports import Known, nothing_known
@@ -113,6 +113,14 @@ class Before:
 
     known: Known = nothing_known
     by_address: bool = False
+
+
+class Broken(Exception):
+    """An answer that failed in a way that a single post on the page may be the cause of."""
+
+    def __init__(self, error: SourceError) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 # ---------------------------------------------------------------- bytes and text

@@ -14,7 +14,18 @@ from zoneinfo import ZoneInfo
 import requests
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
-from publisher.fetchers._shared import absolute, credentials, decoded, fields, line, listed, not_a, read_json, words
+from publisher.fetchers._shared import (
+    Broken,
+    absolute,
+    credentials,
+    decoded,
+    fields,
+    line,
+    listed,
+    not_a,
+    read_json,
+    words,
+)
 from publisher.kit.http_session import Limits, Reply, get, shown
 from publisher.model import Source
 
@@ -22,14 +33,6 @@ _LINK_HEADER = re.compile(r"<([^<>]{1,2000})>\s*;[^,]{0,200}?https://api\.w\.org
 _LINK_TAG = re.compile(r"<link\b[^<>]{0,500}https://api\.w\.org/[^<>]{0,500}>", re.IGNORECASE)
 _HREF = re.compile(r"href\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
 _ANSWERS = (400, 401, 403, 404)  # with a reason in their body
-
-
-class Broken(Exception):
-    """An answer that failed in a way that a single post on the page may be the cause of."""
-
-    def __init__(self, error: SourceError) -> None:
-        self.error = error
-        super().__init__(str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from publisher.fetchers._listing import PAGES_A_LOOK
 from publisher.fetchers._shared import fields, whole, words
 from publisher.fetchers._wordpress_api import Api
 from publisher.fetchers._wordpress_pages import Place, Walk
 from publisher.model import Listing
 
-_PAGES = 20  # asked for in one look; a list that is longer goes on in the next ones
 _ASKED = "id,content.protected"
-
-
-def is_due(state: Mapping[str, object], every: int) -> bool:
-    """Whether this look lists: every so many looks, never when that is 0; and while a list is under way."""
-    return bool(every) and (bool(state.get("look")) or whole(state.get("looks")) >= every)
 
 
 def list_posts(
@@ -33,7 +28,7 @@ def list_posts(
         for page in Walk(api, name, Place() if number else Place.of(state), _fields=_ASKED).pages():
             ids += (str(id) for post in page.posts if (id := _id(post)))
             asked += 1
-            if asked >= _PAGES and not page.ended:
+            if asked >= PAGES_A_LOOK and not page.ended:
                 return Listing(look=look, ids=tuple(ids)), {"look": look, "kind": name, **page.place.as_json()}
     return Listing(look=look, ids=tuple(ids), complete=True), {"looks": 0}
 

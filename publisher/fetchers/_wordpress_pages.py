@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from publisher.errors import SourceInvalid
-from publisher.fetchers._shared import fields, whole
-from publisher.fetchers._wordpress_api import Api, Broken
+from publisher.fetchers._shared import Broken, fields, whole
+from publisher.fetchers._wordpress_api import Api
 from publisher.kit.http_session import shown
 
 PER_PAGE = 100  # the most that WordPress gives at once

@@ -12,8 +12,9 @@ import requests
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from publisher.errors import SourceError, SourceInvalid
-from publisher.fetchers._shared import Reading, absolute, count, decoded, line
-from publisher.fetchers._wordpress_api import Api, Broken, links
+from publisher.fetchers._ghost_api import in_page
+from publisher.fetchers._shared import Broken, Reading, absolute, count, decoded, line
+from publisher.fetchers._wordpress_api import Api, links
 from publisher.fetchers.syndication import read
 from publisher.kit.http_session import Limits, Reply, get, shown
 
@@ -48,8 +49,7 @@ def discover(url: str, *, session: requests.Session, now: datetime) -> tuple[Fou
     title, language = _title(html), _attribute(html.css_first("html"), "lang")
     found = {one.url: one for one in _wordpress(session, page, title, language)}
     if _is_ghost(html):
-        for one in _try(session, _beside(page.url, "rss/"), title, language):
-            found[one.url] = replace(one, note=f"{one.note}: what Ghost shows without a key, the newest only")
+        found |= {one.url: one for one in _ghost(session, page, title, language)}
     for address in dict.fromkeys(_feeds_named(html, page.url)):
         if address not in found:
             found |= {one.url: one for one in _try(session, address, title, language)}
@@ -77,6 +77,24 @@ def _wordpress(session: requests.Session, page: Reply, title: str, language: str
         note = f"WordPress, {count(len(posts) if total is None else total)}, complete and with corrections"
         yield Found(kind="wordpress", url=home, title=api.title or title, language=language, note=note)
         return
+
+
+def _ghost(session: requests.Session, page: Reply, title: str, language: str) -> Iterator[Found]:
+    """The site itself, where its pages carry a key for its API; and its feed."""
+    try:
+        api = in_page(session, page, _LIMITS)
+        if api:
+            site = api.site()
+            posts, total = api.posts(limit=1, fields="id", filter="visibility:public")
+            note = f"Ghost, {count(len(posts) if total is None else total)}, complete and with corrections"
+            home = api.root.removesuffix("ghost/api/content/")
+            yield Found(
+                kind="ghost", url=home, title=site.title or title, language=language or site.language, note=note
+            )
+    except (SourceError, Broken):
+        pass
+    for one in _try(session, _beside(page.url, "rss/"), title, language):
+        yield replace(one, note=f"{one.note}: what Ghost shows without a key, the newest only")
 
 
 def _is_ghost(html: LexborHTMLParser) -> bool:

@@ -12,17 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from publisher.errors import SourceInvalid
-from publisher.fetchers._shared import count, fields, moment, whole, words
-from publisher.fetchers._wordpress_api import Api, Broken, find, overlap, zone_of
+from publisher.fetchers._listing import LIST_EVERY, is_due, one_look_later
+from publisher.fetchers._shared import Broken, count, fields, moment, whole, words
+from publisher.fetchers._wordpress_api import Api, find, overlap, zone_of
 from publisher.fetchers._wordpress_bylines import Bylines
-from publisher.fetchers._wordpress_list import is_due, list_posts
+from publisher.fetchers._wordpress_list import list_posts
 from publisher.fetchers._wordpress_pages import PER_PAGE, Page, Place, Walk
 from publisher.fetchers._wordpress_post import article, modified_at, name
 from publisher.kit.http_session import Limits, open_session
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
 from publisher.ports import Known, nothing_known
-
-LIST_EVERY = 6  # looks
 
 
 class WordPress:
@@ -57,7 +56,7 @@ class WordPress:
             kinds, listed = _post_types(source), fields(cursor.get("list"))
             list_due = is_due(listed, whole(source.options.get("list_every", LIST_EVERY)))
             if not list_due:
-                cursor["list"] = {"looks": whole(listed.get("looks")) + 1}
+                cursor["list"] = one_look_later(listed)
             for kind in kinds:
                 look = _Look(api, kind, _State.of(fields(cursor.get("types")).get(kind)), now)
                 for articles, refused in look.pages():

@@ -25,6 +25,7 @@ from publisher.settings.sections import (
     FeedSettings,
     FolderSettings,
     FolderSource,
+    GhostSource,
     ImapBounces,
     MaildirBounces,
     MaildirSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "FeedSettings",
     "FolderSettings",
     "FolderSource",
+    "GhostSource",
     "ImapBounces",
     "MaildirBounces",
     "MaildirSettings",
@@ -232,7 +234,7 @@ def _variables(settings: Settings, environment: Mapping[str, str]) -> Iterator[P
     """Environment variables that are named and not set. Their values are never shown."""
     named: list[tuple[str, str]] = [("store.password_env", settings.store.password_env)]
     for source in settings.sources:
-        named.append((f"sources[{source.slug}].password_env", getattr(source, "password_env", "")))
+        named += [(f"sources[{source.slug}].{name}", getattr(source, name, "")) for name in ("password_env", "key_env")]
     for mailer in settings.mailers:
         variables = [field for field in type(mailer).model_fields if field.endswith("_env")]
         named += [(f"mailers[{mailer.name}].{field}", getattr(mailer, field)) for field in variables]

@@ -164,6 +164,14 @@ class WordPressSource(SourceSettings):
     password_env: Variable | Literal[""] = ""
 
 
+class GhostSource(SourceSettings):
+    kind: Literal["ghost"]
+    url: Address
+    members: bool = False
+    list_every: int = Field(default=6, ge=0, le=1_000_000)
+    key_env: Variable | Literal[""] = ""
+
+
 class SelectionSettings(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -314,13 +322,13 @@ class ImapBounces(BouncesSettings):
     ca_file: str = ""
 
 
-AnySource = Annotated[FolderSource | SyndicationSource | WordPressSource, Field(discriminator="kind")]
+AnySource = Annotated[FolderSource | GhostSource | SyndicationSource | WordPressSource, Field(discriminator="kind")]
 AnyMailer = Annotated[
     MaildirSettings | SmtpSettings | ResendSettings | PostmarkSettings | MailgunSettings | SesSettings,
     Field(discriminator="kind"),
 ]
 AnyBounces = Annotated[MaildirBounces | ImapBounces, Field(discriminator="kind")]
-SOURCE_KINDS = ("folder", "syndication", "wordpress")
+SOURCE_KINDS = ("folder", "ghost", "syndication", "wordpress")
 MAILER_KINDS = ("maildir", "smtp", "resend", "postmark", "mailgun", "ses")
 
 

@@ -8,6 +8,7 @@ import pytest
 from publisher.errors import SourceInvalid, SourceUnavailable
 from publisher.fetchers.discovery import Found, discover
 from publisher.kit.http_session import open_session
+from tests.fakes.ghost import GhostSite
 from tests.fakes.newsroom import Newsroom
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -41,6 +42,24 @@ def test_wordpress_is_found_with_its_title_and_size(folder: str, pretty: bool) -
         first, *_ = look(site.url)
     assert (first.kind, first.url, first.title) == ("wordpress", site.url, "The Harbour Gazette")
     assert first.note == "WordPress, 1 article, complete and with corrections"
+
+
+@pytest.mark.parametrize("folder", ["", "/blog"])
+def test_ghost_is_found_with_its_title_and_size(folder: str) -> None:
+    with GhostSite(folder=folder, language="ga") as site:
+        site.publish("ferry", "Ferry returns")
+        site.publish("crew", "For the crew", extra={"visibility": "members"})
+        first, feed = look(site.url)
+        assert (first.kind, first.url, first.title, first.language) == ("ghost", site.url, "The Harbour Gazette", "en")
+        assert first.note == "Ghost, 1 article, complete and with corrections"
+        assert (feed.kind, feed.url) == ("syndication", f"{site.url}rss/")
+
+
+def test_a_ghost_without_a_key_in_its_pages_gives_its_feed() -> None:
+    with GhostSite(scripts=False) as site:
+        site.publish("ferry", "Ferry returns")
+        (feed,) = look(site.url)
+    assert (feed.kind, feed.url, "without a key" in feed.note) == ("syndication", f"{site.url}rss/", True)
 
 
 def test_wordpress_is_found_from_one_of_its_articles(site: Newsroom) -> None:

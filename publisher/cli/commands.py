@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from publisher import __version__
-from publisher.cli import deliver, subscribers
+from publisher.cli import articles, deliver, subscribers
 from publisher.cli.check import check
 from publisher.cli.door import Door, LogFormat
 from publisher.cli.errors import in_words
@@ -67,8 +67,9 @@ def options(
     context.obj = Door(root=site, verbosity=-1 if quiet else verbose, log_format=log_format)
 
 
-for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, send):
+for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, send, articles.why):
     app.command()(_command)
+app.add_typer(articles.app, name="articles")
 app.add_typer(deliver.app, name="deliver")
 app.add_typer(subscribers.app, name="subscribers")
 

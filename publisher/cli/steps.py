@@ -26,6 +26,9 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 def collect(
     context: typer.Context,
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All, if none is named.")] = None,
+    believe: Annotated[
+        bool, typer.Option("--believe-removals", help="What is not there any more was removed, however much it is.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Look at sources now, and keep what is new or changed."""
@@ -37,7 +40,7 @@ def collect(
         for slug in _known("source", sources, [source.slug for source in app.parts.sources]):
             try:
                 with console.progress(f"looking at {slug}", shown=not json):
-                    tally = pipeline.collect(app.parts, slug)
+                    tally = pipeline.collect(app.parts, slug, believe_removals=believe)
             except errors.SourceError as error:
                 problems.append(error)
                 results.append({"source": slug, "error": str(error)})
@@ -181,7 +184,13 @@ def done(step: str, **values: object) -> None:
 
 
 def counts(tally: Tally) -> dict[str, int]:
-    return {"new": tally.new, "changed": tally.changed, "removed": tally.removed, "refused": len(tally.refused)}
+    return {
+        "new": tally.new,
+        "changed": tally.changed,
+        "removed": tally.removed,
+        "returned": tally.returned,
+        "refused": len(tally.refused),
+    }
 
 
 def tally_words(tally: Tally) -> str:

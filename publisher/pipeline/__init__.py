@@ -20,6 +20,7 @@ safe thing. Engines carry only (kind, key).
 from publisher.pipeline.collecting import collect, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
+from publisher.pipeline.editing import correct, mail, restore, retract, why
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
 from publisher.pipeline.working import adopt, due, one_pass, work
@@ -31,11 +32,13 @@ __all__ = [
     "collect",
     "compose",
     "compose_slot",
+    "correct",
     "deliver",
     "draft",
     "due",
     "feedback",
     "judge",
+    "mail",
     "newsletter_of",
     "notify",
     "one_pass",
@@ -43,8 +46,11 @@ __all__ = [
     "plan",
     "refill",
     "release",
+    "restore",
+    "retract",
     "send",
     "sweep",
     "syndicate",
+    "why",
     "work",
 ]

@@ -1,0 +1,107 @@
+"""An editor's word on one article, and why it is where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.calling import as_json, call, done, newsroom
+from tests.sites import write
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    root = newsroom(tmp_path / "gazette")
+    done(root, "collect")
+    return root
+
+
+def told(site: Path, *words: object) -> dict[str, dict[str, Any]]:
+    """By output: the last thing that is said about it."""
+    return {one["output"]: one for one in as_json(site, "why", *words)["decisions"]}
+
+
+def test_why_tells_every_output(site: Path) -> None:
+    decisions = told(site, "ferry")
+    assert decisions["feed:all"]["included"]
+    assert decisions["feed:all"]["rule"] == "everything is wanted"
+    assert decisions["newsletter:daily"]["included"]
+    assert decisions["feed:section-news"]["rule"] == "category is News"
+    assert "feed:section-evening" not in decisions
+    assert told(site, "ferry", "--feed", "section-evening")["feed:section-evening"]["rule"] == "category is not Evening"
+    assert set(told(site, "ferry", "--newsletter", "daily")) == {"newsletter:daily"}
+    text = done(site, "why", "ferry")
+    assert "came in when its source was first read" in text
+    assert "new since the last edition" in text
+
+
+def test_why_wants_one_article(site: Path) -> None:
+    several = call(site, "why", "e")
+    assert (several.exit_code, "could be any of these" in several.stderr) == (4, True)
+    nothing = call(site, "why", "submarine")
+    assert (nothing.exit_code, "'submarine'" in nothing.stderr) == (4, True)
+    assert "there is no feed 'sport'" in call(site, "why", "ferry", "--feed", "sport").stderr
+    assert "no newsletter 'weekly'" in call(site, "why", "ferry", "--newsletter", "weekly").stderr
+
+
+def test_since_when_is_kept(site: Path) -> None:
+    first = told(site, "ferry")["feed:all"]["since"]
+    done(site, "collect")
+    assert told(site, "ferry")["feed:all"]["since"] == first
+
+
+def test_held_from_mail_and_let_into_it(site: Path) -> None:
+    done(site, "articles", "hold", "ferry")
+    decisions = told(site, "ferry")
+    assert (decisions["newsletter:daily"]["included"], decisions["newsletter:daily"]["rule"]) == (
+        False,
+        "excluded from mail by an editor",
+    )
+    assert decisions["feed:all"]["included"]
+    assert decisions["mail"]["rule"].startswith("kept out of mail by cli:")
+    done(site, "articles", "allow", "ferry")
+    decisions = told(site, "ferry")
+    assert decisions["newsletter:daily"]["included"]
+    assert decisions["mail"]["rule"].startswith("let into mail by cli:")
+
+
+def test_a_backdated_article_is_mailed_when_an_editor_says_so(site: Path) -> None:
+    write(site, "news/old.md", "---\nid: old\ntitle: The old pier\ndate: 2026-11-02T09:00:00Z\n---\nIt stood.\n")
+    done(site, "collect")
+    decisions = told(site, "old", "pier")
+    assert decisions["feed:all"]["included"]
+    assert decisions["newsletter:daily"]["rule"] == "backdated: in feeds, not in mail"
+    done(site, "articles", "allow", "old", "pier")
+    assert told(site, "old", "pier")["newsletter:daily"]["included"]
+    done(site, "subscribers", "add", "ben@mail.example")
+    done(site, "send", "daily", "--now")
+    assert told(site, "old", "pier", "--newsletter", "daily")["newsletter:daily"]["rule"].startswith("already sent")
+
+
+def test_retracted_and_restored(site: Path) -> None:
+    done(site, "syndicate")
+    done(site, "articles", "retract", "ferry", "--note", "There was no ferry.")
+    done(site, "collect")
+    done(site, "syndicate")
+    article = as_json(site, "why", "ferry")["article"]
+    assert (article["state"], article["retraction_note"]) == ("retracted", "There was no ferry.")
+    assert told(site, "ferry")["feed:all"]["rule"] == "retracted"
+    assert "<title>Retracted: The ferry returns after forty years</title>" in (site / "feeds" / "all.rss").read_text()
+    assert call(site, "articles", "retract", "ferry").exit_code == 4
+    done(site, "articles", "restore", "ferry")
+    done(site, "syndicate")
+    assert "<title>The ferry returns after forty years</title>" in (site / "feeds" / "all.rss").read_text()
+    assert call(site, "articles", "restore", "ferry").exit_code == 4
+
+
+def test_a_correction_reaches_the_feeds(site: Path) -> None:
+    done(site, "syndicate")
+    done(site, "articles", "correct", "ferry", "--note", "The boat carries fifty people.")
+    article = as_json(site, "why", "ferry")["article"]
+    assert (article["revision"], article["kind"]) == (2, "correction")
+    assert "corrected: The boat carries fifty people." in done(site, "why", "ferry")
+    done(site, "syndicate")
+    assert "The boat carries fifty people." in (site / "feeds" / "all.atom").read_text()
+    assert "needs words" in call(site, "articles", "correct", "ferry", "--note", " ").stderr

@@ -97,7 +97,7 @@ class Ledger:
         content = sha256(f"{slot}{rendered.html}".encode()).hexdigest()
         variant = Variant(key=slot, language="en", template="t", rendered=rendered, content_hash=content)
         there = self.store.editions.add_variant(edition.id, variant)
-        return deliver.plan(self.store, edition, DAILY, mailer.capability, there)
+        return deliver.plan(self.store, edition, DAILY, mailer.capability, deliver.to_all(there))
 
     def deliver(self, edition: Edition, mailer: Mailer) -> Sums:
         """Everything that is due, and that each recipient was accepted."""

@@ -5,7 +5,8 @@ The truth is the ledger (`ports.Outbox`); whoever calls these functions only say
 
 from publisher.deliver.breaker import FOR_A_PERSON, mend, remedy
 from publisher.deliver.choosing import Chooser, to_all
-from publisher.deliver.drain import Tally, drain
+from publisher.deliver.desk import Tally
+from publisher.deliver.drain import drain
 from publisher.deliver.letters import letterhead
 from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse

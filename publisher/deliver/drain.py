@@ -1,26 +1,28 @@
-"""Claim, intend, submit, settle: one batch after the other until none is due.
+"""Claim, intend, submit, settle: one batch after the other, in several hands at once, until none is due.
 
 The order is the proof. A claim is a conditional update that raises the fence. The intent, with the hash of the
 exact bytes, is committed before the call. Whatever cannot be told apart afterwards is unknown, never "failed".
+
+While some hands wait for the mailer, another makes the next letters ready or writes down what became of the last: so
+the connections are never idle for the ledger's sake. What can still leave after "stop" is what the hands hold.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from publisher.deliver import breaker, reconcile
-from publisher.deliver.letters import letterhead, mailing
-from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, skips, without
+from publisher.deliver import breaker, making, reconcile
+from publisher.deliver.desk import Desk, Tally
+from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, without
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
 from publisher.model import (
     Batch,
     BatchState,
-    Edition,
     Letter,
-    Letterhead,
     Mailing,
     Newsletter,
     Outcome,
@@ -36,39 +38,6 @@ PATIENCE = 30.0
 LOOK_AGAIN = timedelta(minutes=5)
 
 
-@dataclass(slots=True)
-class Tally:
-    """What one drain did, in recipients by outcome, and which editions it touched."""
-
-    batches: int = 0
-    outcomes: dict[Outcome, int] = field(default_factory=dict)
-    skipped: int = 0
-    editions: set[int] = field(default_factory=set)
-    misconfigured: str = ""
-
-    def add(self, results: tuple[Result, ...]) -> None:
-        for outcome, count in Counter(result.outcome for result in results).items():
-            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What a drain works with."""
-
-    store: Store
-    mailer: Mailer
-    newsletters: Mapping[str, Newsletter]
-    site: Site
-    keys: Keys
-    clock: Clock
-    owner: str
-
-    @property
-    def lease(self) -> timedelta:
-        """Twice the longest call and some more, so that a lease ends only under a worker that hangs."""
-        return 2 * self.mailer.capability.timeout + timedelta(seconds=10)
-
-
 def drain(
     store: Store,
     mailer: Mailer,
@@ -82,21 +51,60 @@ def drain(
 ) -> Tally:
     """Deliver every batch that is due for this mailer. Returns when none is, when the process is asked to
     stop, or when the mailer wants to be left alone. `progress` is told the recipients of each finished batch."""
-    desk = Desk(store=store, mailer=mailer, newsletters=newsletters, site=site, keys=keys, clock=clock, owner=owner)
+    able = mailer.capability
+    desk = Desk(
+        store=store,
+        mailer=mailer,
+        newsletters=newsletters,
+        site=site,
+        keys=keys,
+        clock=clock,
+        owner=owner,
+        calls=threading.Semaphore(able.calls),
+    )
+    try:
+        return _by_hands(desk, able.in_hand, progress)
+    finally:
+        mailer.close()
+
+
+def _by_hands(desk: Desk, hands: int, progress: Callable[[int], None] | None) -> Tally:
+    """One batch at a time in each hand. What one of them raises is raised when all have finished theirs."""
+    if hands == 1:
+        return _hand(desk, progress)
     tally = Tally()
-    while not clock.wait(0):
-        deadline = clock.monotonic() + desk.lease.total_seconds()
-        batch = store.outbox.claim(mailer.name, owner, now=clock.now(), lease=desk.lease)
-        if batch is None and _tokens_soon(desk):
-            continue
-        if batch is None:
-            break
-        tally.batches += 1
-        tally.editions.add(batch.edition)
-        if not _deliver(desk, batch, deadline, tally):
-            break
-        if progress:
-            progress(batch.size)
+    with ThreadPoolExecutor(hands, thread_name_prefix="deliver") as pool:
+        working = [pool.submit(_hand, desk, progress) for _ in range(hands)]
+        try:
+            for one in working:
+                tally.join(one.result())
+        finally:
+            desk.over.set()
+    return tally
+
+
+def _hand(desk: Desk, progress: Callable[[int], None] | None) -> Tally:
+    """One batch after the other until none is due."""
+    tally, answer = Tally(), None
+    try:
+        while not (desk.over.is_set() or desk.clock.wait(0)):
+            held = _next(desk, answer, tally)
+            told, answer = answer, None
+            if held is None and (told or _tokens_soon(desk)):  # what was told may have made something due
+                continue
+            if held is None:
+                break
+            tally.batches += 1
+            tally.editions.add(held.batch.edition)
+            answer = _deliver(desk, held, tally)
+            if progress:
+                progress(held.batch.size)
+    except BaseException:
+        desk.over.set()
+        raise
+    finally:
+        if answer is not None and not answer.written:
+            _settle(desk, desk.store, answer, tally)
     return tally
 
 
@@ -109,33 +117,81 @@ def _tokens_soon(desk: Desk) -> bool:
     return not desk.clock.wait(seconds)
 
 
-def _deliver(desk: Desk, batch: Batch, deadline: float, tally: Tally) -> bool:
-    """One attempt on one batch. Every way out leaves a row from which sweep and claim make progress.
-    False when the mailer is to be left alone for now."""
-    outbox, now = desk.store.outbox, desk.clock.now()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A claimed batch. `prepared` is what is to be handed over, its intent committed; None when nothing is. By
+    `deadline`, of the monotonic clock, its lease ends."""
+
+    batch: Batch
+    deadline: float
+    prepared: Prepared | None = None
+    look_up: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What a mailer said of a batch, which the hand still holds until it is written down."""
+
+    batch: Batch
+    results: tuple[Result, ...]
+    next_at: datetime | None = None
+    written: bool = False
+
+
+def _next(desk: Desk, answer: Answer | None, tally: Tally) -> Held | None:
+    """Claim a batch, commit its intent, and write down the answer to the one before, in one transaction: a commit
+    takes as long as some letters do. None when no batch is due.
+
+    The claim comes first: so every worker takes its locks in one order (see `store`)."""
+    with desk.store.transaction() as store:
+        held, failed = _take(desk, store, tally)
+        settled = answer is not None and _write(desk, store, answer)
+    if answer is not None:
+        answer.written = True
+        if settled:
+            tally.add(answer.results)
+    if failed is not None:
+        raise failed
+    return held
+
+
+def _take(desk: Desk, store: Store, tally: Tally) -> tuple[Held | None, Exception | None]:
+    """The next batch, its intent written unless it must be looked up; or what went wrong while it was made."""
+    now, deadline = desk.clock.now(), desk.clock.monotonic() + desk.lease.total_seconds()
+    batch = store.outbox.claim(desk.mailer.name, desk.owner, now=now, lease=desk.lease)
+    if batch is None:
+        return None, None
     if batch.state is BatchState.RESOLVING and not may_repeat(batch, desk.mailer.capability, now):
-        return _reconcile(desk, batch, tally)
+        return Held(batch=batch, deadline=deadline, look_up=True), None
     if batch.deferrals >= ATTEMPTS and batch.state is BatchState.CLAIMED:
-        _settle(desk, batch, give_up(batch), tally)
-        return True
-    intended = _intend(desk, batch, tally)
-    if intended is None:
-        return True
-    batch, prepared = intended
-    if not prepared.letters:
-        if batch.unknown_since is not None:
-            outbox.hold(batch, error="nothing tells whether it was sent, and its readers were erased")
-        else:
-            _settle(desk, batch, (), tally)
-        return True
-    if desk.clock.monotonic() > deadline - desk.mailer.capability.timeout.total_seconds():
-        next_at = desk.clock.now() + backoff(batch.attempt)
-        outbox.back(batch, next_at=next_at, error="too little of the lease was left for a call")
-        return True
-    return _submit(desk, batch, prepared, tally)
+        _settle(desk, store, Answer(batch=batch, results=give_up(batch)), tally)
+        return Held(batch=batch, deadline=deadline), None
+    try:
+        made = making.make(desk, store, batch)
+    except Exception as error:
+        # The claim stays until its lease ends: what no program can make keeps no other batch waiting.
+        return None, error
+    intended = _intend(desk, store, batch, made, tally)
+    prepared = made.prepared if intended else None
+    return Held(batch=intended or batch, deadline=deadline, prepared=prepared), None
 
 
-def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> bool:
+def _deliver(desk: Desk, held: Held, tally: Tally) -> Answer | None:
+    """One attempt on one batch. Every way out leaves a row from which sweep and claim make progress, or an answer."""
+    batch, outbox = held.batch, desk.store.outbox
+    if held.look_up:
+        return _reconcile(desk, batch, tally)
+    if held.prepared is None:
+        return None
+    if held.prepared.letters:
+        return _submit(desk, batch, held.prepared, held.deadline, tally)
+    if batch.unknown_since is None:
+        return Answer(batch=batch, results=())
+    outbox.hold(batch, error="nothing tells whether it was sent, and its readers were erased")
+    return None
+
+
+def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> Answer | None:
     """Find out what became of a batch whose answer was lost, without handing it over again."""
     able, outbox, now = desk.mailer.capability, desk.store.outbox, desk.clock.now()
     why = f"nothing tells whether it was sent: {batch.last_error}"
@@ -144,16 +200,16 @@ def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> bool:
     except (TryLater, MailerMisconfigured) as error:
         outbox.unknown(batch, now=now, next_at=now + LOOK_AGAIN, error=str(error))
         tally.misconfigured = str(error) if isinstance(error, MailerMisconfigured) else tally.misconfigured
-        return True
+        return None
     if reconcile.known(results):
-        _settle(desk, batch, results, tally)
-    elif reconcile.askable(batch, able) and not reconcile.given_up(batch, now):
+        return Answer(batch=batch, results=results)
+    if reconcile.askable(batch, able) and not reconcile.given_up(batch, now):
         outbox.unknown(batch, now=now, next_at=now + LOOK_AGAIN, error=why)
     elif any(result.outcome is Outcome.ACCEPTED for result in results):
-        _settle(desk, batch, results, tally)  # the rest becomes a batch of its own, and is held
+        return Answer(batch=batch, results=results)  # the rest becomes a batch of its own, and is held
     else:
         outbox.hold(batch, error=why)
-    return True
+    return None
 
 
 def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
@@ -166,71 +222,42 @@ def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
     results = reconcile.by_events(batch, seen, witnessed=witnessed, capability=able, now=now)
     if able.evidence != "search" or reconcile.known(results) or not reconcile.askable(batch, able):
         return results
-    _, made, _ = _made(desk, store, batch)
-    asked = reconcile.question(batch, made.letters, store.outbox.witness(desk.mailer.name, over))
+    letters = making.draft(desk, store, batch).mailing.letters
+    asked = reconcile.question(batch, letters, store.outbox.witness(desk.mailer.name, over))
     return reconcile.together(results, desk.mailer.look_up(asked, now=now))
 
 
-def _made(desk: Desk, store: Store, batch: Batch) -> tuple[int, Mailing, frozenset[int]]:
-    """The batch as its mailer sees it, with the place of its letterhead and who is skipped."""
-    edition = store.editions.by_id(batch.edition)
-    at, head = _letterhead(desk, store, edition, batch)
-    people = store.audience.recipients(edition.newsletter, [subscriber for subscriber, _ in batch.members])
-    skipped = skips(batch, people)
-    wanted = {run.variant for run in batch.runs}
-    variants = {variant.id: variant.rendered for variant in store.editions.variants(edition.id, among=wanted)}
-    made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)
-    return at, made, skipped
-
-
-def _intend(desk: Desk, batch: Batch, tally: Tally) -> tuple[Batch, Prepared] | None:
-    """Look at every recipient once more, make the bytes, and commit the intent, in one transaction."""
-    with desk.store.transaction() as store:
-        at, made, skipped = _made(desk, store, batch)
-        prepared = _prepared(desk, store, batch, made, tally)
-        if prepared is None:
-            return None
-        if batch.payload_hash and batch.payload_hash != prepared.digest:
-            store.outbox.hold(batch, error="the same bytes cannot be made again: a reader or the mailer changed")
-            return None
-        intended = store.outbox.intend(
-            batch, now=desk.clock.now(), payload_hash=prepared.digest, skipped=skipped, letterhead=at
-        )
-    if intended is None:
+def _intend(desk: Desk, store: Store, batch: Batch, made: making.Made, tally: Tally) -> Batch | None:
+    """None when nothing is to be handed over."""
+    if made.prepared is None:
+        _refuse(desk, store, batch, made, tally)
         return None
-    if batch.first_intent_at is None:
-        tally.skipped += len(skipped)
-    return intended, prepared
-
-
-def _letterhead(desk: Desk, store: Store, edition: Edition, batch: Batch) -> tuple[int, Letterhead]:
-    """What may have left keeps the letterhead it left with; anything else has that of the settings of today, or
-    the last one when the newsletter is not there any more. Its place among the edition's, and the letterhead."""
-    there, newsletter = edition.letterheads, desk.newsletters.get(edition.newsletter)
-    if batch.first_intent_at is not None:
-        return batch.letterhead, there[batch.letterhead]
-    if newsletter is None:
-        return len(there) - 1, there[-1]
-    head = letterhead(newsletter, desk.site)
-    at = there.index(head) if head in there else store.editions.add_letterhead(edition.id, head)
-    return at, head
-
-
-def _prepared(desk: Desk, store: Store, batch: Batch, made: Mailing, tally: Tally) -> Prepared | None:
-    """None when the bytes cannot be made; those whose letters are to blame are then refused, the rest put off."""
-    try:
-        return desk.mailer.prepare(made)
-    except ValueError as error:
-        if batch.state is BatchState.RESOLVING:
-            store.outbox.hold(batch, error=f"the same bytes cannot be made again: {error}")
-            return None
-        results = without(batch, {letter.position: _fault(desk.mailer, made, letter) for letter in made.letters})
-        if all(result.outcome is Outcome.DEFERRED for result in results):
-            tally.misconfigured = f"letters cannot be made: {error}"
-        now = desk.clock.now()
-        if store.outbox.settle(batch, results, now=now, next_at=now + backoff(batch.deferrals)):
-            tally.add(results)
+    if batch.payload_hash and batch.payload_hash != made.prepared.digest:
+        store.outbox.hold(batch, error="the same bytes cannot be made again: a reader or the mailer changed")
         return None
+    intended = store.outbox.intend(
+        batch,
+        now=desk.clock.now(),
+        payload_hash=made.prepared.digest,
+        skipped=made.skipped,
+        letterhead=made.letterhead,
+    )
+    if intended is not None and batch.first_intent_at is None:
+        tally.skipped += len(made.skipped)
+    return intended
+
+
+def _refuse(desk: Desk, store: Store, batch: Batch, made: making.Made, tally: Tally) -> None:
+    """Its bytes cannot be made: those whose letters are to blame are refused, the rest is put off."""
+    if batch.state is BatchState.RESOLVING:
+        store.outbox.hold(batch, error=f"the same bytes cannot be made again: {made.fault}")
+        return
+    faults = {letter.position: _fault(desk.mailer, made.mailing, letter) for letter in made.mailing.letters}
+    results = without(batch, faults)
+    if all(result.outcome is Outcome.DEFERRED for result in results):
+        tally.misconfigured = f"letters cannot be made: {made.fault}"
+    next_at = desk.clock.now() + backoff(batch.deferrals)
+    _settle(desk, store, Answer(batch=batch, results=results, next_at=next_at), tally)
 
 
 def _fault(mailer: Mailer, made: Mailing, letter: Letter) -> str:
@@ -242,37 +269,55 @@ def _fault(mailer: Mailer, made: Mailing, letter: Letter) -> str:
     return ""
 
 
-def _submit(desk: Desk, batch: Batch, prepared: Prepared, tally: Tally) -> bool:
+def _call(desk: Desk, prepared: Prepared, deadline: float) -> tuple[Result, ...] | None:
+    """Hand a batch over when it is its turn; None when too little of its lease is left by then."""
+    with desk.calls:
+        if desk.clock.monotonic() > deadline - desk.mailer.capability.timeout.total_seconds():
+            return None
+        return desk.mailer.submit(prepared)
+
+
+def _submit(desk: Desk, batch: Batch, prepared: Prepared, deadline: float, tally: Tally) -> Answer | None:
+    """Sets `desk.over` when the mailer is to be left alone for now."""
     outbox, clock = desk.store.outbox, desk.clock
     next_at = clock.now() + backoff(batch.attempt)
     try:
-        results = desk.mailer.submit(prepared)
+        results = _call(desk, prepared, deadline)
     except TryLater as error:
         wait = error.retry_after or backoff(batch.attempt)
         outbox.back(batch, next_at=clock.now() + wait, error=str(error))
         breaker.note(desk.store, desk.mailer.name, error, wait=wait, now=clock.now())
-        return False
+        desk.over.set()
+        return None
     except MailerMisconfigured as error:
         outbox.back(batch, next_at=clock.now(), error=str(error))  # its mailer is left alone
         breaker.note(desk.store, desk.mailer.name, error, wait=timedelta(0), now=clock.now())
         tally.misconfigured = str(error)
-        return False
+        desk.over.set()
+        return None
     except OutcomeUnknown as error:
         outbox.unknown(batch, now=clock.now(), next_at=next_at, error=str(error))
-        return not breaker.note(desk.store, desk.mailer.name, error, wait=timedelta(0), now=clock.now())
+        if breaker.note(desk.store, desk.mailer.name, error, wait=timedelta(0), now=clock.now()):
+            desk.over.set()
+        return None
     except Refused as error:
         if batch.unknown_since is not None:  # it proves nothing about the attempt before
             outbox.hold(batch, error=f"an earlier attempt is unknown, and now: {error}")
-            return True
+            return None
         results = halves(tuple(letter.position for letter in prepared.letters), str(error))
         next_at = clock.now()
-    _settle(desk, batch, results, tally, next_at=next_at)
-    return True
+    if results is None:
+        outbox.back(batch, next_at=next_at, error="too little of the lease was left for a call")
+        return None
+    return Answer(batch=batch, results=results, next_at=next_at)
 
 
-def _settle(
-    desk: Desk, batch: Batch, results: tuple[Result, ...], tally: Tally, *, next_at: datetime | None = None
-) -> None:
+def _settle(desk: Desk, store: Store, answer: Answer, tally: Tally) -> None:
+    if _write(desk, store, answer):
+        tally.add(answer.results)
+
+
+def _write(desk: Desk, store: Store, answer: Answer) -> bool:
+    """False when the batch is not in this hand any more."""
     now = desk.clock.now()
-    if desk.store.outbox.settle(batch, results, now=now, next_at=next_at or now):
-        tally.add(results)
+    return store.outbox.settle(answer.batch, answer.results, now=now, next_at=answer.next_at or now)

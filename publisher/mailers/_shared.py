@@ -37,6 +37,13 @@ class NothingToAsk:
         return tuple(Result(position=letter.position, outcome=Outcome.UNKNOWN) for letter in question.letters)
 
 
+class NoLine:
+    """For mailers that keep no connection from call to call."""
+
+    def close(self) -> None:
+        return
+
+
 class NoWebhook:
     """For mailers that call nobody."""
 

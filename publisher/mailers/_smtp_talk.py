@@ -64,6 +64,7 @@ class Talk:
         self._patience = patience
         self._ends = ends
         self._pipelines = connection.has_extn("pipelining")
+        self._made: tuple[Turn | None, _Envelope | None] = (None, None)
         self._ahead = False  # the next letter's envelope was sent, and its answers were not read
         self.relays = False
         self.lost = ""
@@ -97,7 +98,12 @@ class Talk:
     # ---------------------------------------------------------------- the envelope
 
     def _envelope(self, turn: Turn) -> _Envelope | None:
-        """None when the server cannot take the addresses."""
+        """None when the server cannot take the addresses. Asked for one letter ahead, and again at its turn."""
+        if self._made[0] is not turn:
+            self._made = (turn, self._compose(turn))
+        return self._made[1]
+
+    def _compose(self, turn: Turn) -> _Envelope | None:
         sender, to = self._sender(turn.letter), address(turn.letter.email)
         options = f" SIZE={len(turn.payload)}" if self._connection.has_extn("size") else ""
         if not (sender + to).isascii():

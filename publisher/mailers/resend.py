@@ -29,7 +29,7 @@ from publisher.kit.message import (
     web_address,
 )
 from publisher.mailers import _resend_events as webhook
-from publisher.mailers._shared import NothingToAsk, deferred, failure_of, is_loopback, one_line, prepared
+from publisher.mailers._shared import NoLine, NothingToAsk, deferred, failure_of, is_loopback, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 10.0  # seconds
@@ -44,7 +44,7 @@ _SHARED = re.compile(r"[`'\"](?:from|reply_to|subject|html|text|tags|headers)\b"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
-class Resend(NothingToAsk):
+class Resend(NothingToAsk, NoLine):
     """`ports.Mailer` for api.resend.com, or a server of the same kind at `base_url`.
 
     `patience` bounds the wait for an answer, in seconds. `webhook_secret` is what Resend shows beside the webhook

@@ -1,4 +1,4 @@
-"""Mail through an SMTP server (RFC 5321): one connection a batch, one recipient a transaction.
+"""Mail through an SMTP server (RFC 5321): a batch over one connection, one recipient a transaction.
 
 SMTP has no idempotency key. Between the final dot and the answer to it nobody can tell whether the server took a
 message (RFC 1047), so that one letter is unknown; every letter behind it is proved unsent, pipelined or not (see
@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import zip_longest
@@ -24,6 +24,7 @@ from publisher.kit.dkim import Signer
 from publisher.kit.message import messages
 from publisher.kit.verp import ReturnPaths
 from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, failure_of, is_loopback, one_line, prepared
+from publisher.mailers._smtp_lines import Line, Lines
 from publisher.mailers._smtp_talk import OUR_FAULT, Talk, Turn, expect, socket_of
 from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
 
@@ -32,7 +33,6 @@ _COMMAND = 60.0
 _START = 120.0  # no letter is begun later than this into a batch
 _BEFORE_DOT = 240.0  # everything but the final answer ends by then
 _DOT = 600.0
-_GOODBYE = 5.0
 _SENDER = re.compile(r"\b5\.7\.\d")  # RFC 3463 section 3.8: security or policy
 
 
@@ -40,7 +40,8 @@ class Smtp(NothingToAsk, NoWebhook):
     """`ports.Mailer` for one SMTP server.
 
     `security` is "starttls", "tls" (from the first byte) or "none". Certificates are verified, against `ca_file` when
-    one is given. `patience` bounds the wait for the answer to a message, in seconds.
+    one is given. `patience` bounds the wait for the answer to a message, in seconds; `connections` is how many are open
+    at most, for as many batches at once.
 
     With a `signer` every message carries its DKIM signature. With `return_paths` the envelope sender names
     the letter (see `kit.verp`), so that a bounce finds it. It is no part of a message's bytes.
@@ -61,6 +62,7 @@ class Smtp(NothingToAsk, NoWebhook):
         patience: float = _DOT,
         signer: Signer | None = None,
         return_paths: ReturnPaths | None = None,
+        connections: int = 1,
     ) -> None:
         self.name = name
         self.host = host
@@ -72,6 +74,8 @@ class Smtp(NothingToAsk, NoWebhook):
         self.patience = min(patience, _DOT)
         self.signer = signer
         self.return_paths = return_paths
+        self.capability = replace(Smtp.capability, calls=connections, in_hand=connections + 1)
+        self._lines = Lines()
 
     def prepare(self, mailing: Mailing) -> Prepared:
         payloads: Sequence[bytes] = messages(mailing)
@@ -82,11 +86,10 @@ class Smtp(NothingToAsk, NoWebhook):
     def submit(self, prepared: Prepared) -> tuple[Result, ...]:
         """Raises TryLater or MailerMisconfigured while no letter has been decided; later the rest is deferred."""
         began = time.monotonic()
-        with self._connection() as connection:
-            talk = Talk(connection, self._envelope_sender(prepared), patience=self.patience, ends=began + _BEFORE_DOT)
-            talk.relays = bool(self.username)
-            results = list(_hand_over(talk, prepared, until=began + _START))
-            talk.end()
+        line = self._lines.take() or self._dial()
+        talk, results = self._say(prepared, line, began)
+        if line.kept and talk.lost and not results:  # the server had hung up meanwhile
+            talk, results = self._say(prepared, self._dial(), began)
         if talk.refused and not results:
             raise self._misconfigured(talk.refused)
         if len(results) > 1 and len(results) == len(prepared.letters) and all(map(_blocks_us, results)):
@@ -96,22 +99,45 @@ class Smtp(NothingToAsk, NoWebhook):
             raise TryLater(f"{self._place}: {talk.lost}", mailer=self.name)
         return (*results, *deferred(prepared.letters[len(results) :], "", talk.refused or talk.lost))
 
+    def _say(self, prepared: Prepared, line: Line, began: float) -> tuple[Talk, list[Result]]:
+        """As many results as letters were decided. The connection is kept when it is of more use."""
+        sender = self._envelope_sender(prepared)
+        talk = Talk(line.connection, sender, patience=self.patience, ends=began + _BEFORE_DOT)
+        talk.relays = bool(self.username)
+        try:
+            results = list(_hand_over(talk, prepared, until=began + _START))
+            talk.end()
+        except BaseException:
+            line.connection.close()
+            raise
+        if talk.over:
+            line.end()
+        else:
+            self._lines.give(line, len(results))
+        return talk, results
+
+    def close(self) -> None:
+        self._lines.close()
+
     def _envelope_sender(self, prepared: Prepared) -> Callable[[Letter], str]:
         paths = self.return_paths
         return lambda letter: paths.of(prepared.key, letter.position) if paths else prepared.sender
 
     def check(self) -> str:
-        with self._connection() as connection:
+        line = self._dial()
+        try:
+            connection = line.connection
             secured = "encrypted" if self.security != "none" else "not encrypted"
             size = connection.esmtp_features.get("size", "")
+        finally:
+            line.end()
         return f"{self.host}:{self.port}, {secured}{', signed in' if self.username else ''}" + (
             f", up to {int(size) // 1_000_000} MB a message" if size.isdigit() and int(size) else ""
         )
 
     # ---------------------------------------------------------------- connecting: nothing has been sent yet
 
-    @contextmanager
-    def _connection(self) -> Iterator[smtplib.SMTP]:
+    def _dial(self) -> Line:
         """A connection that may send. Raises TryLater or MailerMisconfigured."""
         if self.username and self.security == "none" and not is_loopback(self.host):
             raise self._misconfigured('the password would travel unencrypted; set security = "starttls" or "tls"')
@@ -122,12 +148,10 @@ class Smtp(NothingToAsk, NoWebhook):
                 self._greet(connection)
                 if self.username:
                     self._sign_in(connection)
-            yield connection
-            with suppress(smtplib.SMTPException, OSError):
-                socket_of(connection).settimeout(_GOODBYE)
-                connection.quit()
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return Line(connection)
 
     def _open(self) -> smtplib.SMTP:
         if self.security == "tls":

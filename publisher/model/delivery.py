@@ -287,7 +287,8 @@ class Capability:
     long an idempotency key protects (zero: none). `deduplicates`: the same Message-ID handed over twice ends as
     one message. `look_up_lag` is how long after a call its absence at the provider may be believed (zero:
     nothing can be looked up); `evidence` is where that is seen: "search", "events" or "". `webhook` names the
-    signature of its events ("" when it has none).
+    signature of its events ("" when it has none). `calls` is how many are made at once, `in_hand` how many batches a
+    process has in hand then, with those that are being made ready or written down: what can leave after "stop".
     """
 
     batch: int
@@ -300,6 +301,8 @@ class Capability:
     evidence: str = ""
     webhook: str = ""
     timeout: timedelta = timedelta(seconds=60)
+    calls: int = 1
+    in_hand: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,9 @@ class Mailer(Protocol):
         """Read a webhook call: its signature first, compared in constant time, then its events. `headers`
         have names in lower case. Raises WebhookRejected; what is signed and says nothing to us is no event."""
 
+    def close(self) -> None:
+        """Hang up connections that were kept from one call to the next; they are opened again when needed."""
+
     def check(self) -> str:
         """Try the mailer without sending; a short line. Raises DeliveryError."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,12 +51,14 @@ def _subscription(row: sa.RowMapping) -> Subscription:
     )
 
 
-def candidates(slug: str) -> sa.Select[Any]:
-    """A newsletter's subscriptions with their people, and the reason why somebody may not be mailed."""
+@cache
+def candidates() -> sa.Select[Any]:
+    """The subscriptions of the newsletter `slug` with their people, and the reason why somebody may not be mailed."""
+    slug = sa.bindparam("slug", type_=newsletter.c.slug.type)
     everywhere, here = suppression.alias("everywhere"), suppression.alias("here")
     of = sa.select(newsletter.c.id).where(newsletter.c.slug == slug).scalar_subquery()
     joined = subscription.join(subscriber, subscriber.c.id == subscription.c.subscriber)
-    for other, scope in ((everywhere, ""), (here, slug)):
+    for other, scope in ((everywhere, sa.literal("")), (here, slug)):
         mine = sa.and_(other.c.address_key == subscriber.c.address_key, other.c.scope == scope)
         joined = joined.outerjoin(other, mine)
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -127,7 +128,7 @@ class Mailers:
 
 
 def standing(connection: Connection, mailer: str) -> Standing:
-    row = connection.execute(sa.select(mailer_state).where(mailer_state.c.mailer == mailer)).mappings().one_or_none()
+    row = connection.execute(_stands(), {"named": mailer}).mappings().one_or_none()
     if row is None:
         return Standing(terms=Terms(mailer=mailer))
     limits = Limits(**{name: row[name] for name in ("rate", "per_day", "warm_up", "growth")})
@@ -139,6 +140,11 @@ def standing(connection: Connection, mailer: str) -> Standing:
         shared_body=row["shared_body"],
     )
     return Standing(terms=terms, closed=row["circuit"] == _CLOSED, until=row["blocked_until"])
+
+
+@cache
+def _stands() -> sa.Select[Any]:
+    return sa.select(mailer_state).where(mailer_state.c.mailer == sa.bindparam("named"))
 
 
 def blocked(batch: sa.FromClause, now: datetime) -> sa.ColumnElement[bool]:
@@ -155,11 +161,16 @@ def begin_trial(connection: Connection, mailer: str, id: int, *, now: datetime, 
 
 def proved(connection: Connection, held: Batch) -> None:
     """The mailer answered as one does that is well. Only the batch on trial closes a circuit."""
-    mine = sa.or_(mailer_state.c.circuit == _CLOSED, mailer_state.c.trial == held.id)
-    failing = sa.and_(mailer_state.c.mailer == held.mailer, mailer_state.c.failures > 0, mine)
+    connection.execute(_mended(), {"of": held.mailer, "this": held.id})
+
+
+@cache
+def _mended() -> sa.Update:
+    mine = sa.or_(mailer_state.c.circuit == _CLOSED, mailer_state.c.trial == sa.bindparam("this"))
+    failing = sa.and_(mailer_state.c.mailer == sa.bindparam("of"), mailer_state.c.failures > 0, mine)
     still = sa.case((mailer_state.c.circuit == _CLOSED, mailer_state.c.blocked_until), else_=None)
     well = _WELL | {"blocked_until": still, "reason": mailer_state.c.reason}
-    connection.execute(sa.update(mailer_state).where(failing).values(**well))
+    return sa.update(mailer_state).where(failing).values(**well)
 
 
 def not_tried(connection: Connection, held: Batch) -> None:

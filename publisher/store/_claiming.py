@@ -6,9 +6,11 @@ mailer, edition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,6 +24,9 @@ from publisher.store._settling import child
 from publisher.store.tables import batch, edition, mailer_state
 
 _READY, _UNKNOWN = BatchState.READY.value, BatchState.UNKNOWN.value
+#: Statements of every claim are built once: for small batches, building them takes longer than the database does.
+_AT = sa.bindparam("at", type_=batch.c.next_at.type)
+_Which = Callable[[], sa.ColumnElement[bool]]
 
 
 # ---------------------------------------------------------------- what is due
@@ -44,7 +49,7 @@ def due(connection: Connection, now: datetime) -> Iterator[tuple[str, int]]:
     yield from sorted(urgency.items(), key=lambda one: (-one[1], one[0]))
 
 
-def claimable(now: datetime) -> sa.ColumnElement[bool]:
+def claimable(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Ready ones of editions that are sending; unknown ones also while the rest settles."""
 
     def of(*states: EditionState) -> sa.Exists:
@@ -62,6 +67,14 @@ def claimable(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(claimable, reached(batch.c.next_at), sa.or_(ready, unknown))
 
 
+def _any() -> sa.ColumnElement[bool]:
+    return sa.true()
+
+
+def _is_ready() -> sa.ColumnElement[bool]:
+    return batch.c.state == _READY
+
+
 def _untouched() -> sa.ColumnElement[bool]:
     """Nothing of it was ever handed to anybody: only such a batch may go through another mailer."""
     return sa.and_(batch.c.state == _READY, batch.c.attempt == 0, batch.c.unknown_since.is_(None))
@@ -69,13 +82,17 @@ def _untouched() -> sa.ColumnElement[bool]:
 
 def _relays(connection: Connection, now: datetime) -> Mapping[str, str]:
     """Mailers that take nothing, or are not in the settings any more, and who takes over from each."""
+    return {str(first): str(taker) for first, taker in connection.execute(_pairs(), {"at": now}).all()}
+
+
+@cache
+def _pairs() -> sa.Select[Any]:
     second = mailer_state.alias()
-    free = sa.or_(second.c.blocked_until.is_(None), second.c.blocked_until <= now)
+    free = sa.or_(second.c.blocked_until.is_(None), second.c.blocked_until <= _AT)
     well = sa.and_(second.c.active, second.c.circuit == "closed", free)
     out = sa.or_(mailer_state.c.circuit != "closed", ~mailer_state.c.active)
     pairs = sa.select(mailer_state.c.mailer, second.c.mailer)
-    pairs = pairs.where(second.c.mailer == mailer_state.c.fallback, out, well)
-    return {str(first): str(taker) for first, taker in connection.execute(pairs)}
+    return pairs.where(second.c.mailer == mailer_state.c.fallback, out, well)
 
 
 # ---------------------------------------------------------------- claiming
@@ -104,36 +121,45 @@ def claim(connection: Connection, mailer: str, owner: str, *, now: datetime, lea
 
 
 def _taken(connection: Connection, found: Batch, mailer: str, owner: str, *, until: datetime) -> Batch | None:
+    by = {"this": found.id, "mailer": mailer, "owner": owner, "lease_until": until}
+    row = connection.execute(_taking(), by).mappings().one_or_none()
+    return batch_from(row) if row is not None else None
+
+
+@cache
+def _taking() -> sa.UpdateBase:
     taken = {
         "state": sa.case((batch.c.state == _READY, BatchState.CLAIMED.value), else_=BatchState.RESOLVING.value),
-        "mailer": mailer,
-        "owner": owner,
         "fence": batch.c.fence + 1,
-        "lease_until": until,
+        **{name: sa.bindparam(name, type_=batch.c[name].type) for name in ("mailer", "owner", "lease_until")},
     }
-    still = sa.and_(batch.c.id == found.id, batch.c.state.in_([_READY, _UNKNOWN]))
-    row = connection.execute(sa.update(batch).where(still).values(**taken).returning(batch)).mappings().one_or_none()
-    return batch_from(row) if row is not None else None
+    still = sa.and_(batch.c.id == sa.bindparam("this"), batch.c.state.in_([_READY, _UNKNOWN]))
+    return sa.update(batch).where(still).values(**taken).returning(batch)
 
 
 def _first(connection: Connection, stands: Standing, now: datetime) -> Batch | None:
     """The next one: its own, or one that nobody touched of a mailer that it takes over from."""
     mailer = stands.terms.mailer
-    own = sa.and_(batch.c.mailer == mailer, claimable(now))
     if not stands.closed:  # what is on trial should be handed over, and not only looked up
-        ready = _next(connection, sa.and_(own, batch.c.state == _READY))
-        return ready or _next(connection, own)
-    found = [_next(connection, own)]
+        ready = _next(connection, mailer, now, _is_ready)
+        return ready or _next(connection, mailer, now)
+    found = [_next(connection, mailer, now)]
     for first, second in _relays(connection, now).items():
         if second == mailer:
-            found.append(_next(connection, sa.and_(batch.c.mailer == first, claimable(now), _untouched())))
+            found.append(_next(connection, first, now, _untouched))
     return min((one for one in found if one), key=_place, default=None)
 
 
-def _next(connection: Connection, which: sa.ColumnElement[bool]) -> Batch | None:
-    first = sa.select(batch).where(which).order_by(batch.c.priority.desc(), batch.c.state.desc(), batch.c.id).limit(1)
-    row = connection.execute(first.with_for_update(skip_locked=True, of=batch)).mappings().one_or_none()
+def _next(connection: Connection, mailer: str, now: datetime, which: _Which = _any) -> Batch | None:
+    row = connection.execute(_most_urgent(which), {"of": mailer, "at": now}).mappings().one_or_none()
     return batch_from(row) if row is not None else None
+
+
+@cache
+def _most_urgent(which: _Which) -> sa.Select[Any]:
+    wanted = sa.select(batch).where(batch.c.mailer == sa.bindparam("of"), claimable(_AT), which())
+    first = wanted.order_by(batch.c.priority.desc(), batch.c.state.desc(), batch.c.id).limit(1)
+    return first.with_for_update(skip_locked=True, of=batch)
 
 
 def _place(one: Batch) -> tuple[int, bool, int]:

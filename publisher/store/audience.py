@@ -88,13 +88,13 @@ class Audience:
     def candidates(self, newsletter: str, *, after: int, upto: int, limit: int) -> tuple[Candidate, ...]:
         within = sa.and_(subscription.c.subscriber > after, subscription.c.subscriber <= upto)
         with self._access.read() as connection:
-            found = rows.candidates(newsletter).where(within).order_by(subscription.c.subscriber).limit(limit)
-            return tuple(rows.candidates_in(connection.execute(found)))
+            found = rows.candidates().where(within).order_by(subscription.c.subscriber).limit(limit)
+            return tuple(rows.candidates_in(connection.execute(found, {"slug": newsletter})))
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         with self._access.read() as connection:
             asked = shared.among(connection, subscription.c.subscriber, ids)
-            found = connection.execute(rows.candidates(newsletter).where(asked))
+            found = connection.execute(rows.candidates().where(asked), {"slug": newsletter})
             return {one.subscriber: one for one in rows.candidates_in(found)}
 
     def suppress(self, suppression: Suppression) -> bool:

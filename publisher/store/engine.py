@@ -125,6 +125,8 @@ class Access:
         # In memory all threads share one connection, so they take turns.
         self._shared = isinstance(engine.pool, StaticPool)
         self._turn: AbstractContextManager[object] = threading.RLock() if self._shared else nullcontext()
+        # Writers to one file queue here: SQLite itself lets them sleep and try again, for up to a tenth of a second.
+        self._queue = threading.Lock() if self.sqlite and not self._shared else None
         self._mine = threading.local()
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = engine if self.sqlite else engine.execution_options(**snapshot)
@@ -148,12 +150,22 @@ class Access:
             yield self.bound
             return
         self._refuse_second()
-        with self.words(), self._turn, self._writer.begin() as connection:
+        with self.words(), self._turn, self._queued(), self._writer.begin() as connection:
             self._mine.writing = True
             try:
                 yield connection
             finally:
                 self._mine.writing = False
+
+    @contextmanager
+    def _queued(self) -> Iterator[None]:
+        """This thread's turn to write; whoever waits too long goes on, and SQLite has the last word."""
+        mine = self._queue is not None and self._queue.acquire(timeout=_BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if mine and self._queue is not None:
+                self._queue.release()
 
     def _refuse_second(self) -> None:
         """A second transaction beside one's own would wait for itself."""

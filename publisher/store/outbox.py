@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -111,7 +112,7 @@ class Outbox(ByHand, Mailers):
         with self._access.write() as connection:
             intended = _intend(connection, batch, now, made)
             if intended is not None:
-                connection.execute(sa.insert(attempt).values(**_attempt_row(intended, now)))
+                connection.execute(sa.insert(attempt), _attempt_row(intended, now))
             return intended
 
     def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:
@@ -237,9 +238,15 @@ def _current(held: Batch, states: Iterable[BatchState]) -> sa.ColumnElement[bool
 
 def _held(connection: Connection, held: Batch, *states: BatchState) -> Batch | None:
     """The batch as it stands now, locked, if the claim still holds."""
-    row = connection.execute(sa.select(batch).where(_current(held, states)).with_for_update())
-    found = row.mappings().one_or_none()
+    found = connection.execute(_holding(states), {"this": held.id, "since": held.fence}).mappings().one_or_none()
     return batch_from(found) if found is not None else None
+
+
+@cache
+def _holding(states: tuple[BatchState, ...]) -> sa.Select[Any]:
+    current = sa.and_(batch.c.id == sa.bindparam("this"), batch.c.fence == sa.bindparam("since"))
+    among = batch.c.state.in_([state.value for state in states])
+    return sa.select(batch).where(current, among).with_for_update()
 
 
 def _change(
@@ -261,20 +268,22 @@ def _since(now: datetime) -> sa.ColumnElement[Any]:
 
 
 def _intend(connection: Connection, held: Batch, now: datetime, made: Mapping[str, Any]) -> Batch | None:
-    first = sa.func.coalesce(batch.c.first_intent_at, sa.literal(now, batch.c.first_intent_at.type))
-    going = sa.select(edition.c.id).where(edition.c.state.in_([one.value for one in _GOING]))
-    intended = sa.update(batch).where(_current(held, (_CLAIMED, _RESOLVING)), batch.c.edition.in_(going))
-    row = connection.execute(
-        intended.values(
-            state=_SUBMITTING.value,
-            attempt=batch.c.attempt + 1,
-            intent_at=now,
-            first_intent_at=first,
-            **made,
-        ).returning(batch)
-    )
-    found = row.mappings().one_or_none()
+    by = {"this": held.id, "since": held.fence, "at": now, **made}
+    found = connection.execute(_intending(tuple(made)), by).mappings().one_or_none()
     return batch_from(found) if found is not None else None
+
+
+@cache
+def _intending(made: tuple[str, ...]) -> sa.UpdateBase:
+    at = sa.bindparam("at", type_=batch.c.intent_at.type)
+    values: dict[str, Any] = {name: sa.bindparam(name, type_=batch.c[name].type) for name in made}
+    values |= {"state": _SUBMITTING.value, "attempt": batch.c.attempt + 1, "intent_at": at}
+    values["first_intent_at"] = sa.func.coalesce(batch.c.first_intent_at, at)
+    current = sa.and_(batch.c.id == sa.bindparam("this"), batch.c.fence == sa.bindparam("since"))
+    claimed = batch.c.state.in_([_CLAIMED.value, _RESOLVING.value])
+    going = sa.select(edition.c.id).where(edition.c.state.in_([one.value for one in _GOING]))
+    intended = sa.update(batch).where(current, claimed, batch.c.edition.in_(going))
+    return intended.values(**values).returning(batch)
 
 
 def _finish(connection: Connection, held: Batch, settled: Settlement, *, now: datetime, next_at: datetime) -> None:
@@ -283,7 +292,12 @@ def _finish(connection: Connection, held: Batch, settled: Settlement, *, now: da
         values |= {"unknown_since": held.unknown_since or now, "next_at": next_at}
     else:
         values |= {"resolved_at": now} | bits("rejected", settled.rejected) | bits("moved", settled.moved)
-    connection.execute(sa.update(batch).where(batch.c.id == held.id).values(**values))
+    connection.execute(_finishing(), {"this": held.id, **values})
+
+
+@cache
+def _finishing() -> sa.Update:
+    return sa.update(batch).where(batch.c.id == sa.bindparam("this"))
 
 
 def _told(connection: Connection, held: Batch, settled: Settlement, results: Sequence[Result]) -> None:

@@ -38,7 +38,7 @@ LOST = Batch(
 
 @pytest.fixture
 def clock() -> TestClock:
-    return TestClock(NOW, tick=timedelta(seconds=20))  # slow calls: batches are handed over minutes apart
+    return TestClock(NOW, tick=timedelta(seconds=30))  # slow calls: batches are handed over minutes apart
 
 
 @pytest.fixture

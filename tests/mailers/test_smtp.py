@@ -57,7 +57,10 @@ def mailer_for(server: SmtpServer, **settings: object) -> Smtp:
 
 
 def send(mailer: Smtp, *letters) -> list[Outcome]:
-    return [one.outcome for one in mailer.submit(mailer.prepare(mailing(*letters)))]
+    try:
+        return [one.outcome for one in mailer.submit(mailer.prepare(mailing(*letters)))]
+    finally:
+        mailer.close()
 
 
 def unused_port() -> int:

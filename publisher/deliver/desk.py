@@ -1,0 +1,59 @@
+"""What a drain works with, and what it did."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from publisher.model import Edition, Newsletter, Outcome, Rendered, Result, Site
+from publisher.ports import Clock, Keys, Mailer, Store
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one drain did, in recipients by outcome, and which editions it touched."""
+
+    batches: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    skipped: int = 0
+    editions: set[int] = field(default_factory=set)
+    misconfigured: str = ""
+
+    def add(self, results: tuple[Result, ...]) -> None:
+        for outcome, count in Counter(result.outcome for result in results).items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+
+    def join(self, other: Tally) -> None:
+        self.batches += other.batches
+        self.skipped += other.skipped
+        self.editions |= other.editions
+        self.misconfigured = self.misconfigured or other.misconfigured
+        for outcome, count in other.outcomes.items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a drain works with, shared by its hands. `calls` lets only so many of them call the mailer at once; when
+    `over` is set they finish the batch they hold and take no other. `editions` and `shown` are what was read of the
+    store and never changes once an edition leaves."""
+
+    store: Store
+    mailer: Mailer
+    newsletters: Mapping[str, Newsletter]
+    site: Site
+    keys: Keys
+    clock: Clock
+    owner: str
+    calls: threading.Semaphore
+    over: threading.Event = field(default_factory=threading.Event)
+    editions: dict[int, Edition] = field(default_factory=dict)
+    shown: dict[int, Rendered] = field(default_factory=dict)
+
+    @property
+    def lease(self) -> timedelta:
+        """Twice the longest call and some more, so that a lease ends only under a worker that hangs."""
+        return 2 * self.mailer.capability.timeout + timedelta(seconds=10)

@@ -36,3 +36,9 @@ class Gap(Enum):
     NO_WITNESS = "absence is believed although no later batch is shown"
     EARLY_WITNESS = "absence is believed because of a batch from within the window"
     NO_WINDOW = "absence is believed while the call may still be under way"
+
+    TAKEN_IN_DOUBT = "a second mailer takes over a batch in doubt"
+    TAKEN_IN_HAND = "a second mailer takes over a batch that is being handed over"
+    TAKEN_FENCE = "a batch that is taken over keeps its fence"
+    PARTS_AND_WHOLE = "a batch that was cut is still there beside its parts"
+    KEY_OF_WHOLE = "the parts of a batch that was cut keep its key"

@@ -26,7 +26,8 @@ UNTRIED, YOUNG, OLD = 0, 1, 2  # the age of a first intent: none, its key still 
 class Batch(NamedTuple):
     """One row. `age` is that of `first_intent_at`, `doubt` says whether `unknown_since` is set, `payload` are the
     letters whose bytes are frozen. `witness` is no column: it stands for a later batch of the same mailer, as the
-    letters of this one that the provider did not show yet when it took that one."""
+    letters of this one that the provider did not show yet when it took that one. `second` says that it is the second
+    mailer's."""
 
     state: str = READY
     letters: int = BOTH
@@ -41,6 +42,7 @@ class Batch(NamedTuple):
     rejected: int = 0
     moved: int = 0
     witness: int = NOTHING
+    second: bool = False
 
     @property
     def remaining(self) -> int:
@@ -67,6 +69,25 @@ def claim(batches: Batches, at: int) -> Batches | None:
         return None
     state = CLAIMED if batch.state == READY else RESOLVING
     return put(batches, at, batch._replace(state=state, fence=batch.fence + 1))
+
+
+def take_over(batches: Batches, at: int, *, parts: bool, gap: Gap) -> tuple[Batches, int] | None:
+    """A second mailer claims what was never handed to the first, in `parts` where the whole is too large for it. The
+    rows after it, and the place of what is claimed."""
+    batch = batches[at]
+    untouched = batch.state == READY and batch.attempt == 0 and not batch.doubt
+    in_doubt = batch.state == UNKNOWN and gap is Gap.TAKEN_IN_DOUBT
+    in_hand = batch.state == SUBMITTING and gap is Gap.TAKEN_IN_HAND
+    if batch.second or not (untouched or in_doubt or in_hand):
+        return None
+    if parts and batch.letters == BOTH:
+        keys = (batch.key,) * 2 if gap is Gap.KEY_OF_WHOLE else (len(batches), len(batches) + 1)
+        made = (Batch(letters=part, key=key, second=True) for part, key in zip((FIRST, SECOND), keys, strict=True))
+        whole = batch if gap is Gap.PARTS_AND_WHOLE else batch._replace(state=SPLIT, moved=BOTH)
+        batches, at = (*put(batches, at, whole), *made), len(batches)
+    taken = batches[at]
+    fence = taken.fence if gap is Gap.TAKEN_FENCE else taken.fence + 1
+    return put(batches, at, taken._replace(state=CLAIMED, fence=fence, second=True)), at
 
 
 def intend(batches: Batches, at: int, held: Batch, *, payload: int, skipped: int, gap: Gap) -> Batches | None:
@@ -109,9 +130,16 @@ def _children(batch: Batch, again: tuple[int, ...], untold: int, *, number: int,
     """One for each group to try again, and one to find out about. Keys are derived: here, numbered."""
     keys = (batch.key if gap is Gap.KEY_OF_PARENT else key for key in range(number, number + 3))
     for letters in filter(None, again):
-        yield Batch(letters=letters, key=next(keys), attempt=batch.attempt, deferrals=batch.deferrals + 1)
+        yield Batch(
+            letters=letters,
+            key=next(keys),
+            attempt=batch.attempt,
+            deferrals=batch.deferrals + 1,
+            second=batch.second,
+        )
     if untold:
         child = Batch(letters=untold, key=next(keys), attempt=batch.attempt, deferrals=batch.deferrals)
+        child = child._replace(second=batch.second)
         yield child._replace(state=UNKNOWN, age=batch.age, doubt=True, witness=batch.witness)
 
 

@@ -37,7 +37,7 @@ from tests.protocol.ledger import (
     Batch,
     Batches,
 )
-from tests.protocol.provider import ERROR, LATER, TIMEOUT, Guarantee, Provider, reactions, shows
+from tests.protocol.provider import ERROR, LATER, SECOND_MAILER, TIMEOUT, Guarantee, Provider, reactions, shows
 
 #: How often a letter is put off before it is given up. `deliver.rules` has more patience.
 ATTEMPTS = 2
@@ -48,12 +48,14 @@ IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What is explored: what the provider offers, the guard that is missing, whether the second reader may leave on
-    the way; and where exploring stops, in claims and crashes altogether and in batches."""
+    the way, how a second mailer takes over; and where exploring stops, in claims and crashes altogether and in
+    batches."""
 
     guarantee: Guarantee
     gap: Gap = Gap.NO
     leaver: bool = False
     fickle: bool = False
+    second: str = ""  # not at all, "whole", or in "parts" where it takes one letter a call
     claims: int = 3
     crashes: int = 1
     batches: int = 3
@@ -123,6 +125,12 @@ def _claims(world: World, state: State, number: int) -> Steps:
         if batches is not None:
             worker = Worker(HOLDS, at, batches[at])
             yield Act("claims", number, at), _works(state._replace(batches=batches), number, worker)
+        if world.second and (
+            taken := ledger.take_over(state.batches, at, parts=world.second == "parts", gap=world.gap)
+        ):
+            batches, place = taken
+            worker = Worker(HOLDS, place, batches[place])
+            yield Act("takes over", number, at), _works(state._replace(batches=batches), number, worker)
 
 
 def _holds(world: World, state: State, number: int, worker: Worker) -> Steps:
@@ -171,7 +179,7 @@ def _intends(world: World, state: State, number: int, worker: Worker) -> Steps:
         return
     if payload & state.left and not state.batches[at].doubt:
         state = state._replace(wrong="mailed after leaving")
-    intended = Worker(INTENDED, at, batches[at])
+    intended = Worker(INTENDED, at, batches[at]._replace(second=held.second))  # it works for its own mailer
     yield Act("commits the intent", number, at), _works(_written(state, batches), number, intended)
 
 
@@ -270,7 +278,7 @@ def askable(world: World, held: Batch) -> bool:
 def look(world: World, state: State, at: int, held: Batch) -> Answer:
     """What is shown was accepted. What is not shown was not sent only when no call with it can be under way any more
     (the window) and a later batch is shown (the witness)."""
-    shown = state.provider.shown & held.remaining
+    shown = state.provider.shown & state.provider.of(second=held.second) & held.remaining
     if world.gap is Gap.LOOK_UP_BY_CHILD and held.payload == NOTHING:
         shown = 0
     witness = state.batches[at].witness
@@ -345,8 +353,9 @@ def _ages(world: World, state: State, at: int, batch: Batch) -> Steps:
         yield Act("its key is not to be used any more", at=at), _written(state, batches)
         return
     trusting = any(w.step == HOLDS and w.at == at and w.held.age == YOUNG for w in state.workers)
-    if state.provider.knows(batch.key) and quiet(world, state, batch.letters) and not trusting:
-        yield Act("the provider forgets its key", at=at), state._replace(provider=state.provider.forget(batch.key))
+    key = batch.key + (SECOND_MAILER if batch.second else 0)
+    if state.provider.knows(key) and quiet(world, state, batch.letters) and not trusting:
+        yield Act("the provider forgets its key", at=at), state._replace(provider=state.provider.forget(key))
 
 
 # ---------------------------------------------------------------- small changes of a state
@@ -368,7 +377,8 @@ def _idle(state: State, number: int) -> State:
 def _call(world: World, worker: Worker) -> tuple[int, int]:
     """What travels: the key and the letters."""
     attempt = worker.held.attempt if world.gap is Gap.KEY_PER_ATTEMPT else 0
-    return worker.held.key + 10 * attempt, worker.held.payload
+    mailer = SECOND_MAILER if worker.held.second else 0
+    return worker.held.key + 10 * attempt + mailer, worker.held.payload
 
 
 def _astray(world: World, state: State, worker: Worker) -> tuple[tuple[int, int], ...]:

@@ -27,18 +27,29 @@ class Guarantee(Enum):
         return self in (Guarantee.SEARCH, Guarantee.EVENTS)
 
 
+#: The first key of a second mailer's calls.
+SECOND_MAILER = 100
+
+
 class Provider(NamedTuple):
-    """The letters that it took once, and more than once; refused for good; shows. Its answers by key."""
+    """The letters that it took once, and more than once; refused for good; shows. Its answers by key. There may be two:
+    the calls of the second have keys from `SECOND_MAILER` on, and neither knows what the other took."""
 
     once: int = 0
     more: int = 0
     refused: int = 0
     shown: int = 0
     answers: tuple[tuple[int, Answer], ...] = ()
+    by_second: int = 0
 
-    def take(self, letters: int, guarantee: Guarantee) -> Provider:
-        again = 0 if guarantee is Guarantee.MESSAGE_ID else self.once & letters
-        return self._replace(once=self.once | letters, more=self.more | again)
+    def of(self, *, second: bool) -> int:
+        """The letters that one of the two took."""
+        return self.by_second if second else self.once & ~self.by_second
+
+    def take(self, letters: int, guarantee: Guarantee, *, second: bool) -> Provider:
+        again = self.of(second=not second) if guarantee is Guarantee.MESSAGE_ID else self.once
+        by_second = self.by_second | letters if second else self.by_second
+        return self._replace(once=self.once | letters, more=self.more | (again & letters), by_second=by_second)
 
     def remember(self, key: int, answer: Answer) -> Provider:
         return self._replace(answers=tuple(sorted((*self.answers, (key, answer)))))
@@ -66,7 +77,9 @@ def reactions(
     if letters == BOTH:
         yield "refuses the call", provider, REFUSED
     for words, taken, refused, answer in _outcomes(provider, guarantee, letters, fickle=fickle):
-        after = provider.take(taken, guarantee)._replace(refused=provider.refused | refused)
+        after = provider.take(taken, guarantee, second=key >= SECOND_MAILER)._replace(
+            refused=provider.refused | refused
+        )
         if guarantee is Guarantee.KEY and taken:
             after = after.remember(key, answer)
         yield words, after, answer

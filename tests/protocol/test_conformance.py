@@ -8,23 +8,26 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
 
 from publisher.deliver import reconcile, rules
-from publisher.model import Batch, Capability, Outcome, Result, Sums
+from publisher.model import Batch, Capability, Circuit, CircuitState, Outcome, Result, Sums, Terms
 from publisher.store import Database
 from tests.contracts.ledger import sending
 from tests.people import NOW, newsletter
 from tests.protocol import ledger, model
+from tests.protocol.gaps import Gap
 from tests.protocol.ledger import NOTHING, READY, UNKNOWN, UNTRIED, YOUNG, Answer
 from tests.protocol.model import Act, State, Worker, World
 from tests.protocol.provider import Guarantee
 
 #: Steps for each guarantee, and how many at most before an edition is left for a new one.
-STEPS, LONGEST = 1500, 30
+STEPS, LONGEST = 1600, 30
 
 #: Steps that soon end a walk are taken this much less often.
 SELDOM = {
@@ -43,6 +46,7 @@ CLAIMS = (
     "commits the intent",
     "times out",
     "finds nobody left to mail",
+    "takes over",
 )
 HEARD = ("told", "told in part", "later", "refused", "error")
 SHOWN = ("shown", "cannot tell yet", "has looked for long enough, and holds it", "gives it up")
@@ -74,7 +78,10 @@ class Twin:
         if act.verb == "the lease ends":
             return self.sweep(world, before, act)
         if act.verb == "claims":
-            self.claim(world, act, after.workers[act.worker])
+            self.claim(world, act.at, after.workers[act.worker], act.worker)
+        elif act.verb == "takes over":
+            with self.refusing():
+                self.claim(world, after.workers[act.worker].at, after.workers[act.worker], act.worker)
         elif act.verb in ("commits the intent", "has lost its claim"):
             self.intend(after, act)
         elif act.worker in self.held:
@@ -84,12 +91,22 @@ class Twin:
                 self.too_late += not changed
         return after
 
-    def claim(self, world: World, act: Act, worker: Worker) -> None:
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """The first mailer takes nothing."""
+        until = self.now + timedelta(days=1)
+        self.store.outbox.put_circuit(Circuit(mailer=self.mailer, state=CircuitState.OPEN, until=until))
+        yield
+        self.store.outbox.put_circuit(Circuit(mailer=self.mailer))
+
+    def claim(self, world: World, at: int, worker: Worker, number: int) -> None:
         lease = timedelta(minutes=self.chance.randrange(1, 10))
-        claimed = self.store.outbox.claim(self.mailer, "worker", now=self.now, lease=lease)
+        mailer = second(self.mailer) if worker.held.second else self.mailer
+        claimed = self.store.outbox.claim(mailer, "worker", now=self.now, lease=lease)
         assert claimed is not None
-        assert claimed.sequence == act.at, "unknown ones first, then the oldest"
-        self.held[act.worker] = claimed
+        assert claimed.sequence == at, "unknown ones first, then the oldest"
+        assert claimed.mailer == mailer
+        self.held[number] = claimed
         self.agree_on_deciding(world, claimed, worker.held)
 
     def write(self, act: Act, answer: Answer) -> bool | None:
@@ -188,6 +205,11 @@ def results(batch: Batch, answer: Answer) -> tuple[Result, ...]:
     )
 
 
+def second(mailer: str) -> str:
+    """The name of the one that takes over from it."""
+    return f"{mailer} second"
+
+
 def told(batch: Batch) -> tuple[object, ...]:
     """A real batch in the words of the model."""
     return (
@@ -200,28 +222,41 @@ def told(batch: Batch) -> tuple[object, ...]:
         int(batch.payload_hash or NOTHING),
         batch.unknown_since is not None,
         *(letters(batch, at) for at in (batch.skipped, batch.rejected, batch.moved)),
+        batch.mailer.endswith("second"),
     )
 
 
 def expected(batch: ledger.Batch) -> tuple[object, ...]:
     tried = batch.age != UNTRIED
     row = (batch.state, batch.letters, batch.fence, batch.attempt, batch.deferrals, tried, batch.payload, batch.doubt)
-    return (*row, batch.skipped, batch.rejected, batch.moved)
+    return (*row, batch.skipped, batch.rejected, batch.moved, batch.second)
 
 
 # ---------------------------------------------------------------- walking
 
 
 def choices(world: World, state: State) -> list[tuple[Act, State]]:
-    """The steps that may come next. Of the claims, only that which the ledger's order of claiming allows."""
-    claimable = [
-        (batch.state == READY, at) for at, batch in enumerate(state.batches) if batch.state in (READY, UNKNOWN)
-    ]
-    first = min(claimable)[1] if claimable else -1
+    """The steps that may come next. Of the claims, only those which the ledger's order of claiming allows."""
+    order = {False: _order(state, False), True: _order(state, True)}
+    untouched = [place for place in order[False] if ledger.take_over(state.batches, place[1], parts=False, gap=Gap.NO)]
+    first = {mailer: min(places)[1] for mailer, places in order.items() if places}
+    taken = min(order[True] + untouched, default=(False, -1))[1]
+
+    def allowed(act: Act) -> bool:
+        if act.verb == "takes over":
+            return act.at == taken
+        return act.verb != "claims" or act.at == first[state.batches[act.at].second]
+
+    possible = [(act, after) for act, after in model.steps(world, state) if allowed(act)]
+    return [(act, after) for act, after in possible if len(after.batches) <= world.batches]
+
+
+def _order(state: State, second: bool) -> list[tuple[bool, int]]:
+    """The places of what one mailer may claim: unknown ones first, then the oldest."""
     return [
-        (act, after)
-        for act, after in model.steps(world, state)
-        if (act.verb != "claims" or act.at == first) and len(after.batches) <= world.batches
+        (batch.state == READY, at)
+        for at, batch in enumerate(state.batches)
+        if batch.state in (READY, UNKNOWN) and batch.second == second
     ]
 
 
@@ -252,10 +287,15 @@ def happened(state: State, act: Act) -> str:
 @pytest.mark.parametrize("guarantee", Guarantee, ids=lambda it: it.value)
 def test_the_ledger_does_what_the_model_does(memory_store: Database, guarantee: Guarantee) -> None:
     memory_store.editions.sync([newsletter("daily")], now=NOW)
-    world = World(guarantee=guarantee, leaver=True, claims=12, crashes=4, batches=5)
     did, too_late = Counter[str](), 0
     for seed in itertools.count():
+        parts = ("", "", "whole", "parts")[seed % 4]
+        world = World(guarantee=guarantee, leaver=True, second=parts, claims=12, crashes=4, batches=5)
         mailer = f"{guarantee.value} {seed}"  # nobody else claims from it
+        size = 1 if parts == "parts" else 2
+        memory_store.outbox.agree(
+            [Terms(mailer=mailer, fallback=second(mailer)), Terms(mailer=second(mailer), batch=size)]
+        )
         one = sending(memory_store, [1, 2], slot=f"manual:{seed}", mailer=mailer)
         twin = Twin(memory_store, one.id, mailer, random.Random(mailer))
         walk(twin, world, did)

@@ -29,10 +29,21 @@ WORLDS = [
     (World(guarantee=SEARCH, claims=4, crashes=0), 65_000),
     (World(guarantee=EVENTS, leaver=True), 53_000),
     (World(guarantee=NONE, leaver=True, claims=4, crashes=2), 63_000),
+    (World(guarantee=KEY, second="whole", crashes=0), 62_000),
+    (World(guarantee=KEY, second="parts", claims=2), 10_000),
+    (World(guarantee=MESSAGE_ID, second="parts", crashes=0), 21_000),
+    (World(guarantee=SEARCH, second="parts", claims=2), 6_000),
+    (World(guarantee=EVENTS, second="parts", claims=2), 7_000),
+    (World(guarantee=NONE, second="parts", crashes=0), 9_000),
 ]
 
 
-@pytest.mark.parametrize(("world", "least"), WORLDS, ids=[f"{w.guarantee.value}, {w.claims} claims" for w, _ in WORLDS])
+def named(world: World) -> str:
+    second = f", taken over in {world.second}" if world.second else ""
+    return f"{world.guarantee.value}, {world.claims} claims{second}"
+
+
+@pytest.mark.parametrize(("world", "least"), WORLDS, ids=[named(world) for world, _ in WORLDS])
 def test_nobody_is_mailed_twice_and_nobody_lost(
     world: World, least: int, record_property: Callable[[str, object], None]
 ) -> None:
@@ -93,13 +104,25 @@ MISSED = {
     Gap.NO_WITNESS: Missed(noticed=(SEARCH, EVENTS)),
     Gap.EARLY_WITNESS: Missed(noticed=(SEARCH, EVENTS)),
     Gap.NO_WINDOW: Missed(noticed=(SEARCH, EVENTS)),
+    Gap.TAKEN_IN_DOUBT: Missed(noticed=ALL),
+    Gap.TAKEN_IN_HAND: Missed(noticed=ALL),
+    Gap.TAKEN_FENCE: Missed(noticed=(KEY, MESSAGE_ID, SEARCH, EVENTS), harmless={NONE: NEVER_AGAIN[NONE]}),
+    Gap.PARTS_AND_WHOLE: Missed(noticed=ALL),
+    Gap.KEY_OF_WHOLE: Missed(noticed=(KEY,), harmless=NO_KEYS),
 }
+
+#: The guards of taking over, and of cutting what is taken over.
+TAKEN = (Gap.TAKEN_IN_DOUBT, Gap.TAKEN_IN_HAND, Gap.TAKEN_FENCE)
+CUT = (Gap.PARTS_AND_WHOLE, Gap.KEY_OF_WHOLE)
 
 
 def without(gap: Gap, guarantee: Guarantee) -> World:
     """As small a world as shows what the guard is for."""
     leaver = guarantee is MESSAGE_ID or gap in (Gap.BYTES_IN_DOUBT, Gap.BYTES_KEPT, Gap.FENCE)
-    return World(guarantee=guarantee, gap=gap, leaver=leaver, crashes=int(gap is Gap.SWEEP_RESOLVING))
+    if gap in CUT:
+        return World(guarantee=guarantee, gap=gap, second="parts", claims=2, crashes=0)
+    second = "whole" if gap in TAKEN else ""
+    return World(guarantee=guarantee, gap=gap, leaver=leaver, second=second, crashes=int(gap is Gap.SWEEP_RESOLVING))
 
 
 def test_every_guard_is_tested() -> None:

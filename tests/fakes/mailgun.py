@@ -440,7 +440,11 @@ def _item(entry: dict[str, Any], recipient: str, event: str, at: datetime, numbe
         "recipient": recipient,
         "tags": entry["fields"].get("o:tag", []),
         "user-variables": _user_variables(entry, recipient),
-        "message": {"headers": {"message-id": identity, "to": recipient, "from": entry["fields"]["from"][0]}},
+        "message": {
+            "headers": {"message-id": identity, "to": recipient, "from": entry["fields"]["from"][0]},
+            "attachments": [],
+            "size": sum(len(text) for name in ("text", "html") for text in entry["fields"].get(name, [])),
+        },
         "flags": {"is-test-mode": entry["fields"].get("o:testmode") == ["yes"]},
     }
 

@@ -418,7 +418,7 @@ class TestFragments:
         first, bad = store.articles.add(article("First")), store.articles.add(replace(SCRIPT, id=0))
         self.publish([first, bad], store, folder)
         shape = f"{FORMATS['rss'].version} full tag en"
-        assert set(store.fragments.get("rss", shape, [first.id, bad.id])) == {first.id}
+        assert set(store.fragments.get({"rss": shape}, [first.id, bad.id])) == {("rss", first.id)}
 
 
 class Counted:

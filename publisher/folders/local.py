@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
@@ -42,16 +42,27 @@ class LocalFolder:
         self.path = Path(path)
         self._swept = False
 
-    def put(self, name: str, data: bytes, media_type: str) -> bool:  # noqa: ARG002 - a file has no media type
+    def put(self, name: str, data: bytes, media_type: str) -> bool:
         """Replace a file atomically; False when it held these bytes and was left alone. Raises FolderError."""
-        target = self._target(name)
-        with _named(target):
-            if _read(target) == data:
-                return False
-            _make(target.parent)
-            self._sweep_once()
-            _replace(target, data)
-        return True
+        return bool(self.put_all([(name, data, media_type)]))
+
+    def put_all(self, files: Sequence[tuple[str, bytes, str]]) -> tuple[str, ...]:
+        """Each file is flushed before it takes its name; the folders they are in are flushed once, at the end."""
+        replaced: dict[str, Path] = {}
+        targets = [(name, self._target(name), data) for name, data, _ in files]  # a file has no media type
+        try:
+            for name, target, data in targets:
+                with _named(target):
+                    if _read(target) != data:
+                        _make(target.parent)
+                        self._sweep_once()
+                        _replace(target, data)
+                        replaced[name] = target.parent
+        finally:
+            for parent in dict.fromkeys(replaced.values()):
+                with _named(parent):
+                    _flush(parent)
+        return tuple(replaced)
 
     def get(self, name: str) -> bytes | None:
         target = self._target(name)
@@ -128,6 +139,7 @@ def _make(folder: Path) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
+    """The folder is still to be flushed."""
     descriptor, unfinished = mkstemp(prefix=f".{target.name[:100]}.", suffix=_UNFINISHED, dir=target.parent)
     try:
         with open(descriptor, "wb") as file:
@@ -140,7 +152,6 @@ def _replace(target: Path, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(unfinished)
         raise
-    _flush(target.parent)
 
 
 def _flush(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NoReturn
 from xml.etree.ElementTree import Element
@@ -68,13 +68,10 @@ def ids(data: bytes, of: tuple[tuple[str, ...], str], *, deleted: tuple[str, str
     `of` is where entries stand and the name of the child that holds the id; `deleted` the name of an element
     beside them and its attribute that holds one. Names are "namespace local". Raises GateError.
     """
-    scan = _Scan((*of[0], of[1]), deleted)
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler, parser.EndElementHandler = scan.start, scan.end
-    parser.StartDoctypeDeclHandler = lambda *_: fail("a document type is declared")
-    scan.listen = lambda handler: setattr(parser, "CharacterDataHandler", handler)
+    scan = _Scan(of, deleted)
+    scan.parser.StartDoctypeDeclHandler = lambda *_: fail("a document type is declared")
     try:
-        parser.Parse(data, True)
+        scan.parser.Parse(data, True)
     except (expat.ExpatError, LookupError, ValueError) as error:
         fail(f"this is not XML: {error}", cause=error)
     return tuple("".join(parts).strip() for parts in scan.found)
@@ -83,26 +80,30 @@ def ids(data: bytes, of: tuple[tuple[str, ...], str], *, deleted: tuple[str, str
 class _Scan:
     """Follows where in a document the parser is; text is listened to only inside an id."""
 
-    def __init__(self, path: tuple[str, ...], deleted: tuple[str, str]) -> None:
+    def __init__(self, of: tuple[tuple[str, ...], str], deleted: tuple[str, str]) -> None:
         self.found: list[list[str]] = []
-        self.listen: Callable[[Callable[[str], object] | None], object] = lambda _: None
-        self._path = path
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, self._end
+        self._path, self._id = of
         self._deleted = deleted
         self._here: list[str] = []
+        self._listens = False
 
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        depth = len(self._here)
-        self._here.append(name)
-        if name == self._path[-1] and tuple(self._here) == self._path:
+    def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        here = self._here
+        here.append(name)
+        if name == self._id and tuple(here[:-1]) == self._path:
             self.found.append([])
-            self.listen(self.found[-1].append)
-        elif name == self._deleted[0] and depth == len(self._path) - 2:
+            self.parser.CharacterDataHandler = self.found[-1].append
+            self._listens = True
+        elif name == self._deleted[0] and tuple(here[:-1]) == self._path[:-1]:
             self.found.append([attributes.get(self._deleted[1], "")])
 
-    def end(self, _name: str) -> None:
-        if len(self._here) == len(self._path):
-            self.listen(None)
+    def _end(self, _name: str) -> None:
         self._here.pop()
+        if self._listens:
+            self.parser.CharacterDataHandler = None
+            self._listens = False
 
 
 def text(parent: Element, name: str, entry: str = "") -> str:

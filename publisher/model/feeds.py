@@ -210,11 +210,13 @@ class FeedDocument:
 class Fragment:
     """One entry as a format writes it, kept so that it is written once.
 
-    `stamp` changes with everything about the article that the entry is made from; `id` is what the entry is
-    known by in that format.
+    `shape` names all that makes a difference to it besides the article, and `stamp` changes with everything about
+    the article that it is made from; `id` is what the entry is known by in that format.
     """
 
     article: int
+    format: str
+    shape: str
     stamp: str
     id: str
     data: bytes

@@ -79,6 +79,10 @@ class Folder(Protocol):
         Raises FolderError; the last good file stays.
         """
 
+    def put_all(self, files: Sequence[tuple[str, bytes, str]]) -> tuple[str, ...]:
+        """The same for several (name, data, media type), each of them whole at every moment, at less cost. The names
+        of those that were replaced."""
+
     def get(self, name: str) -> bytes | None: ...
 
     def remove(self, name: str) -> None: ...

@@ -208,13 +208,13 @@ class Feeds(Protocol):
 
 
 class Fragments(Protocol):
-    """Entries as formats wrote them, as long as a current document holds their article. `shape` names all that
-    makes a difference to an entry besides its article."""
+    """Entries as formats wrote them, as long as a current document holds their article."""
 
-    def get(self, format: str, shape: str, articles: Collection[int]) -> Mapping[int, Fragment]: ...
+    def get(self, shapes: Mapping[str, str], articles: Collection[int]) -> Mapping[tuple[str, int], Fragment]:
+        """By format and article, those of the shape that is wanted of each format."""
 
-    def keep(self, format: str, shape: str, fragments: Sequence[Fragment]) -> None:
-        """In place of the earlier ones of the same articles."""
+    def keep(self, fragments: Sequence[Fragment]) -> None:
+        """In place of the earlier ones of the same article, format and shape."""
 
 
 class Decisions(Protocol):

@@ -20,6 +20,8 @@ from publisher.store._feeds import pages_due
 from publisher.store.tables import article, feed, feed_entry, feed_page, fragment
 
 _HERE = sa.not_(feed_entry.c.gone)
+#: Spelled as its index spells it: SQLite would not know `shown = 1` for the same.
+_SHOWN = sa.text("feed_entry.shown")
 _LIVE = article.c.state == ArticleState.LIVE.value
 
 
@@ -119,7 +121,7 @@ def show(connection: Connection, id: int, articles: Collection[int], now: dateti
     listed = shared.among(connection, feed_entry.c.article, articles)
     of_feed = feed_entry.c.feed == id
     connection.execute(sa.update(feed_entry).where(of_feed, listed, sa.not_(feed_entry.c.shown)).values(shown=True))
-    left = sa.update(feed_entry).where(of_feed, feed_entry.c.shown, sa.not_(listed)).values(shown=False)
+    left = sa.update(feed_entry).where(of_feed, _SHOWN, sa.not_(listed)).values(shown=False)
     ids = connection.execute(left.returning(feed_entry.c.article)).scalars().all()
     if ids:
         still = sa.select(feed_entry.c.article).where(

@@ -11,27 +11,24 @@ from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import fragment
 
+_OF = fragment.c
+_FIELDS = tuple(column.name for column in fragment.columns)
+
 
 class Fragments:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def get(self, format: str, shape: str, articles: Collection[int]) -> Mapping[int, Fragment]:
-        columns = (fragment.c.article, fragment.c.stamp, fragment.c.id, fragment.c.data)
+    def get(self, shapes: Mapping[str, str], articles: Collection[int]) -> Mapping[tuple[str, int], Fragment]:
+        wanted = sa.or_(*(sa.and_(_OF.format == format, _OF.shape == shape) for format, shape in shapes.items()))
         with self._access.read() as connection:
-            wanted = shared.among(connection, fragment.c.article, articles)
             rows = connection.execute(
-                sa.select(*columns).where(wanted, fragment.c.format == format, fragment.c.shape == shape)
+                sa.select(fragment).where(shared.among(connection, _OF.article, articles), wanted)
             )
-            return {
-                article: Fragment(article=article, stamp=stamp, id=id, data=data) for article, stamp, id, data in rows
-            }
+            return {(row.format, row.article): Fragment(**row._mapping) for row in rows}
 
-    def keep(self, format: str, shape: str, fragments: Sequence[Fragment]) -> None:
-        of_all = {"format": format, "shape": shape}
-        rows = [
-            {**of_all, "article": one.article, "stamp": one.stamp, "id": one.id, "data": one.data} for one in fragments
-        ]
+    def keep(self, fragments: Sequence[Fragment]) -> None:
+        rows = [{name: getattr(one, name) for name in _FIELDS} for one in fragments]
         with self._access.write() as connection:
             statement = shared.insert(connection, fragment)
             new = statement.excluded

@@ -79,9 +79,7 @@ def publish(
     fresh = [(file, last) for file in files if (last := folder.get(file.name)) != file.data]
     for file, last in fresh:
         _compare(file, last, document, known, may_be_empty=may_be_empty)
-    for file, _ in fresh:
-        folder.put(file.name, file.data, file.format.media_type)
-    written = tuple(file.name for file, _ in fresh)
+    written = folder.put_all([(file.name, file.data, file.format.media_type) for file, _ in fresh])
     return Published(
         written=written,
         unchanged=tuple(file.name for file in files if file.name not in written),
@@ -111,19 +109,18 @@ def _chosen(feed: Feed, formats: Mapping[str, Format]) -> tuple[Format, ...]:
 
 
 def _entries(
-    document: FeedDocument, formats: Iterable[Format], kept: Fragments | None
+    document: FeedDocument, formats: Sequence[Format], kept: Fragments | None
 ) -> tuple[dict[tuple[str, int], Fragment], dict[int, str]]:
     """Fragments by format and article, and by article the reason why it cannot be published."""
+    shapes = {format.name: _shape(document.feed, format) for format in formats}
+    there = kept.get(shapes, [article.id for article in document.articles]) if kept else {}
     made: dict[tuple[str, int], Fragment] = {}
+    new: list[Fragment] = []
     faults: dict[int, str] = {}
-    for format in formats:
-        shape = _shape(document.feed, format)
-        ids = [article.id for article in document.articles]
-        there = kept.get(format.name, shape, ids) if kept else {}
-        new = []
-        for article in document.articles:
-            stamp = _stamp(article)
-            fragment = there.get(article.id)
+    for article in document.articles:
+        stamp = _stamp(article)
+        for format in formats:
+            fragment = there.get((format.name, article.id))
             if fragment is None or fragment.stamp != stamp:
                 try:
                     fragment = _fragment(document, format, article, stamp)
@@ -132,8 +129,8 @@ def _entries(
                     continue
                 new.append(fragment)
             made[format.name, article.id] = fragment
-        if kept and new:
-            kept.keep(format.name, shape, new)
+    if kept and new:
+        kept.keep(new)
     return made, faults
 
 
@@ -161,7 +158,8 @@ def _fragment(document: FeedDocument, format: Format, article: Article, stamp: s
         raise GateError(f"{type(error).__name__}: {error}") from error
     if [entry.id for entry in read] != [id]:
         raise GateError(f"its id was written, but {len(read)} others were read back")
-    return Fragment(article=article.id, stamp=stamp, id=id, data=data)
+    shape = _shape(document.feed, format)
+    return Fragment(article=article.id, format=format.name, shape=shape, stamp=stamp, id=id, data=data)
 
 
 def _left_out(

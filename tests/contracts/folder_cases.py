@@ -33,6 +33,13 @@ class FolderCases:
         assert folder.put("all.rss", b"<rss/>", RSS)
         assert not folder.put("all.rss", b"<rss/>", RSS)
 
+    def test_several_are_replaced_together_and_those_that_changed_are_named(self, folder: Folder) -> None:
+        folder.put("all.rss", b"<rss/>", RSS)
+        files = [("all.rss", b"<rss/>", RSS), ("all.json", b"{}", "application/feed+json"), ("all/1.rss", b"1", RSS)]
+        assert folder.put_all(files) == ("all.json", "all/1.rss")
+        assert [folder.get(name) for name, _, _ in files] == [b"<rss/>", b"{}", b"1"]
+        assert folder.put_all(files) == folder.put_all([]) == ()
+
     def test_an_empty_file_is_a_file(self, folder: Folder) -> None:
         assert folder.put("all.rss", b"", RSS)
         assert folder.get("all.rss") == b""

@@ -189,27 +189,26 @@ def test_another_title_makes_every_page_due(newsroom: Database) -> None:
 
 
 def fragment(one: Article, data: bytes = b"<item/>", stamp: str = "1") -> Fragment:
-    return Fragment(article=one.id, stamp=stamp, id=one.entry_id, data=data)
+    return Fragment(article=one.id, format="rss", shape="full", stamp=stamp, id=one.entry_id, data=data)
 
 
 def test_an_entry_is_kept_by_article_format_and_shape_and_replaced_by_a_newer_one(newsroom: Database) -> None:
     first, second = come(newsroom, 1, 2)
-    newsroom.fragments.keep("rss", "full", [fragment(first), fragment(second)])
-    newsroom.fragments.keep("rss", "full", [fragment(first, b"<item>2</item>", "2")])
-    assert newsroom.fragments.get("rss", "full", [first.id, 12345]) == {
-        first.id: fragment(first, b"<item>2</item>", "2")
-    }
-    assert newsroom.fragments.get("atom", "full", [first.id]) == newsroom.fragments.get("rss", "x", [first.id]) == {}
+    newsroom.fragments.keep([fragment(first), fragment(second)])
+    newer = fragment(first, b"<item>2</item>", "2")
+    newsroom.fragments.keep([newer])
+    assert newsroom.fragments.get({"rss": "full", "atom": "full"}, [first.id, 12345]) == {("rss", first.id): newer}
+    assert newsroom.fragments.get({"rss": "summary", "atom": "full"}, [first.id]) == {}
 
 
 def test_an_entry_is_kept_as_long_as_any_current_document_shows_its_article(newsroom: Database) -> None:
     newsroom.feeds.sync([feed("all", limit=3), feed("slow")], [])
     first, second, *_ = come(newsroom, 1, 2, 3)
     newsroom.feeds.place([FeedEntry(feed="slow", article=second.id, sort_key="1")])
-    newsroom.fragments.keep("rss", "full", [fragment(first), fragment(second)])
+    newsroom.fragments.keep([fragment(first), fragment(second)])
     build(newsroom)
     newsroom.feeds.built("slow", 1, at=NOW, error="", shown=[second.id])
     come(newsroom, 4, 5, 6)
     newsroom.feeds.seal("all")
     build(newsroom)
-    assert set(newsroom.fragments.get("rss", "full", [first.id, second.id])) == {second.id}
+    assert set(newsroom.fragments.get({"rss": "full"}, [first.id, second.id])) == {("rss", second.id)}

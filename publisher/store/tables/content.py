@@ -144,7 +144,7 @@ feed_entry = table(
     sa.Index("ix_feed_entry_order", "feed", sa.text("sort_key DESC")),
     sa.Index("ix_feed_entry_page", "feed", "page", "sort_key"),
     partial("ix_feed_entry_until", "feed", "until", where="until IS NOT NULL"),
-    partial("ix_feed_entry_shown", "article", "feed", where="shown"),
+    partial("ix_feed_entry_shown", "feed", "article", where="shown"),
 )
 
 feed_page = table(

@@ -91,7 +91,7 @@ def _feed_entry() -> None:
     op.create_index("ix_feed_entry_order", "feed_entry", ["feed", sa.text("sort_key DESC")])
     op.create_index("ix_feed_entry_page", "feed_entry", ["feed", "page", "sort_key"])
     _partial("ix_feed_entry_until", "feed_entry", ["feed", "until"], "until IS NOT NULL")
-    _partial("ix_feed_entry_shown", "feed_entry", ["article", "feed"], "shown")
+    _partial("ix_feed_entry_shown", "feed_entry", ["feed", "article"], "shown")
 
 
 def _pages_and_fragments() -> None:

@@ -35,6 +35,20 @@ def read_markdown(data: bytes, zone: tzinfo) -> tuple[str, FetchedArticle]:
 
     Raises ValueError, naming the line or the key, when the file is no article; Draft when it is not one yet.
     """
+    front, rest = _parted(data)
+    article = _from_front(front, zone)
+    title, content = _rendered(rest, article.title)
+    return _word(front, "id"), replace(article, title=title, content_html=content)
+
+
+def id_of(data: bytes) -> str:
+    """The `id` that the front matter of a Markdown file gives, "" without. Raises as `read_markdown` does."""
+    front, _ = _parted(data)
+    return _word(front, "id")
+
+
+def _parted(data: bytes) -> tuple[Mapping[str, object], str]:
+    """Front matter and text."""
     if len(data) > MAXIMUM_MARKDOWN:
         raise ValueError(f"it has {len(data):,} bytes, and Markdown may have {MAXIMUM_MARKDOWN:,}")
     text = text_of(data)
@@ -44,9 +58,7 @@ def read_markdown(data: bytes, zone: tzinfo) -> tuple[str, FetchedArticle]:
     front = _front_matter(found[1]) if found else {}
     if front.get("draft") is True or front.get("published") is False:
         raise Draft
-    article = _from_front(front, zone)
-    title, content = _rendered(text[found.end() :] if found else text, article.title)
-    return _word(front, "id"), replace(article, title=title, content_html=content)
+    return front, text[found.end() :] if found else text
 
 
 def _front_matter(text: str) -> Mapping[str, object]:

@@ -96,7 +96,8 @@ _MAIL = re.compile(r"[^\s<>()@,;]+@[^\s<>()@,;]+")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What a feed document holds. `refused` are the items that could not be read, and what is wrong with the
-    document as a whole. `home` is the site it belongs to. `same` counts the items left out because they are known."""
+    document as a whole. `home` is the site it belongs to. `same` counts the items left out because they are known,
+    `next_look` is how long it asks to be left alone."""
 
     title: str
     language: str
@@ -104,6 +105,7 @@ class Reading:
     articles: tuple[FetchedArticle, ...]
     refused: tuple[Refusal, ...] = ()
     same: int = 0
+    next_look: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

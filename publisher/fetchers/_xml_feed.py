@@ -35,7 +35,7 @@ from publisher.fetchers._shared import (
     unescaped,
 )
 from publisher.fetchers._xml_document import is_well_formed, take_apart
-from publisher.fetchers._xml_parts import authors, labels, language, media, people
+from publisher.fetchers._xml_parts import authors, labels, language, media, next_look, people
 from publisher.kit.html import plain, scrub
 from publisher.kit.http_session import shown
 from publisher.model import Author, FetchedArticle, Refusal
@@ -173,6 +173,7 @@ def _reading(
         articles=tuple(articles),
         refused=(*refused, *wrong),
         same=same,
+        next_look=next_look(parsed.feed),
     )
 
 

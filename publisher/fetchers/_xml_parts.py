@@ -6,6 +6,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from publisher.fetchers._shared import absolute, line, media_type, person, seconds, whole
@@ -14,6 +15,13 @@ from publisher.model import Author, Enclosure, Image
 _MEDIA = "{http://search.yahoo.com/mrss/}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _TAG_SCHEMES = ("http://www.itunes.com/", "http://search.yahoo.com/mrss/")
+_PERIODS = {
+    "hourly": timedelta(hours=1),
+    "daily": timedelta(days=1),
+    "weekly": timedelta(weeks=1),
+    "monthly": timedelta(days=30),
+    "yearly": timedelta(days=365),
+}
 _MEDIUMS = {"image": "image", "audio": "audio/mpeg", "video": "video/mp4"}
 
 
@@ -63,6 +71,16 @@ def language(entry: Any) -> str:
     """What xml:lang says of an item's text or title."""
     details = (*(entry.get("content") or ()), dict.get(entry, "title_detail") or {})
     return next((str(detail["language"]) for detail in details if detail.get("language")), "")
+
+
+def next_look(feed: Any) -> timedelta | None:
+    """How long a feed asks to be left alone: the longer of RSS's `ttl`, in minutes, and what RSS's syndication module
+    says (updates in a period); None when it does not say, at most a day."""
+    minutes = whole(feed.get("ttl"))
+    period = _PERIODS.get(str(feed.get("sy_updateperiod") or "").strip().lower(), timedelta())
+    every = period / max(1, whole(feed.get("sy_updatefrequency")))
+    longest = min(max(timedelta(minutes=min(minutes, 1440)), every), timedelta(days=1))
+    return longest or None
 
 
 # ---------------------------------------------------------------- media

@@ -1,6 +1,7 @@
 """A folder of articles: plain text, Markdown with front matter, HTML.
 
-Every look reads every file. What did not change has the same `raw_hash`, and nothing more is done for it.
+Every look opens every file. What is in one that is known, by its `raw_hash`, is not read; and the names of all files
+are a complete list of what the folder has.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
@@ -17,9 +18,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from publisher.errors import SourceInvalid
-from publisher.fetchers._markup import Draft, read_html, read_markdown
+from publisher.fetchers._markup import Draft, id_of, read_html, read_markdown
 from publisher.fetchers._text import read_text
-from publisher.model import Fetched, FetchedArticle, Refusal, Source
+from publisher.model import Fetched, FetchedArticle, Listing, Refusal, Source
 from publisher.ports import Known, nothing_known
 
 MAXIMUM_BYTES: Final = 5 * 1024 * 1024  # of one file
@@ -36,21 +37,22 @@ _KINDS: Final = {
 }
 #: Hidden files, and what editors and word processors leave beside the file they have open.
 _IGNORED: Final = (".", "~", "#")
+_CLOSED: Final = "the folder cannot be opened"
 _LEAVES: Final = "it is a link that leads out of the folder: put the file itself here"
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What has been read of the page that is being filled; `names` are the identities of all pages."""
+class _Names:
+    """What is in the folder: the identity of each file, by its path; those to be read; and whether all of them have
+    told their identity."""
 
-    articles: list[FetchedArticle] = field(default_factory=list)
+    by_path: dict[PurePosixPath, str] = field(default_factory=dict)
+    new: list[PurePosixPath] = field(default_factory=list)
+    complete: bool = True
     refused: list[Refusal] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
 
-    def page(self) -> Fetched:
-        page = Fetched(articles=tuple(self.articles), cursor={}, refused=tuple(self.refused))
-        self.articles, self.refused = [], []
-        return page
+    def refuse(self, path: PurePosixPath, reason: str) -> None:
+        self.refused.append(Refusal(item=_shown(path), reason=reason))
 
 
 class ArticleFolder:
@@ -60,20 +62,22 @@ class ArticleFolder:
     categories), `base_url` (what relative addresses in files are relative to).
     """
 
-    def fetch(
-        self,
-        source: Source,
-        *,
-        now: datetime,  # noqa: ARG002  # the port's
-        known: Known = nothing_known,  # noqa: ARG002  # as the port has it
-    ) -> Iterator[Fetched]:
-        """Raises SourceInvalid when there is no such folder, or it may not be read."""
-        reading = _Reading()
-        for path in _files(source, reading.refused):
-            self._read(source, path, reading)
-            if len(reading.articles) >= _PAGE:
-                yield reading.page()
-        yield reading.page()
+    def fetch(self, source: Source, *, now: datetime, known: Known = nothing_known) -> Iterator[Fetched]:
+        """As `ports.Fetcher`; with the first page comes the list. Raises SourceInvalid when there is no such folder,
+        or it may not be read."""
+        names = _names(source, known)
+        listing = Listing(look=now.isoformat(), ids=tuple(names.by_path.values()), complete=True)
+        page = Fetched(
+            articles=(),
+            cursor={},
+            refused=tuple(names.refused),
+            listing=listing if names.complete else None,
+            same=len(names.by_path) - len(names.new),
+        )
+        for start in range(0, max(1, len(names.new)), _PAGE):
+            articles, refused = _read(source, names, names.new[start : start + _PAGE])
+            yield replace(page, articles=articles, refused=(*page.refused, *refused))
+            page = Fetched(articles=(), cursor={})
 
     def check(self, source: Source, *, now: datetime) -> str:
         """Such as "12 articles, 1 not readable". Raises SourceInvalid as `fetch` does."""
@@ -83,23 +87,66 @@ class ArticleFolder:
         told = f"{articles:,} article{'' if articles == 1 else 's'}"
         return f"{told}, {refused:,} not readable" if refused else told
 
-    def _read(self, source: Source, path: PurePosixPath, reading: _Reading) -> None:
-        name = _shown(path)
+
+def _names(source: Source, known: Known) -> _Names:
+    """Gives each file its identity: the one it is known by, what its front matter says, or its path."""
+    names = _Names()
+    hashes: dict[PurePosixPath, str] = {}
+    for path in _files(source, names.refused):
+        try:
+            hashes[path] = _raw_hash(source, path, _bytes(source, path))
+        except (OSError, ValueError) as error:
+            names.refuse(path, _why(error))
+            if _KINDS[path.suffix.lower()] == "markdown":
+                names.complete = False
+            else:
+                names.by_path[path] = _shown(path)
+    names.complete = names.complete and not any(refusal.reason.startswith(_CLOSED) for refusal in names.refused)
+    same = known(set(hashes.values()))
+    taken = {id: path for path, id in names.by_path.items()}
+    for path, raw_hash in hashes.items():
+        try:
+            id = same.get(raw_hash) or _identity(source, path)
+        except Draft:
+            continue
+        except (OSError, ValueError) as error:
+            names.refuse(path, _why(error))
+            names.complete = False
+            continue
+        if (other := taken.setdefault(id, path)) != path:
+            names.refuse(path, f"same id as {_shown(other)}, {id[:100]!r}: give each its own")
+            continue
+        names.by_path[path] = id
+        if raw_hash not in same:
+            names.new.append(path)
+    return names
+
+
+def _identity(source: Source, path: PurePosixPath) -> str:
+    if _KINDS[path.suffix.lower()] != "markdown":
+        return _shown(path)
+    return id_of(_bytes(source, path)) or _shown(path)
+
+
+def _read(
+    source: Source, names: _Names, paths: Sequence[PurePosixPath]
+) -> tuple[tuple[FetchedArticle, ...], tuple[Refusal, ...]]:
+    articles: list[FetchedArticle] = []
+    refused: list[Refusal] = []
+    for path in paths:
         try:
             article = _article(source, path, _bytes(source, path))
+            if article.native_id == names.by_path[path]:  # else it was saved again just now: the next look reads it
+                articles.append(article)
         except Draft:
-            return
-        except OSError as error:
-            reading.refused.append(Refusal(item=name, reason=f"it cannot be opened ({error.strerror or error})"))
-        except ValueError as error:
-            reading.refused.append(Refusal(item=name, reason=str(error)))
-        else:
-            other = reading.names.setdefault(article.native_id, name)
-            if other == name:
-                reading.articles.append(article)
-            else:
-                reason = f"same id as {other}, {article.native_id[:100]!r}: give each its own"
-                reading.refused.append(Refusal(item=name, reason=reason))
+            continue
+        except (OSError, ValueError) as error:
+            refused.append(Refusal(item=_shown(path), reason=_why(error)))
+    return tuple(articles), tuple(refused)
+
+
+def _why(error: OSError | ValueError) -> str:
+    return f"it cannot be opened ({error.strerror or error})" if isinstance(error, OSError) else str(error)
 
 
 def _files(source: Source, refused: list[Refusal]) -> list[PurePosixPath]:
@@ -109,7 +156,7 @@ def _files(source: Source, refused: list[Refusal]) -> list[PurePosixPath]:
 
     def unreadable(error: OSError) -> None:
         place = Path(error.filename or root)
-        refused.append(Refusal(item=_named(root, place), reason=f"the folder cannot be opened ({error.strerror})"))
+        refused.append(Refusal(item=_named(root, place), reason=f"{_CLOSED} ({error.strerror})"))
 
     for place, folders, names in os.walk(root, onerror=unreadable):
         here = Path(place)
@@ -175,6 +222,7 @@ def _article(source: Source, path: PurePosixPath, data: bytes) -> FetchedArticle
     return replace(
         article,
         native_id=native_id or _shown(path),
+        movable=not native_id,
         base_url=str(source.options.get("base_url") or ""),
         categories=(*article.categories, *folders),
         raw_hash=_raw_hash(source, path, data),

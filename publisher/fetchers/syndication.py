@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from publisher.fetchers._json_feed import read_json_feed
-from publisher.fetchers._shared import Before, Reading, count, credentials, decoded
+from publisher.fetchers._shared import Before, Reading, count, credentials, decoded, whole
 from publisher.fetchers._xml_feed import read_xml
 from publisher.kit.html import scrub
-from publisher.kit.http_session import Limits, Reply, get, open_session
+from publisher.kit.http_session import Limits, Reply, fresh_for, get, open_session
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
 from publisher.ports import Known, nothing_known
 
@@ -21,7 +21,8 @@ _VALIDATOR = re.compile(r"[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]{0,999}")
 
 
 class Syndication:
-    """Fetches one feed. Its cursor holds the validators of the last answer, so an unchanged feed costs a 304.
+    """Fetches one feed. Its cursor holds the validators of the last answer, so an unchanged feed costs a 304, and how
+    long the feed asked to be left alone.
 
     `user_agent` is who asks, such as "Publisher/1.0 (+https://harbour-gazette.example)".
     """
@@ -42,16 +43,19 @@ class Syndication:
         cursor = source.cursor if source.cursor.get("url") == source.url else {}
         reply = self._ask(source, cursor)
         if reply.status == 304:
-            yield Fetched(articles=(), cursor=source.cursor, unchanged=True)
+            yield Fetched(articles=(), cursor=source.cursor, unchanged=True, next_look=_next_look(reply, cursor))
             return
         before = Before(known=known, by_address=source.identity == "url")
         reading = read(reply.body, reply.headers.get("Content-Type", ""), reply.url, before)
         validators = {"etag": _validator(reply, "ETag"), "last_modified": _validator(reply, "Last-Modified")}
+        asked = reading.next_look.total_seconds() if reading.next_look else 0
+        cursor = {"url": source.url, **validators, "next_look": asked}
         yield Fetched(
             articles=reading.articles,
-            cursor={"url": source.url, **validators},
+            cursor=cursor,
             refused=reading.refused,
             same=reading.same,
+            next_look=_next_look(reply, cursor),
         )
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
@@ -70,6 +74,11 @@ class Syndication:
                 headers[name] = str(cursor[key])
         with open_session(allow_private=source.allow_private, user_agent=self._user_agent) as session:
             return get(session, source.url, headers=headers, auth=credentials(source), limits=self._limits)
+
+
+def _next_look(reply: Reply, cursor: Mapping[str, Any]) -> timedelta | None:
+    """The longer of what the answer says and what the feed said when it was last read."""
+    return max(fresh_for(reply.headers) or timedelta(), timedelta(seconds=whole(cursor.get("next_look")))) or None
 
 
 def _validator(reply: Reply, name: str) -> str:

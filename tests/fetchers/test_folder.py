@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from publisher.errors import SourceInvalid
 from publisher.fetchers.folder import MAXIMUM_BYTES, ArticleFolder
 from publisher.model import Author, Fetched, FetchedArticle, Source
+from publisher.ports import Known
 from tests.contracts.fetcher_cases import FetcherCases
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -86,7 +88,11 @@ def refused(room: FolderRoom, data: str | bytes, name: str) -> str:
 def test_files_are_read_as_a_person_reads_them(room: FolderRoom, name: str) -> None:
     shutil.copy(DATA / name, room.place)
     (article,) = look(room).articles
-    told = {key: value for key, value in asdict(article).items() if value and key not in ("raw_hash", "native_id")}
+    told = {
+        key: value
+        for key, value in asdict(article).items()
+        if value and key not in ("raw_hash", "native_id", "movable")
+    }
     for author in told.get("authors", ()):
         for key in [key for key, value in author.items() if not value]:
             del author[key]
@@ -265,7 +271,10 @@ def test_front_matter_without_end_is_refused(room: FolderRoom) -> None:
 def test_a_draft_is_left_out_without_a_word(room: FolderRoom) -> None:
     (room.place / "a.md").write_text("---\ntitle: x\ndraft: true\n---\ny")
     (room.place / "b.md").write_text("---\ntitle: x\npublished: false\n---\ny")
-    assert look(room) == Fetched(articles=(), cursor={})
+    page = look(room)
+    assert (page.articles, page.refused) == ((), ())
+    assert page.listing is not None
+    assert page.listing.ids == ()
 
 
 def test_an_id_names_the_article_wherever_its_file_is(room: FolderRoom) -> None:
@@ -306,12 +315,90 @@ def test_a_changed_option_is_a_changed_article(room: FolderRoom) -> None:
     assert before.raw_hash != look(room, categories="folders").articles[0].raw_hash
 
 
+def known_by(*pages: Fetched) -> Known:
+    """What a store knows that holds these pages."""
+    stored = {article.raw_hash: article.native_id for page in pages for article in page.articles}
+    return lambda hashes: {hash: stored[hash] for hash in hashes if hash in stored}
+
+
+def look_again(room: FolderRoom, *before: Fetched) -> Fetched:
+    source = replace(room.source, options={"timezone": "Europe/Dublin"})
+    (page,) = room.fetcher.fetch(source, now=NOW, known=known_by(*before))
+    return page
+
+
+def test_only_what_changed_is_read_and_everything_is_listed(room: FolderRoom) -> None:
+    for name in ("ferry", "lamp", "quay"):
+        room.publish(name, name.title())
+    (room.place / "tide.md").write_text("---\nid: 2026-tide\n---\n# Tide\n\nText.")
+    first = look(room)
+    room.edit("lamp", "It burns.")
+    (room.place / "quay.txt").unlink()
+    second = look_again(room, first)
+    assert [article.title for article in second.articles] == ["Lamp"]
+    assert (second.same, second.listing and second.listing.complete) == (2, True)
+    assert second.listing is not None
+    assert set(second.listing.ids) == {"ferry.txt", "lamp.txt", "2026-tide"}
+
+
+def test_a_path_may_move_and_an_id_stays(room: FolderRoom) -> None:
+    room.publish("ferry", "Ferry")
+    (room.place / "tide.md").write_text("---\nid: 2026-tide\n---\n# Tide\n\nText.")
+    assert {article.native_id: article.movable for article in look(room).articles} == {
+        "ferry.txt": True,
+        "2026-tide": False,
+    }
+
+
+def test_two_files_with_one_id_never_take_turns(room: FolderRoom) -> None:
+    (room.place / "b.md").write_text("---\nid: x\n---\n# B\n\nText.")
+    first = look(room)
+    (room.place / "c.md").write_text("---\nid: x\n---\n# C\n\nText.")
+    second = look_again(room, first)
+    assert (second.articles, [refusal.item for refusal in second.refused]) == ((), ["c.md"])
+    (room.place / "a.md").write_text("---\nid: x\n---\n# A\n\nText.")
+    third = look_again(room, first)
+    assert [article.title for article in third.articles] == ["A"]
+    again = look_again(room, third)
+    assert (again.articles, [refusal.item for refusal in again.refused]) == ((), ["b.md", "c.md"])
+
+
+@pytest.mark.parametrize("text", ["---\nid: [\n---\nText.", "---\nid: x\nText."])
+def test_a_list_that_may_lack_an_article_is_not_given(room: FolderRoom, text: str) -> None:
+    """Nobody can tell which article a file is whose front matter cannot be read: none is taken as removed."""
+    room.publish("ferry", "Ferry")
+    assert look(room).listing is not None
+    (room.place / "tide.md").write_text(text)
+    page = look(room)
+    assert (page.listing, len(page.refused)) == (None, 1)
+
+
+def test_a_text_that_cannot_be_read_is_listed_all_the_same(room: FolderRoom) -> None:
+    room.publish("ferry", "Ferry")
+    room.spoil("ferry")
+    page = look(room)
+    assert page.listing is not None
+    assert (page.listing.ids, len(page.refused)) == (("ferry.txt",), 1)
+
+
+@given(data=st.binary(max_size=400), name=st.sampled_from(["a.txt", "a.md", "a.html"]))
+def test_any_bytes_are_an_article_or_refused(data: bytes, name: str) -> None:
+    with TemporaryDirectory() as place:
+        Path(place, name).write_bytes(data)
+        source = Source(slug="s", kind="folder", url=place, interval=timedelta(minutes=1))
+        (page,) = ArticleFolder().fetch(source, now=NOW)
+        assert len(page.articles) + len(page.refused) <= 1
+
+
 def test_what_editors_leave_behind_is_no_article(room: FolderRoom) -> None:
     for name in (".story.txt", ".story.txt.swp", "story.txt~", "~$story.md", "#story.txt#", "story.txt.part", "a.docx"):
         (room.place / name).write_text("Head\n\nText.")
     (room.place / ".git").mkdir()
     (room.place / ".git" / "notes.txt").write_text("Head\n\nText.")
-    assert look(room) == Fetched(articles=(), cursor={})
+    page = look(room)
+    assert (page.articles, page.refused) == ((), ())
+    assert page.listing is not None
+    assert page.listing.ids == ()
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\0" * 50])

@@ -75,6 +75,7 @@ def test_a_recorded_feed_reads_as_expected(path: Path) -> None:
 def told(body: bytes, content_type: str) -> dict[str, Any]:
     reading = json.loads(json.dumps(asdict(read(body, content_type, URL)), default=str))
     assert reading.pop("same") == 0
+    reading.pop("next_look")
     for article in reading["articles"]:
         article.pop("raw_hash")
     reading["articles"] = [{name: value for name, value in one.items() if value} for one in reading["articles"]]
@@ -124,6 +125,33 @@ def test_the_validators_of_another_address_are_not_sent(room: FeedRoom) -> None:
     room.set(url=f"{room.url}feed/?full=1")
     (page,) = look(room, after(room.source, first))
     assert not page.unchanged
+
+
+@pytest.mark.parametrize(
+    ("head", "headers", "minutes"),
+    [
+        ("", {}, None),
+        ("<ttl>30</ttl>", {}, 30),
+        ("<ttl>soon</ttl>", {}, None),
+        ("<ttl>99999999</ttl>", {}, 1440),
+        ("<sy:updatePeriod>\n hourly </sy:updatePeriod><sy:updateFrequency>2</sy:updateFrequency>", {}, 30),
+        ("<sy:updatePeriod>daily</sy:updatePeriod>", {"Cache_Control": "public, max-age=60"}, 1440),
+        ("<ttl>5</ttl>", {"Cache_Control": "max-age=900", "Age": "300"}, 10),
+        ("", {"Cache_Control": "no-cache, max-age=900"}, None),
+    ],
+)
+def test_how_long_a_feed_asks_to_be_left_alone(
+    room: FeedRoom, head: str, headers: dict[str, str], minutes: int | None
+) -> None:
+    names = 'xmlns:sy="http://purl.org/rss/1.0/modules/syndication/"'
+    room.answer("/feed/", rss(*ITEMS, head=head, attributes=names), type="text/xml", **headers)
+    (page,) = look(room)
+    assert page.next_look == (timedelta(minutes=minutes) if minutes else None)
+    room.answer("/feed/", status=304)
+    (page,) = look(room, after(room.source, [page]))
+    assert page.unchanged
+    if not headers:
+        assert page.next_look == (timedelta(minutes=minutes) if minutes else None)
 
 
 def test_a_password_is_sent(room: FeedRoom) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
-from publisher.kit.http_session import Limits, get, is_private, open_session, retry_after, shown
+from publisher.kit.http_session import Limits, fresh_for, get, is_private, open_session, retry_after, shown
 from tests.fakes import newsroom
 from tests.fakes.newsroom import Newsroom
 
@@ -360,3 +360,22 @@ def test_control_characters_in_an_address_are_escaped(site: Newsroom, session: r
     site.answer("/a", status=302, Location="/b\0\x1b[2J")
     with pytest.raises(SourceInvalid, match=r"/b%00%1B\[2J has nothing at this address"):
         get(session, site.origin + "/a")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Cache-Control": "public, max-age=600"}, 600),
+        ({"Cache-Control": 'max-age="600"', "Age": "100"}, 500),
+        ({"Cache-Control": "max-age=600", "Age": "700"}, None),
+        ({"Cache-Control": "s-maxage=600"}, None),  # meant for caches that many share
+        ({"Cache-Control": "no-store, max-age=600"}, None),
+        ({"Cache-Control": "max-age=999999999"}, 86_400),
+        ({"Date": "Fri, 20 Nov 2026 09:00:00 GMT", "Expires": "Fri, 20 Nov 2026 09:20:00 GMT"}, 1200),
+        ({"Date": "Fri, 20 Nov 2026 09:00:00 GMT", "Expires": "0"}, None),
+        ({"Date": "x", "Expires": "Fri, 20 Nov 2026 09:20:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_an_answer_stays_fresh(headers: dict[str, str], seconds: int | None) -> None:
+    assert fresh_for(headers) == (timedelta(seconds=seconds) if seconds else None)

@@ -5,13 +5,14 @@ for their own calls: an API's address is the settings' business, and retrying is
 """
 
 from publisher.kit.http_session._connections import Deadline, is_private, open_session
-from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, get, retry_after, shown
+from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, fresh_for, get, retry_after, shown
 
 __all__ = [
     "LONGEST_WAIT",
     "Deadline",
     "Limits",
     "Reply",
+    "fresh_for",
     "get",
     "is_private",
     "open_session",

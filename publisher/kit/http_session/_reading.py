@@ -110,6 +110,24 @@ def retry_after(value: str, now: datetime) -> timedelta | None:
     return max(timedelta(0), min(at - now, LONGEST_WAIT))
 
 
+def fresh_for(headers: Mapping[str, str]) -> timedelta | None:
+    """How long an answer says it stays fresh (RFC 9111 section 4.2.1), at most a day; None when it does not say so,
+    or is not to be kept."""
+    told = headers.get("Cache-Control", "").lower()
+    if re.search(r"\bno-(?:cache|store)\b", told):
+        return None
+    if found := re.search(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", told):
+        age = headers.get("Age", "").strip()
+        seconds = int(found[1]) - (int(age[:9]) if age.isascii() and age.isdigit() else 0)
+    else:
+        try:
+            ends, sent = (parsedate_to_datetime(headers.get(name, "")) for name in ("Expires", "Date"))
+            seconds = round((ends - sent).total_seconds())
+        except (ValueError, OverflowError, TypeError):
+            return None
+    return min(timedelta(seconds=seconds), LONGEST_WAIT) if seconds > 0 else None
+
+
 # ---------------------------------------------------------------- one hop
 
 

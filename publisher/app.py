@@ -189,6 +189,7 @@ def _mailer(root: Path, mailer: AnyMailer, environment: Mapping[str, str], keys:
                 ca_file=str(root / mailer.ca_file) if mailer.ca_file else "",
                 signer=_signer(mailer, secret),
                 return_paths=_return_paths(mailer, keys),
+                connections=mailer.connections,
             )
         case _:
             return _api_mailer(mailer, secret)

@@ -256,6 +256,7 @@ class SmtpSettings(MailerSettings):
     dkim_domain: str = ""
     dkim_selector: str = ""
     dkim_key_env: Variable | Literal[""] = ""
+    connections: int = Field(default=2, ge=1, le=50)
     return_path: Mailbox | Literal[""] = ""
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.ledger import Ledger, digest, opened
+from benchmarks.ledger import Ledger, commits, digest, opened
 from benchmarks.provider import provider
 from publisher.mailers.mailgun import Mailgun
 from publisher.mailers.resend import Resend
@@ -37,22 +36,12 @@ def mailers(url: str) -> dict[str, Mailer]:
     }
 
 
-def commits(root: Path, rounds: int = 200) -> float:
-    began = time.perf_counter()
-    with root.joinpath("probe").open("wb") as file:
-        for _ in range(rounds):
-            file.write(b"x" * 4096)
-            file.flush()
-            os.fsync(file.fileno())
-    return rounds / (time.perf_counter() - began)
-
-
 def copied(rounds: int = 8) -> float:
     """MB a second."""
-    block = bytearray(64 * 1024 * 1024)
+    block, copy = bytearray(64 * 1024 * 1024), bytearray(64 * 1024 * 1024)
     began = time.perf_counter()
     for _ in range(rounds):
-        bytes(block)
+        copy[:] = block
     return rounds * 64 / (time.perf_counter() - began)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,6 +111,17 @@ class Ledger:
         if not sums.planned or sums.accepted != sums.planned or tally.outcomes != {Outcome.ACCEPTED: sums.planned}:
             raise SystemExit(f"not everybody was accepted: {sums} {tally}")
         return sums
+
+
+def commits(root: Path, rounds: int = 200) -> float:
+    """With fsync, a second."""
+    began = time.perf_counter()
+    with root.joinpath("probe").open("wb") as file:
+        for _ in range(rounds):
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    return rounds / (time.perf_counter() - began)
 
 
 @contextmanager

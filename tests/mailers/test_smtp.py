@@ -296,6 +296,31 @@ def test_the_next_envelope_travels_with_the_final_dot_and_its_message_waits():
     assert quit == b"quit\r\n"
 
 
+def test_the_next_batch_goes_over_the_same_connection():
+    with Script(
+        (b"DATA\r\n", OPEN),
+        (b"\r\n.\r\n", b"250 ok\r\n"),
+        (b"DATA\r\n", OPEN),
+        (b"\r\n.\r\n", b"250 ok\r\n"),
+        (b"quit\r\n", b"221\r\n"),
+    ) as server:
+        mailer = mailer_for(server)
+        outcomes = [mailer.submit(mailer.prepare(mailing(letter(n))))[0].outcome for n in (0, 1)]
+        mailer.close()
+    assert outcomes == [ACCEPTED, ACCEPTED]
+    assert [re.match(ENVELOPE % n, server.got[place]) is not None for n, place in ((0, 1), (1, 3))] == [True, True]
+    assert server.got[-1] == b"quit\r\n"
+
+
+def test_a_server_that_hung_up_between_two_batches_is_called_again(plain):
+    mailer = mailer_for(plain)
+    plain.plan(Fault("MAIL", after=1))
+    outcomes = [mailer.submit(mailer.prepare(mailing(letter(n))))[0].outcome for n in (0, 1)]
+    mailer.close()
+    assert outcomes == [ACCEPTED, ACCEPTED]
+    assert sorted(plain.recipients()) == ["reader0@reader.example", "reader1@reader.example"]
+
+
 def test_no_word_follows_where_it_would_be_taken_for_a_message():
     with Script((b"DATA\r\n", OPEN), (b"DATA\r\n", b"421 4.3.2 bye\r\n"), (b"\r\n", b"")) as server:
         assert send(mailer_for(server), letter(0), letter(1)) == [DEFERRED, DEFERRED]

@@ -1,7 +1,7 @@
 """Taking the next batch of a mailer: what may be claimed, the tokens for it, and whose batches it takes over.
 
 One order of locks keeps workers from waiting for each other in a circle: bucket, batch (skipping locked ones),
-mailer, edition.
+edition, mailer.
 """
 
 from __future__ import annotations

@@ -123,13 +123,14 @@ class Outbox(ByHand, Mailers):
             if held is None:
                 return False
             settled = settlement(held, results)
-            _told(connection, held, settled, results)
+            _give_back(connection, held, settled)  # the bucket first, the mailer last: see `_claiming`
             sequence = reserve_sequence(connection, held.edition) if settled.moved else 0
             made = children(held, settled, sequence=sequence, now=now, next_at=next_at)
             _finish(connection, held, settled, now=now, next_at=next_at)
             _put_children(connection, made)
             _put_exceptions(connection, held, results, now)
             _end_attempts(connection, [held.id], now, settled.state.value, results)
+            _judge(connection, held, results)
             return True
 
     def back(self, batch: Batch, *, next_at: datetime, error: str) -> bool:
@@ -191,9 +192,9 @@ class Outbox(ByHand, Mailers):
             before = [id for id, state in rows if state == _CLAIMED.value]
             after = [id for id, state in rows if state != _CLAIMED.value]
             _free(connection, before, state=_READY.value)
-            for id in before:
-                unsent = batch_from(connection.execute(sa.select(batch).where(batch.c.id == id)).mappings().one())
-                rates.give_back(connection, unsent, unsent.size)
+            unsent = sa.select(batch).where(shared.among(connection, batch.c.id, before))
+            for row in connection.execute(unsent).mappings().all() if before else ():
+                rates.give_back(connection, batch_from(row), row["n"])
             _free(connection, after, state=_UNKNOWN.value, unknown_since=_since(now))
             _end_attempts(connection, after, now, "unknown")
             return len(rows) + end_cancelled(connection)
@@ -300,12 +301,16 @@ def _finishing() -> sa.Update:
     return sa.update(batch).where(batch.c.id == sa.bindparam("this"))
 
 
-def _told(connection: Connection, held: Batch, settled: Settlement, results: Sequence[Result]) -> None:
-    """What an answer tells of the mailer, and of the tokens that its letters had taken."""
+def _give_back(connection: Connection, held: Batch, settled: Settlement) -> None:
+    """The tokens of letters that did not leave."""
     if held.state is _SUBMITTING and held.unknown_since is None:
         rates.give_back(connection, held, len(held.skipped) + sum(map(len, settled.again)))
     elif held.state is _CLAIMED:
         rates.give_back(connection, held, held.size)
+
+
+def _judge(connection: Connection, held: Batch, results: Sequence[Result]) -> None:
+    """What an answer tells of the mailer."""
     answered = any(result.outcome in (Outcome.ACCEPTED, Outcome.REJECTED) for result in results)
     if held.state is _SUBMITTING and answered:
         circuit.proved(connection, held)

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.calling import NOW, as_json, call, done, newsroom
 from tests.fakes.smtp import Fault, SmtpServer
 
-READERS = [f"reader{number}@mail.example" for number in range(45)]
+READERS = [f"reader{number}@mail.example" for number in range(165)]
 MAILER = """
 [[mailers]]
 name = "{name}"
@@ -49,7 +49,7 @@ def site(tmp_path: Path, first: SmtpServer, second: SmtpServer) -> Path:
 
 
 def test_nobody_twice_and_nobody_lost_across_two_mailers(site: Path, first: SmtpServer, second: SmtpServer) -> None:
-    first.plan(Fault("MAIL", "530 5.7.0 authentication required"))
+    first.plan(Fault("MAIL", "530 5.7.0 authentication required", times=99))
     assert call(site, "send", "daily", "--now", "--yes").exit_code == 7
     assert first.received == []
 
@@ -58,18 +58,21 @@ def test_nobody_twice_and_nobody_lost_across_two_mailers(site: Path, first: Smtp
     assert "(credentials)" in status
     assert "publisher deliver mended quay" in status
     (blocked,) = as_json(site, "status")["waiting"]["blocked"]
-    assert (blocked["circuit"], blocked["failure"], blocked["failures"]) == ("open", "credentials", 1)
+    assert (blocked["circuit"], blocked["failure"]) == ("open", "credentials")
 
     done(site, "deliver")
-    assert len(second.received) == 25, "all but the batch that the first had in its hands"
+    carried = len(second.received)
+    assert carried >= 45, "all but the batches that the first had in its hands"
+    assert carried < len(READERS)
     alarms = [path.read_text() for path in (site / "var" / "maildir" / "new").iterdir()]
     assert ["The mailer quay takes no mail (credentials)" in alarm for alarm in alarms] == [True]
 
+    first.mend()
     assert "quay is used again" in done(site, "deliver", "mended", "quay")
-    assert "25 through pier" in done(site, "deliver")
+    assert f"{carried} through pier" in done(site, "deliver")
     assert sorted(first.recipients() + second.recipients()) == sorted(READERS)
     (edition,) = as_json(site, "status")["editions"]
-    assert edition["carried"] == {"quay": 20, "pier": 25}
+    assert edition["carried"] == {"quay": len(READERS) - carried, "pier": carried}
     assert edition["state"] == "done"
     assert as_json(site, "status")["waiting"]["blocked"] == []
 

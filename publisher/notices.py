@@ -1,20 +1,38 @@
-"""Mail that is no edition: test, confirmation, alarm. One row each, and each leaves at most once."""
+"""Mail that is no edition: test, confirmation, alarm, witness. One row each, and each leaves at most once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, TryLater
 from publisher.kit import message, templating
-from publisher.model import Letter, Mailing, Newsletter, Notice, NoticeState, Outcome, Rendered, Site, Subscriber
+from publisher.model import (
+    WITNESS,
+    Letter,
+    Mailing,
+    Newsletter,
+    Notice,
+    NoticeState,
+    Outcome,
+    Rendered,
+    Site,
+    Subscriber,
+)
 from publisher.ports import Clock, Mailer, Store, Templates
 
 #: A notice that was refused for now is tried again this often, then given up.
 ATTEMPTS = 10
 LEASE = timedelta(minutes=3)
+#: Witnesses of a mailer in a day, at most.
+WITNESSES = 6
+#: How long a witness whose own answer was lost may still turn up.
+TURNS_UP = timedelta(hours=1)
+#: States in which a witness may yet be seen.
+_ON_ITS_WAY = (NoticeState.READY, NoticeState.CLAIMED, NoticeState.SUBMITTING, NoticeState.SENT)
 
 
 def render(kind: str, values: Mapping[str, Any], *, site: Site, templates: Templates) -> Rendered:
@@ -35,19 +53,19 @@ def drain(store: Store, mailers: Mapping[str, Mailer], *, clock: Clock) -> int:
         notice = store.notices.claim(now=clock.now(), lease=LEASE)
         if notice is None:
             break
-        state, error = _send(notice, mailers.get(notice.mailer))
+        state, error = _send(notice, mailers.get(notice.mailer), store.instance)
         store.notices.settle(notice.id, state, now=clock.now(), error=error)
         sent += state is NoticeState.SENT
     return sent
 
 
-def _send(notice: Notice, mailer: Mailer | None) -> tuple[NoticeState, str]:
+def _send(notice: Notice, mailer: Mailer | None, instance: str) -> tuple[NoticeState, str]:
     """The state a notice ends in after one attempt. Unknown is never tried again: once, or not at all."""
     again = NoticeState.READY if notice.attempts < ATTEMPTS else NoticeState.FAILED
     if mailer is None:
         return again, f"there is no mailer {notice.mailer!r} any more; add it again"
     try:
-        results = mailer.submit(mailer.prepare(_mailing(notice)))
+        results = mailer.submit(mailer.prepare(_mailing(notice, instance)))
     except (TryLater, MailerMisconfigured) as error:
         return again, str(error)
     except OutcomeUnknown as error:
@@ -61,7 +79,8 @@ def _send(notice: Notice, mailer: Mailer | None) -> tuple[NoticeState, str]:
     return state.get(result.outcome, NoticeState.UNKNOWN), result.detail
 
 
-def _mailing(notice: Notice) -> Mailing:
+def _mailing(notice: Notice, instance: str) -> Mailing:
+    """The key of its call is nobody else's, also where two installations share an account."""
     domain = message.domain(notice.sender)
     letter = Letter(
         position=0,
@@ -72,7 +91,7 @@ def _mailing(notice: Notice) -> Mailing:
         unsubscribe_url="",
     )
     return Mailing(
-        key=f"notice-{notice.id}",
+        key=notice.key if notice.kind == WITNESS else str(uuid5(UUID(instance), f"notice\n{notice.key}")),
         edition="",
         sender=notice.sender,
         reply_to="",
@@ -129,3 +148,44 @@ def alarm(store: Store, key: str, title: str, text: str, *, site: Site, template
         )
         for address in site.alarms
     )
+
+
+def witness(
+    store: Store,
+    mailer: str,
+    lost_at: datetime,
+    over: datetime,
+    *,
+    sender: str,
+    site: Site,
+    templates: Templates,
+    now: datetime,
+) -> bool:
+    """Mail ourselves one message through a mailer whose answer to a call of `lost_at` is missing, when that call must
+    have ended (`over`): once the provider shows this one, what it does not show of the other was not sent. It goes to
+    the alarm addresses in turn, or to its sender. False when one is on its way, or there were enough today."""
+    day_ago = now - timedelta(days=1)
+    lately = store.notices.witnesses(mailer, min(over, day_ago))
+    mine = [one for one in lately if one.created_at > over]
+    today = sum(one.created_at > day_ago for one in lately)
+    if now <= over or today >= WITNESSES or any(_may_be_seen(one, now) for one in mine):
+        return False
+    addresses: Sequence[str] = (*site.alarms, sender)
+    key = uuid5(UUID(store.instance), f"witness\n{mailer}\n{over.isoformat()}\n{len(mine)}")
+    values = {"mailer": mailer, "at": lost_at}
+    return store.notices.add(
+        Notice(
+            kind=WITNESS,
+            key=str(key),
+            address=message.mailbox(addresses[len(mine) % len(addresses)])[1],
+            rendered=render(WITNESS, values, site=site, templates=templates),
+            sender=sender,
+            mailer=mailer,
+            created_at=now,
+        )
+    )
+
+
+def _may_be_seen(notice: Notice, now: datetime) -> bool:
+    lately = notice.state is NoticeState.UNKNOWN and now - notice.created_at < TURNS_UP
+    return lately or notice.state in _ON_ITS_WAY

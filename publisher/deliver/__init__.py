@@ -12,12 +12,14 @@ from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.rules import refuses
 from publisher.deliver.waves import over, too_bad
+from publisher.deliver.witness import lacks_witness
 
 __all__ = [
     "FOR_A_PERSON",
     "Chooser",
     "Tally",
     "drain",
+    "lacks_witness",
     "letterhead",
     "mend",
     "over",

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from publisher.model import Batch, Capability, Letter, Outcome, Question, Result
 
-#: How long an unknown batch is looked up before it is held for a person: so long that the next day's edition can
-#: be the witness of the last batch of this one.
+#: How long an unknown batch is looked up before it is held for a person: so long that a provider that shows nothing
+#: for a day gets another chance with the next day's edition.
 PATIENCE = timedelta(hours=48)
 
 

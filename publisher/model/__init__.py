@@ -24,6 +24,7 @@ from publisher.model.articles import (
 from publisher.model.delivery import (
     EVENT_RANK,
     OPEN_BATCHES,
+    WITNESS,
     Batch,
     BatchState,
     Capability,
@@ -90,6 +91,7 @@ __all__ = [
     "EVENT_RANK",
     "FIELDS",
     "OPEN_BATCHES",
+    "WITNESS",
     "Arrival",
     "Article",
     "ArticleState",

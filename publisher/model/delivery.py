@@ -342,9 +342,14 @@ class NoticeState(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: The kind of a notice that is looked up in place of a lost call: see docs/explanation/delivery.md.
+WITNESS = "witness"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Mail that is no edition (confirmation, test, alarm). `key` is unique: one row, once."""
+    """Mail that is no edition (confirmation, test, alarm, witness). `key` is unique: one row, once. That of a witness
+    is also the key of its call."""
 
     id: int = 0
     kind: str

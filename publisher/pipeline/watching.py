@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from publisher import deliver as delivering
 from publisher import editions, errors, memory, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
@@ -20,6 +21,7 @@ def sweep(parts: Parts) -> None:
     """Give back leases that ended, finish editions, and raise an alarm for what should have gone."""
     parts.store.outbox.sweep(parts.clock.now())
     feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
+    witness(parts)
     judge(parts)
     parts.store.stories.forget(before=parts.clock.now() - 2 * memory.WITHIN)
     finish(parts)
@@ -29,6 +31,19 @@ def sweep(parts: Parts) -> None:
         notices.alarm(
             parts.store, edition, title, why, site=parts.site, templates=parts.templates, now=parts.clock.now()
         )
+
+
+def witness(parts: Parts) -> None:
+    """Where an answer was lost and nothing has been handed over since, one message to ourselves shows whether the
+    provider shows what it took."""
+    now = parts.clock.now()
+    for name, mailer in parts.mailers.items():
+        if lost := delivering.lacks_witness(parts.store, name, mailer.capability, now):
+            senders = [newsletter.sender for newsletter in parts.newsletters if newsletter.mailer == name]
+            sender = next(iter(senders), parts.site.alarm_sender)
+            notices.witness(
+                parts.store, name, *lost, sender=sender, site=parts.site, templates=parts.templates, now=now
+            )
 
 
 def overdue(parts: Parts) -> Iterator[tuple[str, str]]:

@@ -130,9 +130,13 @@ class Outbox(Protocol):
     def hold(self, batch: Batch, *, error: str) -> bool:
         """Unknown, and nothing but a person can decide."""
 
+    def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> datetime | None:
+        """When a batch of this mailer that is in doubt was last handed over, as late as it can have been: the last such
+        time before the given one. With `own_key`, only batches handed over under the key they have."""
+
     def witness(self, mailer: str, after: datetime) -> str:
-        """The key of a batch that this mailer accepted and that was first handed over after that time; "" when
-        there is none."""
+        """The key of a batch that this mailer accepted and that was first handed over after that time, or else of a
+        witness (a notice) made after it; "" when there is none."""
 
     def agree(self, terms: Sequence[Terms]) -> None:
         """Make the rows agree with the settings. What was said of a mailer that is gone still counts for the
@@ -240,8 +244,9 @@ class Events(Protocol):
         count too."""
 
     def witness(self, mailer: str, after: datetime) -> str:
-        """The key of a batch first handed to the mailer after that time of which an event was merged, or "": only
-        where there is one does it mean anything that there are none of an earlier batch."""
+        """The key of a batch first handed to the mailer after that time, or of a witness (a notice) made after it, of
+        which an event was merged, or "": only where there is one does it mean anything that there are none of an
+        earlier batch."""
 
     def forget(self, before: datetime) -> int:
         """Delete merged events that were kept before that time. How many."""

@@ -75,4 +75,7 @@ class Notices(Protocol):
 
     def waiting(self) -> int: ...
 
+    def witnesses(self, mailer: str, after: datetime) -> tuple[Notice, ...]:
+        """Those made for a mailer after that time, oldest first."""
+
     def last(self, limit: int) -> tuple[Notice, ...]: ...

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.model import BatchState, EditionState
+from publisher.store import _witnesses as witnesses
 from publisher.store._batches import bits
 from publisher.store.engine import Access
 from publisher.store.tables import batch, edition
@@ -54,15 +55,13 @@ class ByHand:
                 connection.execute(sa.update(batch).where(batch.c.id == id).values(**values))
             return sum(size for _, _, size in rows)
 
-    def witness(self, mailer: str, after: datetime) -> str:
-        later = sa.select(batch.c.key).where(
-            batch.c.mailer == mailer,
-            batch.c.state == BatchState.ACCEPTED.value,
-            batch.c.skipped_n < batch.c.n,  # where everybody was skipped nothing was handed over
-            batch.c.first_intent_at > after,
-        )
+    def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> datetime | None:
         with self._access.read() as connection:
-            return connection.execute(later.order_by(batch.c.id).limit(1)).scalar() or ""
+            return witnesses.doubted(connection, mailer, before=before, own_key=own_key)
+
+    def witness(self, mailer: str, after: datetime) -> str:
+        with self._access.read() as connection:
+            return witnesses.accepted(connection, mailer, after)
 
 
 def end_cancelled(connection: Connection) -> int:

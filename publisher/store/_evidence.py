@@ -14,6 +14,7 @@ from publisher.model import EventKind
 from publisher.store._kept import waiting_for
 from publisher.store._lookups import by_address, members_of
 from publisher.store._merging import KINDS
+from publisher.store._witnesses import told_of
 from publisher.store.tables import batch, delivery_exception, edition
 
 
@@ -72,4 +73,4 @@ def witness(connection: Connection, mailer: str, after: datetime) -> str:
         )
         .limit(1)
     )
-    return connection.execute(found).scalar_one_or_none() or ""
+    return connection.execute(found).scalar_one_or_none() or told_of(connection, mailer, after)

@@ -19,6 +19,7 @@ from publisher.store import _merging as merging
 from publisher.store import _readers as readers
 from publisher.store import _returned as returned
 from publisher.store import _shared as shared
+from publisher.store._witnesses import see
 from publisher.store.engine import Access
 from publisher.store.tables import mail_event
 
@@ -66,6 +67,7 @@ class Events:
         """Events of opens and clicks prove a delivery as well."""
         with self._access.write() as connection:
             merged = merging.merge(connection, kept)
+            see(connection, kept, at)
             _done(connection, [one.id for one in kept], at)
             return merged
 

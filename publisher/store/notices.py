@@ -59,6 +59,13 @@ class Notices:
             count = sa.select(sa.func.count()).select_from(table).where(table.c.state.in_(_OPEN))
             return int(connection.execute(count).scalar_one())
 
+    def witnesses(self, mailer: str, after: datetime) -> tuple[Notice, ...]:
+        # Said in these words, the partial index can be used.
+        which = sa.and_(sa.text("notice.kind = 'witness'"), table.c.mailer == mailer, table.c.created_at > after)
+        with self._access.read() as connection:
+            rows = connection.execute(sa.select(table).where(which).order_by(table.c.id))
+            return tuple(_notice(row) for row in rows.mappings())
+
     def last(self, limit: int) -> tuple[Notice, ...]:
         with self._access.read() as connection:
             rows = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit))

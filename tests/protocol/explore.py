@@ -118,7 +118,17 @@ def _untrue(state: State, batch: Batch) -> str:
 
 #: What happens when nothing more goes wrong, the likeliest first.
 CALM = (
-    *("the provider shows", "a later batch", "commits", "calls", "looks it up", "finds nobody", "gives it up"),
+    *(
+        "the provider shows",
+        "a later batch",
+        "a notice is made",
+        "the notice is taken",
+        "commits",
+        "calls",
+        "looks it up",
+        "finds nobody",
+        "gives it up",
+    ),
     *("holds it", "writes down", "the provider takes all", "the provider repeats", "the provider refuses a letter"),
     *("cannot tell yet", "claims", "the lease ends"),
 )

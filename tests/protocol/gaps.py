@@ -35,6 +35,8 @@ class Gap(Enum):
     LOOK_UP_BY_CHILD = "a child that was never handed over is looked up by its own key"
     NO_WITNESS = "absence is believed although no later batch is shown"
     EARLY_WITNESS = "absence is believed because of a batch from within the window"
+    EARLY_NOTICE = "a notice is made while the call may still be under way"
+    UNSEEN_NOTICE = "absence is believed as soon as the notice was handed over"
     NO_WINDOW = "absence is believed while the call may still be under way"
 
     TAKEN_IN_DOUBT = "a second mailer takes over a batch in doubt"

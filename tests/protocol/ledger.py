@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     """One row. `age` is that of `first_intent_at`, `doubt` says whether `unknown_since` is set, `payload` are the
     letters whose bytes are frozen. `witness` is no column: it stands for a later batch of the same mailer, as the
     letters of this one that the provider did not show yet when it took that one. `second` says that it is the second
-    mailer's."""
+    mailer's. `notice`: one to ourselves is made, which becomes the witness when the provider takes it."""
 
     state: str = READY
     letters: int = BOTH
@@ -43,6 +43,7 @@ class Batch(NamedTuple):
     moved: int = 0
     witness: int = NOTHING
     second: bool = False
+    notice: bool = False
 
     @property
     def remaining(self) -> int:
@@ -101,6 +102,7 @@ def intend(batches: Batches, at: int, held: Batch, *, payload: int, skipped: int
         payload=payload,
         skipped=skipped,
         witness=NOTHING,
+        notice=False,
     )
     return put(batches, at, intended)
 
@@ -140,7 +142,7 @@ def _children(batch: Batch, again: tuple[int, ...], untold: int, *, number: int,
     if untold:
         child = Batch(letters=untold, key=next(keys), attempt=batch.attempt, deferrals=batch.deferrals)
         child = child._replace(second=batch.second)
-        yield child._replace(state=UNKNOWN, age=batch.age, doubt=True, witness=batch.witness)
+        yield child._replace(state=UNKNOWN, age=batch.age, doubt=True, witness=batch.witness, notice=batch.notice)
 
 
 def back(batches: Batches, at: int, held: Batch, *, gap: Gap) -> Batches | None:

@@ -8,7 +8,7 @@ the model, held is an end.
 Three statements about time cannot be proved. They are assumed, each where it is used:
 - the window of a look-up (`look_up_lag`) is longer than a call can be under way, frozen worker included;
 - a provider forgets a key later than we stop using it, by more than a call can be under way;
-- a provider that shows a later batch shows everything that it took before that one.
+- a provider that shows a later batch, or a notice, shows everything that it took before that one.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What is explored: what the provider offers, the guard that is missing, whether the second reader may leave on
-    the way, how a second mailer takes over; and where exploring stops, in claims and crashes altogether and in
-    batches."""
+    the way, how a second mailer takes over, whether no later batch comes and a notice to ourselves is the witness; and
+    where exploring stops, in claims and crashes altogether and in batches."""
 
     guarantee: Guarantee
     gap: Gap = Gap.NO
     leaver: bool = False
     fickle: bool = False
     second: str = ""  # not at all, "whole", or in "parts" where it takes one letter a call
+    notices: bool = False
     claims: int = 3
     crashes: int = 1
     batches: int = 3
@@ -277,12 +278,13 @@ def askable(world: World, held: Batch) -> bool:
 
 def look(world: World, state: State, at: int, held: Batch) -> Answer:
     """What is shown was accepted. What is not shown was not sent only when no call with it can be under way any more
-    (the window) and a later batch is shown (the witness)."""
+    (the window) and a later batch, or a later notice, is shown (the witness)."""
     shown = state.provider.shown & state.provider.of(second=held.second) & held.remaining
     if world.gap is Gap.LOOK_UP_BY_CHILD and held.payload == NOTHING:
         shown = 0
     witness = state.batches[at].witness
-    witnessed = witness != NOTHING and not witness & ~state.provider.shown
+    seen = not witness & ~state.provider.shown or world.gap is Gap.UNSEEN_NOTICE
+    witnessed = witness != NOTHING and seen
     believed = quiet(world, state, held.letters) and (witnessed or world.gap is Gap.NO_WITNESS)
     absent = held.remaining & ~shown if believed else 0
     return Answer("shown", accepted=shown, deferred=(absent,) if absent else ())
@@ -333,7 +335,7 @@ def _time(world: World, state: State) -> Steps:
         yield Act("the provider shows what it took"), state._replace(provider=provider)
     for at, batch in enumerate(state.batches):
         if world.guarantee.shows and batch.state in (UNKNOWN, RESOLVING) and batch.witness == NOTHING:
-            yield from _witness(world, state, at, batch)
+            yield from (_notice if world.notices else _witness)(world, state, at, batch)
         if world.guarantee is Guarantee.KEY and batch.state in OPEN:
             yield from _ages(world, state, at, batch)
 
@@ -344,6 +346,17 @@ def _witness(world: World, state: State, at: int, batch: Batch) -> Steps:
         hidden = state.provider.once & ~state.provider.shown & batch.letters
         batches = ledger.put(state.batches, at, batch._replace(witness=hidden))
         yield Act("a later batch is accepted", at=at), _written(state, batches)
+
+
+def _notice(world: World, state: State, at: int, batch: Batch) -> Steps:
+    """No later batch comes. A notice is made when the window has passed, and taken at any time after that, or never."""
+    if batch.notice:
+        hidden = state.provider.once & ~state.provider.shown & batch.letters
+        batches = ledger.put(state.batches, at, batch._replace(witness=hidden))
+        yield Act("the notice is taken", at=at), _written(state, batches)
+    elif quiet(world, state, batch.letters) or world.gap is Gap.EARLY_NOTICE:
+        batches = ledger.put(state.batches, at, batch._replace(notice=True))
+        yield Act("a notice is made", at=at), _written(state, batches)
 
 
 def _ages(world: World, state: State, at: int, batch: Batch) -> Steps:

@@ -28,6 +28,8 @@ WORLDS = [
     (World(guarantee=SEARCH, leaver=True), 37_000),
     (World(guarantee=SEARCH, claims=4, crashes=0), 65_000),
     (World(guarantee=EVENTS, leaver=True), 53_000),
+    (World(guarantee=SEARCH, notices=True), 20_000),
+    (World(guarantee=EVENTS, notices=True), 20_000),
     (World(guarantee=NONE, leaver=True, claims=4, crashes=2), 63_000),
     (World(guarantee=KEY, second="whole", crashes=0), 62_000),
     (World(guarantee=KEY, second="parts", claims=2), 10_000),
@@ -40,7 +42,8 @@ WORLDS = [
 
 def named(world: World) -> str:
     second = f", taken over in {world.second}" if world.second else ""
-    return f"{world.guarantee.value}, {world.claims} claims{second}"
+    notices = ", a notice as witness" if world.notices else ""
+    return f"{world.guarantee.value}, {world.claims} claims{second}{notices}"
 
 
 @pytest.mark.parametrize(("world", "least"), WORLDS, ids=[named(world) for world, _ in WORLDS])
@@ -103,6 +106,8 @@ MISSED = {
     Gap.LOOK_UP_BY_CHILD: Missed(noticed=(SEARCH, EVENTS)),
     Gap.NO_WITNESS: Missed(noticed=(SEARCH, EVENTS)),
     Gap.EARLY_WITNESS: Missed(noticed=(SEARCH, EVENTS)),
+    Gap.EARLY_NOTICE: Missed(noticed=(SEARCH, EVENTS)),
+    Gap.UNSEEN_NOTICE: Missed(noticed=(SEARCH, EVENTS)),
     Gap.NO_WINDOW: Missed(noticed=(SEARCH, EVENTS)),
     Gap.TAKEN_IN_DOUBT: Missed(noticed=ALL),
     Gap.TAKEN_IN_HAND: Missed(noticed=ALL),
@@ -121,6 +126,8 @@ def without(gap: Gap, guarantee: Guarantee) -> World:
     leaver = guarantee is MESSAGE_ID or gap in (Gap.BYTES_IN_DOUBT, Gap.BYTES_KEPT, Gap.FENCE)
     if gap in CUT:
         return World(guarantee=guarantee, gap=gap, second="parts", claims=2, crashes=0)
+    if gap in (Gap.EARLY_NOTICE, Gap.UNSEEN_NOTICE):
+        return World(guarantee=guarantee, gap=gap, notices=True, crashes=0)
     second = "whole" if gap in TAKEN else ""
     return World(guarantee=guarantee, gap=gap, leaver=leaver, second=second, crashes=int(gap is Gap.SWEEP_RESOLVING))
 

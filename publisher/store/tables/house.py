@@ -34,7 +34,9 @@ notice = table(
     text("last_error"),
     moment("created_at", nullable=False),
     moment("sent_at"),
+    moment("seen_at"),  # when an event told of it
     unique("key"),
+    partial("ix_notice_witness", "mailer", "created_at", where="kind = 'witness'"),
     partial("ix_notice_open", "id", where="state IN ('ready', 'claimed', 'submitting')"),
 )
 

@@ -27,8 +27,12 @@ faults: .venv/.tests ## kill Publisher at work and count what arrived
 	@.ci/system-packages test
 	$(PYTEST) tests/faults
 
-bench: .venv/.tests ## time each step on a generated newsroom; ARGS="--articles 1000" sizes it
-	$(BIN)/python benchmarks/steps.py $(ARGS)
+bench: .venv/.tests ## time each step, mail, mailing APIs and events, each beside a peer or a limit of this machine
+	@.ci/system-packages full
+	$(BIN)/python -m benchmarks.steps
+	$(BIN)/python -m benchmarks.smtp
+	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.events
 
 check: .venv/.tests ## ruff and mypy alone
 	$(BIN)/ruff check .

@@ -1,26 +1,32 @@
 """Times webhook events: `python -m benchmarks.events --events 200000`.
 
 An edition has gone to so many readers, and of each letter an event or two is told. They are kept as the web door
-keeps them, and merged as the pipeline does, once in the order in which the letters left and once in none. Beside the
-rates stand what binds them on this machine in the same run: commits with fsync a second, and the same rows put into
-the same table by a bare INSERT.
+keeps them, and merged as the pipeline does, once in the order in which the letters left and once in none. Webhook
+calls of two providers are verified, read and kept one by one, as they come. Beside the rates stand what binds them on
+this machine in the same run: commits with fsync a second, and the same rows put into the same table by a bare INSERT.
 """
 
 from __future__ import annotations
 
 import argparse
+import hmac
 import random
 import resource
 import sqlite3
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
+import orjson
+
 from benchmarks.steps import limits, timed
 from publisher import audience, feedback
 from publisher.kit.tokens import KeyRing
+from publisher.mailers.mailgun import Mailgun
+from publisher.mailers.postmark import Postmark
 from publisher.model import (
     Batch,
     Edition,
@@ -33,6 +39,7 @@ from publisher.model import (
     Run,
     SubscriptionStatus,
 )
+from publisher.ports import Mailer
 from publisher.store import Database, open_store
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -132,6 +139,61 @@ def keep(store: Database, events: Sequence[MailEvent], portion: int) -> None:
         store.events.keep("m", events[start : start + portion], at=NOW)
 
 
+def calls(keys: Sequence[str], size: int, count: int) -> dict[str, tuple[Mailer, dict[str, str], list[bytes]]]:
+    """Webhook calls as two providers make them, one event each: with a signature, and with a password."""
+    mailgun = Mailgun("mailgun", "key-benchmark", "mg.harbour-gazette.example", webhook_key="hook")
+    postmark = Postmark("postmark", "token", webhook_user="hook", webhook_password="lantern")
+    basic = {"authorization": f"Basic {b64encode(b'hook:lantern').decode()}"}
+    return {
+        "mailgun": (mailgun, {}, [_mailgun(keys[number // size], number, size) for number in range(count)]),
+        "postmark": (postmark, basic, [_postmark(keys[number // size], number, size) for number in range(count)]),
+    }
+
+
+def _mailgun(key: str, number: int, size: int) -> bytes:
+    timestamp, token = str(int(NOW.timestamp())), f"{number:050}"
+    proof = hmac.digest(b"hook", f"{timestamp}{token}".encode(), "sha256").hex()
+    event = {
+        "event": "delivered",
+        "id": f"e{number}",
+        "timestamp": NOW.timestamp(),
+        "recipient": f"reader{number}@readers.example",
+        "user-variables": {"batch": key, "rid": str(number % size)},
+        "message": {"headers": {"message-id": "49a3999c0ce14ea6ab68afcd6dc2e794@harbour-gazette.example"}},
+        "delivery-status": {"code": 250, "message": "OK", "description": ""},
+    }
+    signature = {"timestamp": timestamp, "token": token, "signature": proof}
+    return orjson.dumps({"signature": signature, "event-data": event})
+
+
+def _postmark(key: str, number: int, size: int) -> bytes:
+    return orjson.dumps(
+        {
+            "RecordType": "Delivery",
+            "MessageID": f"{number:08}-0000-4000-8000-000000000000",
+            "ServerID": 1884,
+            "MessageStream": "broadcast",
+            "Tag": key,
+            "Metadata": {"batch": key, "rid": str(number % size)},
+            "Recipient": f"reader{number}@readers.example",
+            "DeliveredAt": "2026-11-22T07:00:20.1234567Z",
+            "Details": "smtp;250 2.0.0 OK",
+        }
+    )
+
+
+def hooks(store: Database, keys: Sequence[str], size: int, count: int) -> None:
+    """What the web door does with each call; a commit with fsync for each binds the second half."""
+    for name, (mailer, headers, bodies) in calls(keys, size, count).items():
+        with timed(f"{name}: verify and read", count, "calls"):
+            events = [event for body in bodies for event in mailer.events(headers, body, now=NOW)]
+        if len(events) != count:
+            raise SystemExit(f"{name}: {len(events)} events of {count} calls")
+        with timed(f"{name}: and keep, one a call", count, "calls"):
+            for body in bodies:
+                store.events.keep(name, mailer.events(headers, body, now=NOW), at=NOW)
+
+
 def run(root: Path, count: int, wanted: int, size: int) -> None:
     keys, chance = KeyRing.load(root / "keys", {}), random.Random(2026)
     store = open_store(f"sqlite:///{root / 'publisher.db'}")
@@ -150,6 +212,8 @@ def run(root: Path, count: int, wanted: int, size: int) -> None:
             bare_insert(root / "publisher.db", root / "bare.db")
         with timed(f"merge, {order}", wanted, "events"):
             tally = feedback.record(store, keys, now=NOW, limit=wanted)
+        if order == "in order":
+            hooks(store, batches, size, min(count, 2000))
         print(f"  {tally.suppressed:,} suppressed, {tally.ended:,} left, {tally.orphans:,} orphans")
     store.close()
 

@@ -77,6 +77,12 @@ def candidates() -> sa.Select[Any]:
     )
 
 
+@cache
+def candidates_given(sqlite: bool) -> sa.Select[Any]:
+    """Those of `candidates` whose ids are given."""
+    return candidates().where(shared.among_given(sqlite, subscription.c.subscriber, "ids"))
+
+
 def candidates_in(found: sa.Result[Any]) -> Iterator[Candidate]:
     """The people of `candidates`, read by place: there may be millions of them."""
     for row in found.all():

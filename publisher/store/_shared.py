@@ -31,6 +31,20 @@ def among(connection: Connection, column: sa.ColumnElement[Any], values: Collect
     return column == sa.func.any(array)
 
 
+def among_given(sqlite: bool, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """The same of values that are given (see `given`) under that name when the statement is executed, so that it is
+    built only once."""
+    if sqlite:
+        listed = sa.func.json_each(sa.bindparam(name)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    array = sa.ARRAY(column.type)
+    return column == sa.func.any(sa.cast(sa.bindparam(name, type_=array), array))
+
+
+def given(connection: Connection, values: Collection[int]) -> str | list[int]:
+    return orjson.dumps(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
+
+
 def id_of(connection: Connection, table: sa.Table, slug: str) -> int:
     """The id behind a slug. Raises NotFound."""
     found = connection.execute(sa.select(table.c.id).where(table.c.slug == slug)).scalar_one_or_none()

@@ -93,8 +93,8 @@ class Audience:
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         with self._access.read() as connection:
-            asked = shared.among(connection, subscription.c.subscriber, ids)
-            found = connection.execute(rows.candidates().where(asked), {"slug": newsletter})
+            by = {"slug": newsletter, "ids": shared.given(connection, ids)}
+            found = connection.execute(rows.candidates_given(connection.dialect.name == "sqlite"), by)
             return {one.subscriber: one for one in rows.candidates_in(found)}
 
     def suppress(self, suppression: Suppression) -> bool:

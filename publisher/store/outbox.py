@@ -363,14 +363,17 @@ def _end_attempts(
     if not ids:
         return
     codes, references = {result.code for result in results}, {result.reference for result in results}
-    under_way = sa.and_(shared.among(connection, attempt.c.batch, ids), attempt.c.ended_at.is_(None))
-    connection.execute(
-        sa.update(attempt)
-        .where(under_way)
-        .values(
-            ended_at=now,
-            outcome=outcome,
-            code=codes.pop() if len(codes) == 1 else "",
-            reference=references.pop() if len(references) == 1 else "",
-        )
-    )
+    ended = {
+        "ids": shared.given(connection, ids),
+        "ended_at": now,
+        "outcome": outcome,
+        "code": codes.pop() if len(codes) == 1 else "",
+        "reference": references.pop() if len(references) == 1 else "",
+    }
+    connection.execute(_ending(connection.dialect.name == "sqlite"), ended)
+
+
+@cache
+def _ending(sqlite: bool) -> sa.Update:
+    under_way = sa.and_(shared.among_given(sqlite, attempt.c.batch, "ids"), attempt.c.ended_at.is_(None))
+    return sa.update(attempt).where(under_way)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from publisher import pipeline
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
@@ -155,7 +156,7 @@ def formats() -> dict[str, Format]:
 def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseException], None]) -> Engine:
     from publisher.engines.embedded import Embedded
 
-    return Embedded(handler, on_error=on_error)
+    return Embedded(handler, on_error=on_error, lanes={"collect": pipeline.LOOKS})
 
 
 def _opened(root: Path, mailer: AnyMailer, environment: Mapping[str, str], keys: Keys) -> Mailer:

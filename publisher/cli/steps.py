@@ -37,18 +37,20 @@ def collect(
     results: list[dict[str, Any]] = []
     problems: list[BaseException] = []
     with door(context).opened() as app:
-        for slug in _known("source", sources, [source.slug for source in app.parts.sources]):
-            try:
-                with console.progress(f"looking at {slug}", shown=not json):
-                    tally = pipeline.collect(app.parts, slug, believe_removals=believe)
-            except errors.SourceError as error:
-                problems.append(error)
-                results.append({"source": slug, "error": str(error)})
-                console.warn(f"{slug}: {error}")
-            else:
-                results.append({"source": slug, "error": "", **counts(tally)})
-                done("collect", source=slug, **counts(tally))
-                _say_tally(slug, tally, shown=not json)
+        slugs = _known("source", sources, [source.slug for source in app.parts.sources])
+        with console.progress("looking at sources", len(slugs), shown=not json) as advance:
+            for slug, result in pipeline.collect_all(app.parts, slugs, believe_removals=believe):
+                if isinstance(result, errors.SourceError):
+                    problems.append(result)
+                    results.append({"source": slug, "error": str(result)})
+                    console.warn(f"{slug}: {result}")
+                elif isinstance(result, Exception):
+                    raise result
+                else:
+                    results.append({"source": slug, "error": "", **counts(result)})
+                    done("collect", source=slug, **counts(result))
+                    _say_tally(slug, result, shown=not json)
+                advance(1)
         released = pipeline.release(app.parts)
     if json:
         console.dump({"sources": results, "released": released})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
 
 _Name = tuple[str, str]
+_COMMON = ""  # the lane of all work that has none of its own
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,6 +40,8 @@ class Embedded:
     Work of the same kind and key waits only once, and never runs twice at once: submitted while it runs, it
     runs once more afterwards. Whatever `handler` or a tick raises is given to `on_error` (a tick as
     `Work("tick", <name of the function>)`), and the thread goes on.
+
+    `lanes` gives kinds of work threads of their own, so that they neither wait for others nor keep them waiting.
     """
 
     def __init__(
@@ -47,15 +50,17 @@ class Embedded:
         *,
         on_error: Callable[[Work, BaseException], None],
         threads: int = 4,
+        lanes: Mapping[str, int] | None = None,
     ) -> None:
         self._handler = handler
         self._on_error = on_error
-        self._threads = threads
+        self._lanes = {_COMMON: threads, **(lanes or {})}
         self._changed = threading.Condition()
         self._waiting: dict[_Name, _Place] = {}  # the truth; a place in a heap that is not here is left over
-        self._ready: list[_Place] = []  # by priority
+        self._ready: dict[str, list[_Place]] = {lane: [] for lane in self._lanes}  # by priority
         self._later: list[_Place] = []  # by time
-        self._running: set[_Name] = set()
+        self._running: dict[_Name, str] = {}  # and whose turn it is
+        self._parked: dict[str, list[_Place]] = {}  # ready, but it is another's turn
         self._numbers = count()
         self._draining = False
         self._ended = False
@@ -91,8 +96,10 @@ class Embedded:
 
         Threads left over then end with the process.
         """
-        for number in range(self._threads):
-            threading.Thread(target=self._work, name=f"engine-{number}", daemon=True).start()
+        for lane, threads in self._lanes.items():
+            for number in range(threads):
+                name = f"engine-{lane or 'work'}-{number}"
+                threading.Thread(target=self._work, args=(lane,), name=name, daemon=True).start()
         self._start_ticks()
         with self._changed:
             self._changed.wait_for(lambda: self._ended)
@@ -114,27 +121,38 @@ class Embedded:
     def health(self) -> str:
         """A short line, such as "threads: 4, working: 1, waiting: 3"."""
         with self._changed:
-            return f"threads: {self._threads}, working: {len(self._running)}, waiting: {len(self._waiting)}"
+            return f"threads: {sum(self._lanes.values())}, working: {len(self._running)}, waiting: {len(self._waiting)}"
 
     # ------------------------------------------------------------ work
 
-    def _work(self) -> None:
-        while work := self._take():
+    def _work(self, lane: str) -> None:
+        while work := self._take(lane):
             self._attempt(work, self._handler)
 
-    def _take(self) -> Work | None:
-        """The most urgent work that is ready, waiting for it as long as necessary. None when draining."""
+    def _take(self, lane: str) -> Work | None:
+        """The most urgent work of a lane that is ready, waiting for it as long as necessary. None when draining."""
         with self._changed:
             while not self._draining:
                 self._promote()
-                if self._ready:
-                    work = heappop(self._ready).work
+                if work := self._next(self._ready[lane]):
                     name = (work.kind, work.key)
                     del self._waiting[name]
-                    self._running.add(name)
+                    self._running[name] = work.turn
                     return work
                 self._changed.wait(self._pause())
             return None
+
+    def _next(self, ready: list[_Place]) -> Work | None:
+        """The first whose turn it is; the others are parked until the one who has it is done."""
+        taken = {turn for turn in self._running.values() if turn}
+        while ready:
+            place = heappop(ready)
+            if self._left_over(place):
+                continue
+            if place.work.turn not in taken:
+                return place.work
+            self._parked.setdefault(place.work.turn, []).append(place)
+        return None
 
     def _attempt(self, work: Work, handler: Callable[[Work], None]) -> None:
         """Run a handler; nothing that it raises ends the thread."""
@@ -153,7 +171,9 @@ class Embedded:
 
     def _finish(self, name: _Name) -> None:
         with self._changed:
-            self._running.discard(name)
+            turn = self._running.pop(name, "")
+            for place in self._parked.pop(turn, []) if turn else []:
+                heappush(self._ready[self._lane(place.work)], place)
             if name in self._waiting:
                 self._queue(name)
             self._changed.notify_all()
@@ -171,9 +191,10 @@ class Embedded:
             place = heappop(self._later)
             if not self._left_over(place):
                 self._waiting[place.work.kind, place.work.key] = ready = replace(place, rank=-place.work.priority)
-                heappush(self._ready, ready)
-        while self._ready and self._left_over(self._ready[0]):
-            heappop(self._ready)
+                heappush(self._ready[self._lane(ready.work)], ready)
+
+    def _lane(self, work: Work) -> str:
+        return work.kind if work.kind in self._lanes else _COMMON
 
     def _left_over(self, place: _Place) -> bool:
         return self._waiting.get((place.work.kind, place.work.key)) is not place
@@ -217,5 +238,5 @@ class Embedded:
         with self._changed:
             if self._draining:
                 return
-            self._running.add((work.kind, work.key))
+            self._running[work.kind, work.key] = ""
         self._attempt(work, lambda _: call())

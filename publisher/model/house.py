@@ -32,8 +32,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Something that is due: a kind ("collect", "deliver", ...) and a key. Higher priority goes first."""
+    """Something that is due: a kind ("collect", "deliver", ...) and a key. Higher priority goes first. Work with
+    the same turn is never done at the same time; "" is no turn."""
 
     kind: str
     key: str
     priority: int = 0
+    turn: str = ""

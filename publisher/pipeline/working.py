@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
 from publisher import editions, errors
 from publisher.kit import slots
 from publisher.model import EditionState, Newsletter, Slot, Work
-from publisher.pipeline.collecting import collect, release
+from publisher.pipeline.collecting import release
 from publisher.pipeline.composing import compose, compose_slot
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
+from publisher.pipeline.looking import collect_all, host, look
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import sweep
 from publisher.ports import Parts
@@ -36,7 +37,7 @@ def due(parts: Parts) -> Iterator[Work]:
     always = {"release": store.articles.held_due(now), "feedback": store.events.waiting(), "sweep": True}
     yield from (Work(kind=kind, key="") for kind, due in always.items() if due)
     yield from (Work(kind="bounces", key=mailer) for mailer in store.mailboxes.due(tuple(parts.mailboxes), now))
-    yield from (Work(kind="collect", key=slug) for slug in store.sources.due(now))
+    yield from _looks(parts, store.sources.due(now))
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
     for newsletter in parts.newsletters:
         slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
@@ -47,6 +48,13 @@ def due(parts: Parts) -> Iterator[Work]:
             yield Work(kind="plan", key=edition.key, priority=edition.priority)
     yield from store.outbox.due(now)
     yield from [Work(kind="notify", key="")] if store.notices.waiting() else []
+
+
+def _looks(parts: Parts, slugs: Sequence[str]) -> Iterator[Work]:
+    """One look at a time at each host."""
+    hosts = {source.slug: host(source) for source in parts.sources}
+    for slug in slugs:
+        yield Work(kind="collect", key=slug, turn=f"host {hosts.get(slug, slug)}")
 
 
 def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
@@ -67,7 +75,7 @@ def work(parts: Parts, kind: str, key: str) -> object:
     handlers: Mapping[str, Callable[[Parts, str], object]] = {
         "sweep": lambda parts, _: sweep(parts),
         "release": lambda parts, _: release(parts),
-        "collect": collect,
+        "collect": look,
         "syndicate": syndicate,
         "compose": compose,
         "plan": plan,
@@ -85,8 +93,10 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
     `said` is told what each step did: (step, result), where a result may be a PublisherError; an error in
     one place never keeps the rest from being done. `progress` is told the recipients of each delivered batch.
     """
-    for source in parts.sources:
-        _try(said, "collect", partial(collect, parts, source.slug))
+    for _, result in collect_all(parts, [source.slug for source in parts.sources]):
+        if isinstance(result, Exception) and not isinstance(result, errors.PublisherError):
+            raise result
+        said("collect", result)
     release(parts)
     for slug in parts.store.feeds.due(parts.clock.now()):
         _try(said, "syndicate", partial(syndicate, parts, slug))

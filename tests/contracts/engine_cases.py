@@ -98,6 +98,23 @@ class EngineCases:
 
         assert desk.next() == "website"
 
+    def test_work_with_the_same_turn_is_done_one_after_the_other(
+        self, start: Callable[..., Engine], desk: Desk
+    ) -> None:
+        held = desk.hold("sport")
+        engine = start(threads=3)
+        engine.submit(Work(kind="collect", key="sport", turn="g.example"))
+        assert desk.next_started() == "sport"
+        for key in ("culture", "news"):
+            engine.submit(Work(kind="collect", key=key, turn="g.example"))
+        for key in ("wire", "coast"):
+            engine.submit(Work(kind="collect", key=key, turn="w.example"))
+
+        assert [desk.next(), desk.next()] == ["wire", "coast"]
+        assert desk.finished.empty(), "others' turns come, and this one is not over"
+        held.set()
+        assert [desk.next(), desk.next(), desk.next()] == ["sport", "culture", "news"]
+
     def test_the_same_work_never_runs_twice_at_once_and_runs_again(
         self, start: Callable[..., Engine], desk: Desk
     ) -> None:

@@ -16,6 +16,23 @@ class TestEmbedded(EngineCases):
     def make(self, handler: Handler, on_error: OnError, threads: int) -> Engine:
         return Embedded(handler, on_error=on_error, threads=threads)
 
+    def test_a_kind_with_a_lane_of_its_own_keeps_nothing_waiting(self, desk: Desk) -> None:
+        held = [desk.hold(key) for key in ("slow", "slower")]
+        engine = Embedded(desk, on_error=lambda *_: None, threads=1, lanes={"collect": 2})
+        thread = threading.Thread(target=engine.run, daemon=True)
+        thread.start()
+        for key in ("slow", "slower", "third"):
+            engine.submit(Work(kind="collect", key=key))
+        assert {desk.next_started(), desk.next_started()} == {"slow", "slower"}
+        engine.submit(Work(kind="deliver", key="smtp"))
+        assert desk.next() == desk.next_started() == "smtp"
+        assert desk.started.empty(), "its lane is full"
+        for one in held:
+            one.set()
+        assert {desk.next() for _ in range(3)} == {"slow", "slower", "third"}
+        assert engine.drain(TIMEOUT)
+        thread.join(TIMEOUT)
+
     def test_the_same_work_waits_only_once(self, start: Callable[..., Engine], desk: Desk) -> None:
         held = desk.hold("first")
         engine = start(threads=1)

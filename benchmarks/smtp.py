@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import smtplib
 import socket
 import statistics
@@ -101,19 +102,28 @@ def compare(ledger: Ledger, port: int, count: int, size: int, connections: int) 
         signing = mailer(signer=signer)
         runs[f"ours, DKIM {kind}"] = partial(_signed, ledger, signing, size, count)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    spent: dict[str, list[float]] = {name: [] for name in runs}
     synced = []
     for number in range(ROUNDS):
         synced.append(commits(ledger.root))
         for name, run in runs.items():
-            began = time.perf_counter()
+            began, used = time.perf_counter(), cpu()
             run(f"{connections} {name} {number}")
             seconds[name].append(time.perf_counter() - began)
+            spent[name].append((cpu() - used) / count * 1000)
     print(f"\n{count} messages of {len(payload) // 1000} KB, {connections} connections, {ROUNDS} rounds; ", end="")
     print(f"{statistics.median(synced):,.0f} fsync/s")
-    print(f"{'':20} {'messages/s':>11} {'/ smtp-source':>14} {'/ smtplib':>10}")
+    print(f"{'':20} {'messages/s':>11} {'/ smtp-source':>14} {'/ smtplib':>10} {'CPU ms/message':>15}")
     for name, taken in seconds.items():
         by = [ratio(seconds[peer], taken) for peer in ("smtp-source (C)", "smtplib")]
-        print(f"{name:20} {count / statistics.median(taken):11,.0f} {by[0]:14.2f} {by[1]:10.2f}")
+        print(f"{name:20} {count / statistics.median(taken):11,.0f} {by[0]:14.2f} {by[1]:10.2f} ", end="")
+        print(f"{statistics.median(spent[name]):15.2f}")
+
+
+def cpu() -> float:
+    """Seconds of this process and of the children that have ended: all but smtp-sink's."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def ratio(peer: list[float], taken: list[float]) -> float:

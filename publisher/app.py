@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from publisher import pipeline
+from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
@@ -113,7 +113,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         patterns=tuple(_pattern(settings, feed) for feed in settings.feeds if feed.each),
         newsletters=tuple(_newsletter(settings, newsletter) for newsletter in settings.newsletters),
         sources=tuple(_source(root, settings, source, environment) for source in settings.sources),
-        fetchers=fetchers(),
+        fetchers=fetchers(settings.site.url),
         formats=formats(),
         folder=LocalFolder(root / settings.folder.path),
         mailers=mailers,
@@ -136,13 +136,17 @@ def packaged(name: str) -> Path:
 # ---------------------------------------------------------------- adapters by name
 
 
-def fetchers() -> dict[str, Fetcher]:
+def fetchers(home: str) -> dict[str, Fetcher]:
     from publisher.fetchers.folder import ArticleFolder
     from publisher.fetchers.ghost import Ghost
     from publisher.fetchers.syndication import Syndication
     from publisher.fetchers.wordpress import WordPress
 
-    return {"folder": ArticleFolder(), "ghost": Ghost(), "syndication": Syndication(), "wordpress": WordPress()}
+    def of_site(fetcher: type[Ghost | Syndication | WordPress]) -> Fetcher:
+        return fetcher(user_agent=f"Publisher/{__version__} (+{home})")  # whom they ask for
+
+    by_http = {"ghost": of_site(Ghost), "syndication": of_site(Syndication), "wordpress": of_site(WordPress)}
+    return {"folder": ArticleFolder(), **by_http}
 
 
 def formats() -> dict[str, Format]:

@@ -1,6 +1,8 @@
 """WordPress, through its REST API (https://developer.wordpress.org/rest-api/reference/posts/).
 
-The first look reads everything; later ones only what was modified since. Every so many looks the ids of all posts
+The first look reads everything; later ones what was modified since, and what is new among the posts that stand first
+by date or by id: WordPress does not touch a post's time of change when a scheduled one comes out, and an import brings
+its own. Every so many looks the ids of all posts
 are listed, a few pages in each look, so that what was removed is found.
 """
 
@@ -17,6 +19,7 @@ from publisher.fetchers._shared import Broken, count, fields, moment, whole, wor
 from publisher.fetchers._wordpress_api import Api, find, overlap, zone_of
 from publisher.fetchers._wordpress_bylines import Bylines
 from publisher.fetchers._wordpress_list import list_posts
+from publisher.fetchers._wordpress_new import EMBED, Windows, newcomers
 from publisher.fetchers._wordpress_pages import PER_PAGE, Page, Place, Walk
 from publisher.fetchers._wordpress_post import article, modified_at, name
 from publisher.kit.http_session import Limits, open_session
@@ -84,9 +87,10 @@ class WordPress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
     """Where the reading of one post type stands. `newest` and `place` only while a look is under way: `newest`
-    becomes `since` when it is finished."""
+    becomes `since` when it is finished. `windows` are the ids that stood first when the last look began."""
 
     since: str = ""
+    windows: Windows | None = None
     newest: str | None = None
     place: Place = field(default_factory=Place)
 
@@ -95,13 +99,15 @@ class _State:
         told = fields(value)
         newest = told.get("newest")
         return cls(
-            since=words(told.get("since")), newest=newest if isinstance(newest, str) else None, place=Place.of(told)
+            since=words(told.get("since")),
+            windows=Windows.of(told.get("windows")),
+            newest=newest if isinstance(newest, str) else None,
+            place=Place.of(told),
         )
 
     def as_json(self) -> Mapping[str, object]:
-        if self.newest is None:
-            return {"since": self.since}
-        return {"since": self.since, "newest": self.newest, **self.place.as_json()}
+        told = {"since": self.since, "windows": self.windows.as_json() if self.windows else {}}
+        return told if self.newest is None else {**told, "newest": self.newest, **self.place.as_json()}
 
 
 class _Look:
@@ -112,20 +118,28 @@ class _Look:
         self._kind = kind
         self._zone = zone_of(api.zone)
         self._bylines = Bylines(api)
-        # The newest change before the look begins: what changes while it goes on is the next look's.
-        self.state = state if state.newest is not None else replace(state, newest=self._newest(now))
+        self._now = now
+        self.state = state
 
     def pages(self) -> Iterator[tuple[tuple[FetchedArticle, ...], tuple[Refusal, ...]]]:
         """The articles of each page and what was refused; `state` is then what stands after it."""
-        asked: dict[str, object] = {"_embed": "author,wp:featuredmedia,wp:term"}
+        came: set[int] = set()
+        if self.state.newest is None:
+            # The newest change before the look begins: what changes while it goes on is the next look's.
+            newest, windows = self._newest(self._now), Windows.seen(self._api, self._kind)
+            for page in newcomers(self._api, self._kind, self.state.windows, windows):
+                came.update(whole(post.get("id")) for post in page.posts)
+                yield self._articles(page)
+            self.state = replace(self.state, newest=newest, windows=windows)
+        asked: dict[str, object] = {"_embed": EMBED}
         since = moment(self.state.since)
         if since:
             # With its offset: without one, WordPress takes the time for the site's local time.
             asked["modified_after"] = (since - overlap(since, self._zone)).isoformat()
         for page in Walk(self._api, self._kind, self.state.place, **asked).pages():
-            read = self._articles(page)
+            read = self._articles(replace(page, posts=[one for one in page.posts if whole(one.get("id")) not in came]))
             if page.ended:
-                self.state = _State(since=self.state.newest or self.state.since)
+                self.state = _State(since=self.state.newest or self.state.since, windows=self.state.windows)
             else:
                 self.state = replace(self.state, place=page.place)
             yield read

@@ -234,6 +234,8 @@ class Request(BaseHTTPRequestHandler):
         if "modified_after" in query:
             since = self._instant(query["modified_after"])
             found = [post for post in found if post.modified > since]
+        if "include" in query:
+            found = [post for post in found if str(post.id) in query["include"].split(",")]
         order = {"id": lambda p: p.id, "modified": lambda p: p.modified}.get(query.get("orderby", ""), lambda p: p.at)
         found.sort(key=order, reverse=query.get("order", "desc") == "desc")
         start = int(query.get("offset", (page - 1) * per_page))

@@ -480,6 +480,40 @@ def test_any_bytes_give_articles_or_a_source_error(body: bytes) -> None:
         assert all(one.native_id or one.url or one.title or one.content_html for one in reading.articles)
 
 
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A recorded document with a few pieces cut out, doubled, or put where they do not belong."""
+    body = draw(st.sampled_from(GOLDEN)).read_bytes()
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(body)))
+        end = start + draw(st.integers(0, 80))
+        put = draw(st.sampled_from([b"", body[start:end] * 2, *(bit.encode() for bit in PIECES.split())]))
+        body = body[:start] + put + body[end:]
+    return body
+
+
+def check_reading(body: bytes) -> None:
+    """Articles or a SourceError, in time; and what is known is left out without a change to anything else."""
+    began = time.process_time()
+    try:
+        everything = read(body, "text/xml", URL)
+    except SourceError:
+        return
+    finally:
+        assert time.process_time() - began < 5
+    known = {article.raw_hash: "x" for article in everything.articles[::2]}
+    again = read(body, "text/xml", URL, Before(known=lambda _: known))
+    assert [one for one in everything.articles if one.raw_hash not in known] == [
+        one for one in again.articles if one.raw_hash not in known
+    ]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=damaged())
+def test_a_damaged_feed_gives_articles_or_a_source_error(body: bytes) -> None:
+    check_reading(body)
+
+
 # ---------------------------------------------------------------- over the network
 
 

@@ -215,7 +215,7 @@ def test_a_later_look_asks_only_what_it_must(room: WordPressRoom) -> None:
     first = look(room)
     room.requests.clear()
     look(room, after(room.source, first))
-    assert len(room.requests) == 3  # the API's index, the newest change, one page
+    assert len(room.requests) == 5  # the API's index, the newest change, the newest ids by date and by id, one page
 
 
 def test_a_site_that_moved_its_api_is_found_again(room: WordPressRoom) -> None:
@@ -325,6 +325,31 @@ def test_an_edit_in_the_same_second_as_the_last_one_seen_is_found(room: WordPres
     room.posts["ferry"].text = "<p>Changed at once.</p>"
     room.posts["ferry"].modified = room.posts["lamp"].modified
     assert "at once" in articles(look(room, after(room.source, first)))["Ferry returns"].content_html
+
+
+def test_a_scheduled_post_that_came_out_is_found_though_it_was_edited_long_ago(room: WordPressRoom) -> None:
+    """WordPress publishes it without touching its time of change."""
+    written = room.now - timedelta(days=3)
+    room.publish("plan", "Regatta today", at=room.now + timedelta(hours=1), modified=written, status="future")
+    publish_many(room, 3)
+    first = look(room)
+    room.posts["plan"].status = "publish"
+    second = look(room, after(room.source, first))
+    assert "Regatta today" in articles(second)
+    room.source = after(after(room.source, first), second)
+    assert "Regatta today" not in articles(look(room))
+
+
+def test_posts_that_an_import_brings_with_their_old_times_are_found(room: WordPressRoom) -> None:
+    publish_many(room, 120)
+    first = look(room)
+    for number in range(45):
+        old = datetime(2015, 1, 1, tzinfo=UTC) + timedelta(days=number)
+        room.publish(f"old-{number}", f"From the archive {number}", at=old, modified=old)
+    room.spoil("old-7")
+    pages = look(room, after(room.source, first))
+    assert {f"From the archive {number}" for number in range(45) if number != 7} <= set(articles(pages))
+    assert sum(bool(page.refused) for page in pages) == 1
 
 
 def test_changes_are_asked_for_with_an_offset(room: WordPressRoom) -> None:

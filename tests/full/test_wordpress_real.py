@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -159,10 +162,90 @@ def test_an_edit_and_a_new_post_are_found_from_the_cursor_alone(room: Newsroom) 
 
 
 def test_a_scheduled_post_arrives_when_its_time_has_come(room: Newsroom) -> None:
+    long_ago = "post_modified = '2026-01-01 00:00:00', post_modified_gmt = '2026-01-01 00:00:00'"
+    room.site.php(
+        f"global $wpdb; $wpdb->query(\"UPDATE $wpdb->posts SET {long_ago} WHERE ID = \" . $data['id']);"
+        " clean_post_cache($data['id']);",
+        id=room.ids["scheduled"],
+    )
     first = room.look()
     room.site.php("wp_publish_post($data['id']);", id=room.ids["scheduled"])
     assert str(room.ids["scheduled"]) in by_id(room.look(cursor=after(room.source, first).cursor))
     room.site.trash(room.ids["scheduled"])
+
+
+def listed(pages: list[Fetched]) -> set[str]:
+    (listing,) = [page.listing for page in pages if page.listing]
+    assert listing.complete
+    return set(listing.ids)
+
+
+def test_what_was_removed_is_in_no_list(room: Newsroom) -> None:
+    """Deleted for good, put into the trash, unpublished, or put behind a password."""
+    public = {str(room.ids[name]) for name in PUBLISHED}
+    ids = [room.site.publish(f"Going {number}") for number in range(4)]
+    cursor = {"url": room.source.url, "list": {"looks": 9}}
+    assert listed(room.look(cursor=cursor)) == public | set(map(str, ids))
+    room.site.php("wp_delete_post($data['id'], true);", id=ids[0])
+    room.site.trash(ids[1])
+    room.site.edit(ids[2], post_status="draft")
+    room.site.edit(ids[3], post_password="sesame")
+    assert listed(room.look(cursor=cursor)) == public
+    for id in ids[1:]:
+        room.site.php("wp_delete_post($data['id'], true);", id=id)
+
+
+@pytest.mark.parametrize("offset", [5.5, -3.5])
+def test_a_site_whose_zone_is_an_offset_of_half_an_hour_is_read(room: Newsroom, offset: float) -> None:
+    room.site.option("timezone_string", "")
+    room.site.option("gmt_offset", offset)
+    first = room.look()
+    new = room.site.publish("Half past", post_date="2026-11-20 14:35:00")
+    try:
+        found = by_id(room.look(cursor=after(room.source, first).cursor))
+        written = datetime(2026, 11, 20, 14, 35, tzinfo=UTC) - timedelta(hours=offset)
+        assert found[str(new)].published_at == written
+    finally:
+        room.site.php("wp_delete_post($data['id'], true);", id=new)
+        room.site.option("timezone_string", "Asia/Kolkata")
+
+
+KILLED = """
+import json, os, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from publisher.fetchers.wordpress import WordPress
+from publisher.model import Source
+
+url, place, most = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+kept = json.loads(place.read_text()) if place.exists() else {"cursor": {}, "ids": []}
+source = Source(
+    slug="website", kind="wordpress", url=url, interval=timedelta(minutes=10), allow_private=True, cursor=kept["cursor"]
+)
+for number, page in enumerate(WordPress().fetch(source, now=datetime.now(UTC)), start=1):
+    kept = {"cursor": dict(page.cursor), "ids": [*kept["ids"], *(article.native_id for article in page.articles)]}
+    place.with_suffix(".new").write_text(json.dumps(kept))
+    place.with_suffix(".new").replace(place)  # articles and cursor together, as the store commits them
+    if number == most:
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_reader_that_is_killed_after_each_page_reads_each_post_once(room: Newsroom, tmp_path: Path) -> None:
+    code = "return array_map(fn($n) => wp_insert_post(['post_title' => \"Many $n\", 'post_status' => 'publish',"
+    ids = room.site.php(f"{code} 'post_content' => 'Text.']), range(1, 230));")
+    place, ends = tmp_path / "kept.json", []
+    try:
+        for _ in range(10):
+            command = [sys.executable, "-c", KILLED, room.site.url, str(place), "1"]
+            ends.append(subprocess.run(command, capture_output=True, check=False).returncode)
+            if "newest" not in json.loads(place.read_text())["cursor"]["types"]["posts"]:
+                break
+    finally:
+        room.site.php("array_map(fn($id) => wp_delete_post($id, true), $data['ids']);", ids=ids)
+    came = json.loads(place.read_text())["ids"]
+    assert ends[:2] == [-9, -9]
+    assert len(came) == len(set(came)) == len(PUBLISHED) + 230
 
 
 def test_pages_are_read_when_asked_for(room: Newsroom) -> None:

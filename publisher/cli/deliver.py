@@ -120,6 +120,45 @@ def mended(
     console.say("`publisher run` goes on with it, or `publisher deliver` now.")
 
 
+@app.command()
+def retry(context: typer.Context, edition: Key, json: Json = False) -> None:
+    """Mail those again whose rejection may have passed: a full mailbox, a server in trouble."""
+    from publisher import deliver
+
+    with door(context).opened() as site:
+        store = site.parts.store
+        retried = deliver.retry(store, edition, now=site.parts.clock.now())
+        there = store.editions.get(edition)
+        if json:
+            console.dump({"edition": shown.edition(site.parts, there), "again": retried.again, "left": retried.left})
+            return
+        console.say(shown.line(site.parts, there))
+        console.say(
+            f"{count(retried.again, 'reader')} to be mailed again"
+            + (": `publisher deliver`." if retried.again else ".")
+        )
+        for reason, number in sorted(retried.left.items()):
+            console.say(f"{count(number, 'reader')} not: {reason}.")
+
+
+@app.command()
+def trace(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A reader's address.")],
+    json: Json = False,
+) -> None:
+    """Tell everything that is known about the mail of one reader."""
+    from publisher.cli import traced
+
+    with door(context).opened() as site:
+        told = traced.of(site.parts, address)
+    if json:
+        console.dump(told)
+        return
+    for line in traced.lines(told, site.parts.site.timezone):
+        console.say(line)
+
+
 def _tell(parts: Parts, edition: Edition, json: bool, said: str, **values: int) -> None:
     if json:
         console.dump({"edition": shown.edition(parts, edition), **values})

@@ -10,6 +10,7 @@ from publisher.deliver.drain import drain
 from publisher.deliver.letters import letterhead
 from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
+from publisher.deliver.retry import Retried, retry
 from publisher.deliver.rules import refuses
 from publisher.deliver.waves import over, too_bad
 from publisher.deliver.witness import lacks_witness
@@ -17,6 +18,7 @@ from publisher.deliver.witness import lacks_witness
 __all__ = [
     "FOR_A_PERSON",
     "Chooser",
+    "Retried",
     "Tally",
     "drain",
     "lacks_witness",
@@ -28,6 +30,7 @@ __all__ = [
     "refuses",
     "rehearse",
     "remedy",
+    "retry",
     "to_all",
     "too_bad",
 ]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from publisher.model import (
     Batch,
     Circuit,
+    Delivery,
     Edition,
     EditionState,
     Ending,
@@ -20,6 +21,7 @@ from publisher.model import (
     MailEvent,
     Merged,
     Newsletter,
+    Rejection,
     Result,
     Sums,
     Suppression,
@@ -180,6 +182,13 @@ class Outbox(Protocol):
         """A person's word about the held batches of an edition: they were sent, or they are to be sent again
         (counted as possible duplicates). How many recipients."""
 
+    def rejections(self, edition: int) -> tuple[Rejection, ...]:
+        """Recipients of an edition who are rejected as things stand: not those who are being tried again."""
+
+    def retry(self, rejections: Sequence[Rejection], *, now: datetime) -> int:
+        """Move rejected letters to child batches that are ready, with keys derived from their parents', unless somebody
+        has done so. How many."""
+
     def open(self, edition: int) -> int:
         """How many batches are not in a final state."""
 
@@ -194,6 +203,9 @@ class Outbox(Protocol):
     def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
         """What became of each edition for one reader: (edition key, outcome, detail). The detail names the mailer
         when it was not the edition's own."""
+
+    def history(self, subscriber: int) -> tuple[Delivery, ...]:
+        """Everything that is known about one reader's editions, the newest first."""
 
 
 class Events(Protocol):

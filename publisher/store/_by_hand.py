@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import BatchState, EditionState
+from publisher.model import BatchState, EditionState, Rejection
+from publisher.store import _retrying as retrying
 from publisher.store import _witnesses as witnesses
 from publisher.store._batches import bits
 from publisher.store.engine import Access
@@ -54,6 +56,14 @@ class ByHand:
                 values = decided if accepted else again | {"key": str(uuid.uuid5(uuid.UUID(key), "again"))}
                 connection.execute(sa.update(batch).where(batch.c.id == id).values(**values))
             return sum(size for _, _, size in rows)
+
+    def rejections(self, edition: int) -> tuple[Rejection, ...]:
+        with self._access.read() as connection:
+            return tuple(retrying.rejections(connection, edition))
+
+    def retry(self, rejections: Sequence[Rejection], *, now: datetime) -> int:
+        with self._access.write() as connection:
+            return retrying.retry(connection, rejections, now)
 
     def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> datetime | None:
         with self._access.read() as connection:

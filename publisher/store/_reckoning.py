@@ -83,38 +83,50 @@ def _sum_of(state: BatchState, doubted: bool) -> str:
 
 def trace(connection: Connection, subscriber: int) -> Iterable[tuple[str, str, str]]:
     """(edition key, outcome, detail) for one reader, the newest edition first."""
+    for id, lo, key, mailer in around(connection, subscriber):
+        if (reason := excluded(connection, id, lo, subscriber)) is not None:
+            yield key, "excluded", reason
+        elif (row := holding(connection, id, lo, subscriber)) is not None:
+            yield (key, *outcome(connection, row, subscriber, mailer))
+
+
+def around(connection: Connection, subscriber: int) -> Iterable[tuple[int, int, str, str]]:
+    """Editions whose plan has a chunk that a reader falls into: id, the chunk, key, mailer; the newest first."""
     of = edition.join(newsletter, newsletter.c.id == edition.c.newsletter)
     chunks = plan_chunk.join(of, plan_chunk.c.edition == edition.c.id)
-    around = sa.and_(plan_chunk.c.chunk_lo < subscriber, plan_chunk.c.chunk_hi >= subscriber)
+    within = sa.and_(plan_chunk.c.chunk_lo < subscriber, plan_chunk.c.chunk_hi >= subscriber)
     columns = (edition.c.id, plan_chunk.c.chunk_lo, newsletter.c.slug, edition.c.slot, edition.c.mailer)
-    rows = connection.execute(sa.select(*columns).select_from(chunks).where(around).order_by(edition.c.id.desc()))
-    for id, lo, slug, slot, mailer in rows.all():
-        found = _excluded(connection, id, lo, subscriber) or _sent(connection, id, lo, subscriber, mailer)
-        if found is not None:
-            yield (f"{slug}/{slot}", *found)
+    rows = connection.execute(sa.select(*columns).select_from(chunks).where(within).order_by(edition.c.id.desc()))
+    return [(id, lo, f"{slug}/{slot}", mailer) for id, lo, slug, slot, mailer in rows]
 
 
-def _excluded(connection: Connection, id: int, lo: int, subscriber: int) -> tuple[str, str] | None:
+def excluded(connection: Connection, id: int, lo: int, subscriber: int) -> str | None:
+    """Why a reader was left out of an edition."""
     chunk = sa.and_(plan_exclusion.c.edition == id, plan_exclusion.c.chunk_lo == lo)
     for reason, members in connection.execute(
         sa.select(plan_exclusion.c.reason, plan_exclusion.c.members).where(chunk)
     ):
         if subscriber in unpack_ids(members):
-            return "excluded", reason
+            return str(reason)
     return None
 
 
-def _sent(connection: Connection, id: int, lo: int, subscriber: int, mailer: str) -> tuple[str, str] | None:
-    """From the batch that holds them now: letters move to younger ones only."""
+def holding(connection: Connection, id: int, lo: int, subscriber: int) -> sa.RowMapping | None:
+    """The batch that holds a reader's letter now: letters move to younger ones only."""
     near = sa.and_(batch.c.first_id <= subscriber, batch.c.last_id >= subscriber)
     mine = sa.select(batch).where(batch.c.edition == id, batch.c.chunk == lo, near).order_by(batch.c.id.desc())
     for row in connection.execute(mine).mappings():
-        ids = [member for _, members in unpack_runs(row["runs"]) for member in members]
-        if subscriber in ids:
-            became, detail = _outcome(connection, row, ids.index(subscriber), subscriber)
-            through = f"through {row['mailer']}" if mailer and row["mailer"] != mailer else ""
-            return became, "; ".join(filter(None, (detail, through)))
+        if any(subscriber in members for _, members in unpack_runs(row["runs"])):
+            return row
     return None
+
+
+def outcome(connection: Connection, row: sa.RowMapping, subscriber: int, mailer: str) -> tuple[str, str]:
+    """What became of a reader's letter, and why. The mailer is named when it was not the edition's own."""
+    ids = [member for _, members in unpack_runs(row["runs"]) for member in members]
+    became, detail = _outcome(connection, row, ids.index(subscriber), subscriber)
+    through = f"through {row['mailer']}" if mailer and row["mailer"] != mailer else ""
+    return became, "; ".join(filter(None, (detail, through)))
 
 
 def _outcome(connection: Connection, row: Any, position: int, subscriber: int) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from publisher.model import (
     OPEN_BATCHES,
     Batch,
     BatchState,
+    Delivery,
     Edition,
     EditionState,
     Outcome,
@@ -29,6 +30,7 @@ from publisher.model import (
 )
 from publisher.store import _circuit as circuit
 from publisher.store import _claiming as claiming
+from publisher.store import _history as histories
 from publisher.store import _planning as planning
 from publisher.store import _rates as rates
 from publisher.store import _reckoning as reckoning
@@ -216,6 +218,10 @@ class Outbox(ByHand, Mailers):
     def first_wave(self, edition: int) -> Wave | None:
         with self._access.read() as connection:
             return waves.first_wave(connection, edition)
+
+    def history(self, subscriber: int) -> tuple[Delivery, ...]:
+        with self._access.read() as connection:
+            return tuple(histories.history(connection, subscriber))
 
     def trace(self, subscriber: int) -> tuple[tuple[str, str, str], ...]:
         """The newest edition first. Outcomes are the words of `Sums`, and "excluded" with its reason."""

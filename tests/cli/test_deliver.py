@@ -61,3 +61,26 @@ def test_a_first_wave_is_told_of_and_the_rest_goes_later(tmp_path: Path) -> None
     assert "6 wait to see how the first wave of 2 fares" in done(root, "send", "daily", "--now", "--yes")
     assert f"{EDITION}: 6 wait" in done(root, "status", at=NOW + timedelta(minutes=1))
     assert "8 accepted" in done(root, "deliver", at=NOW + timedelta(minutes=30))
+
+
+def test_everything_about_a_reader_is_told(site: Path) -> None:
+    done(site, "deliver", at=NOW + timedelta(hours=1))
+    told = done(site, "deliver", "trace", "ben@mail.example")
+    assert f"{EDITION}  accepted" in told
+    assert "daily: confirmed since" in told
+    assert "attempt 1 of the batch through maildir: accepted" in told
+    edition = as_json(site, "deliver", "trace", "ben@mail.example")["editions"][0]
+    assert (edition["edition"], edition["outcome"], len(edition["attempts"])) == (EDITION, "accepted", 1)
+    waits = done(site, "deliver", "trace", "carla@mail.example")
+    assert "daily: pending" in waits
+    assert f"{EDITION}  excluded: not confirmed" in waits
+    nobody = call(site, "deliver", "trace", "nobody@mail.example")
+    assert nobody.exit_code == 4
+    assert "nobody@mail.example" in nobody.stderr
+
+
+def test_retrying_tells_that_nobody_was_rejected_and_needs_an_edition_that_went(site: Path) -> None:
+    assert call(site, "deliver", "retry", EDITION).exit_code == 4
+    done(site, "deliver", at=NOW + timedelta(hours=1))
+    assert "0 readers to be mailed again." in done(site, "deliver", "retry", EDITION)
+    assert as_json(site, "deliver", "retry", EDITION)["again"] == 0

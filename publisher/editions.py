@@ -156,8 +156,9 @@ RUNNING = (EditionState.APPROVED, EditionState.PLANNING, EditionState.SENDING)
 
 
 def pause(store: Store, key: str, editor: str) -> tuple[Edition, int]:
-    """Stop an edition that is being sent: nothing new is handed over. With it, how many messages can still leave
-    at most: those that workers hold at this moment. Raises Conflict when it is not being sent."""
+    """Stop an edition that is being sent: nothing new is handed over. With it, how many messages can still leave at
+    most: those that workers hold at this moment, and those of calls that may still arrive. Raises Conflict when it is
+    not being sent."""
     edition = store.editions.move(key, (EditionState.SENDING,), EditionState.PAUSED, reason=f"paused by {editor}")
     return edition, store.outbox.in_hand(edition.id)
 

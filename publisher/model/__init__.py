@@ -25,11 +25,9 @@ from publisher.model.delivery import (
     EVENT_RANK,
     OPEN_BATCHES,
     WITNESS,
-    Attempt,
     Batch,
     BatchState,
     Capability,
-    Delivery,
     Ending,
     EventKind,
     HandedOver,
@@ -45,12 +43,8 @@ from publisher.model.delivery import (
     Prepared,
     Question,
     ReaderEvent,
-    Rejection,
     Result,
     Run,
-    Sums,
-    Told,
-    Wave,
 )
 from publisher.model.editions import (
     COMMITTED,
@@ -81,6 +75,7 @@ from publisher.model.feeds import (
 )
 from publisher.model.house import Site, Work
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
+from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
 from publisher.model.readers import (
     Candidate,
     Subscriber,

@@ -176,7 +176,8 @@ class Outbox(Protocol):
         were cancelled."""
 
     def in_hand(self, edition: int) -> int:
-        """Recipients of batches that workers hold: at most so many messages can leave after "stop"."""
+        """Recipients of batches that workers hold, and of those in doubt, whose calls may still arrive: at most so many
+        messages can leave after "stop"."""
 
     def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
         """A person's word about the held batches of an edition: they were sent, or they are to be sent again

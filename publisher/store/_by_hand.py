@@ -18,7 +18,8 @@ from publisher.store.tables import batch, edition
 
 _UNSENT = (BatchState.READY, BatchState.CLAIMED)
 _BACK = (BatchState.READY,)
-_IN_HAND = (BatchState.CLAIMED, BatchState.SUBMITTING, BatchState.RESOLVING)
+#: Of these a call may be under way; also of an unknown one, whose worker may be frozen and not dead.
+_IN_HAND = (BatchState.CLAIMED, BatchState.SUBMITTING, BatchState.UNKNOWN, BatchState.RESOLVING)
 
 
 class ByHand:

@@ -84,6 +84,7 @@ def _from_front(front: Mapping[str, object], zone: tzinfo) -> FetchedArticle:
         url=_word(front, "url", "link", "permalink", "slug"),
         title=_word(front, "title", "headline"),
         standfirst=_word(front, "standfirst", "summary", "description", "excerpt"),
+        correction=_word(front, "correction"),
         authors=tuple(author for value in _values(front, "authors", "author") for author in _author(value)),
         categories=_words(front, "categories", "category", "section"),
         tags=_words(front, "tags", "tag", "keywords"),

@@ -120,7 +120,8 @@ def _told(store: Store, article: Article, sketches: dict[str, tuple[int, ...]], 
     hashes = sketches.get(article.entry_id, ())
     if article.entry_id in sketches:
         store.stories.keep(article, hashes)
-    if store.stories.of([article]) or not (found := memory.join(article, hashes, store.stories)):
+    shares = article.revision.number > 1 and store.stories.of([article])  # a new one has a story of its own
+    if shares or not (found := memory.join(article, hashes, store.stories)):
         return article
     told = replace(article, story=found.article.story)
     store.articles.decide(told)

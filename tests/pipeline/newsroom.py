@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ select = { sources = ["wire"] }
 class Newsroom:
     """What each source answers next: pages, or an error. It counts the looks."""
 
-    answers: dict[str, list[Fetched] | Exception] = field(default_factory=dict)
+    answers: dict[str, Iterable[Fetched] | Exception] = field(default_factory=dict)
     looks: int = 0
 
     def fetch(self, source: Source, **_how: object) -> Iterator[Fetched]:

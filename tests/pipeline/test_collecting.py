@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,11 @@ import pytest
 from publisher import collect, pipeline
 from publisher.app import App
 from publisher.errors import SourceEmptied, SourceInvalid, SourceUnavailable
-from publisher.model import Article, ArticleState, Fetched, Listing, Source
+from publisher.model import Article, ArticleState, Fetched, Listing, RevisionKind, Source
 from publisher.pipeline.collecting import LONGEST_BACKOFF, pause
 from tests.people import source
 from tests.pipeline.newsroom import Newsroom, days, open_newsroom, story
-from tests.sites import TestClock, mailbox, run_due
+from tests.sites import TestClock, lay_out, mailbox, open_site, run_due, write
 
 EARLY = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 TEN = [story(f"Story {letter}") for letter in "ABCDEFGHIJ"]
@@ -323,3 +324,41 @@ def test_the_wish_of_a_source_decides_when_it_is_due(app: App, newsroom: Newsroo
     look(app, "wire")
     there: Source = app.parts.store.sources.get("wire")
     assert there.next_fetch_at == clock.now() + timedelta(minutes=25)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_memory_does_not_grow_with_the_archive(app: App, newsroom: Newsroom) -> None:
+    """Pages are made when they are asked for, and nothing of one is kept for the next."""
+
+    def pages(name: str, posts: int) -> Iterator[Fetched]:
+        for start in range(0, posts, 10):
+            some = tuple(story(f"{name} {number}", published_at=EARLY - days(9)) for number in range(start, start + 10))
+            ids = tuple(one.native_id for one in some)
+            listing = Listing(look=name, ids=ids, complete=start + 10 >= posts)
+            yield Fetched(articles=some, cursor={"at": start}, listing=listing)
+
+    def peak(name: str, posts: int) -> int:
+        newsroom.answers["newsroom"] = pages(name, posts)
+        tracemalloc.start()
+        try:
+            assert look(app, believe_removals=True).new == posts
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak("Warm", 20)
+    assert peak("Many", 160) < 1.5 * peak("Few", 20)
+
+
+def test_a_files_own_word_makes_a_correction(tmp_path: Path, clock: TestClock) -> None:
+    text = "---\nid: pier\ntitle: The pier\n{}---\nIt stands.\n"
+    root = lay_out(tmp_path / "folder", articles={"pier.md": text.format("")})
+    app = open_site(root, clock)
+    look(app)
+    write(root, "pier.md", text.format("correction: It stood until May.\n"))
+    look(app)
+    says = called(app, "The pier").revision
+    assert (says.number, says.kind, says.note) == (2, RevisionKind.CORRECTION, "It stood until May.")
+    app.close()

@@ -27,9 +27,10 @@ faults: .venv/.tests ## kill Publisher at work and count what arrived
 	@.ci/system-packages test
 	$(PYTEST) tests/faults
 
-bench: .venv/.tests ## time each step, mail, mailing APIs and events, each beside a peer or a limit of this machine
+bench: .venv/.tests ## time each step, feeds, mail, mailing APIs and events, each beside a peer or a limit of this machine
 	@.ci/system-packages full
 	$(BIN)/python -m benchmarks.steps
+	$(BIN)/python -m benchmarks.feeds
 	$(BIN)/python -m benchmarks.smtp
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.events

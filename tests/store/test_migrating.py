@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -15,7 +17,7 @@ from publisher.errors import StoreError
 from publisher.store import Database, open_store, schema
 from publisher.store.tables import metadata
 from tests import postgresql
-from tests.people import NOW, newsletter, source, subscriber, subscription
+from tests.people import NOW, feed, newsletter, source, subscriber, subscription
 
 OPEN = "import sys; from publisher.store import open_store; print(open_store(sys.argv[1]).instance)"
 
@@ -125,6 +127,54 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monkeypatc
         with pytest.raises(ZeroDivisionError):
             open_store(empty_url)
     open_store(empty_url).close()
+
+
+def test_feeds_and_what_is_in_them_survive_the_tables_that_are_made_anew(empty_url: str) -> None:
+    engine = sa.create_engine(empty_url.replace("postgresql:", "postgresql+psycopg:"))
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).parent.mkdir(parents=True)
+    config = Config()
+    config.set_main_option("script_location", str(schema.SCRIPTS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for statement in BEFORE_ARCHIVES.split(";"):
+            connection.execute(sa.text(statement), {"at": NOW.replace(tzinfo=None)})
+    engine.dispose()
+    store = open_store(empty_url)
+    (kept,) = store.feeds.all()
+    assert (kept.slug, kept.limit, kept.content, kept.archive, kept.wanted, kept.built) == (
+        "all",
+        20,
+        "full",
+        True,
+        4,
+        3,
+    )
+    assert [one.native_id for one in store.feeds.current("all", now=NOW)] == ["bridge"]
+    store.feeds.sync([kept, feed("new")], [])
+    assert [one.id for one in store.feeds.all()] == [7, 8]
+    store.close()
+
+
+BEFORE_ARCHIVES = """
+    INSERT INTO source (id, slug, kind, url, interval_seconds, active, cursor, failures, last_error)
+    VALUES (1, 'newsroom', 'folder', 'articles', 60, 1 = 1, '{}', 0, '');
+
+    INSERT INTO article (id, source, native_id, guid, story, canonical_url, entry_id, state, mail, first_seen_at,
+        missing_looks, revision, published_at)
+    VALUES (5, 1, 'bridge', '', 's', '', 'tag:a,2026:b', 'live', 'allowed', :at, 0, 1, :at);
+
+    INSERT INTO revision (article, number, kind, title, published_at, updated_at, content_hash, raw_hash, language,
+        note, standfirst, authors, categories, tags, enclosures, content_html)
+    VALUES (5, 1, 'first', 'Bridge', :at, :at, 'h', '', 'en', '', '', '[]', '[]', '[]', '[]', '');
+
+    INSERT INTO feed (id, slug, title, description, home_url, language, selection, selection_hash, formats, entries,
+        pattern, wanted, built, error, active)
+    VALUES (7, 'all', 'All', '', 'https://a.example', 'en', '{}', '', '[]', 20, '', 3, 3, '', 1 = 1);
+
+    INSERT INTO feed_entry (feed, article, sort_key) VALUES (7, 5, '1')
+"""
 
 
 @pytest.fixture

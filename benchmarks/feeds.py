@@ -67,9 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     for count in (50, 500):
         documents(count)
-    few = news(1_000, options.rounds)
-    many = news(options.articles, options.rounds)
-    print(f"one new article, {options.articles:,} stored against 1,000: {many / few:.2f} times")
+    news((1_000, options.articles), options.rounds)
 
 
 # ---------------------------------------------------------------- documents
@@ -156,32 +154,50 @@ def _site() -> Site:
 # ---------------------------------------------------------------- news
 
 
-def news(stored: int, rounds: int) -> float:
-    """Seconds from a new article to its last file, the median of so many, with so many articles stored."""
+def news(sizes: Sequence[int], rounds: int) -> None:
+    """From a new article to its last file, with so many articles stored. The sizes take turns, so that whatever else
+    the machine does falls on all of them."""
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        root.joinpath("settings.toml").write_text(SETTINGS)
-        app = open_app(root, os.environ)
-        pipeline.adopt(app.parts)
-        make_feeds(app)
-        app.close()
-        fill(root / "var" / "publisher.db", stored)
-        app = open_app(root, os.environ)
-        for slug in app.parts.store.feeds.due():
-            pipeline.syndicate(app.parts, slug)
-        took, wrote = [], set()
-        for number in range(stored, stored + rounds):
-            started = time.perf_counter()
-            wrote |= set(come(app, number))
-            took.append(time.perf_counter() - started)
-        assert len(wrote) == (1 + len(HOT)) * 3, wrote
-        limit = best(lambda: bare(root / "bare", sorted(wrote), app), rounds=5)
-        peer = best(lambda: feedgen_alone(app), rounds=5)
-        app.close()
-    median = statistics.median(took)
-    print(f"one new article, {stored:9,} stored, {FEEDS} feeds: {median * 1e3:6.1f} ms, {len(wrote)} files;", end=" ")
-    print(f"feedgen building them {peer * 1e3:6.1f} ms; bare writing and flushing {limit * 1e3:5.1f} ms")
-    return median
+        apps = {stored: prepared(Path(folder, str(stored)), stored) for stored in sizes}
+        took: dict[str, list[float]] = {f"{kind} {stored}": [] for kind in ("all", "cpu") for stored in sizes}
+        took |= {"peer": [], "bare": []}
+        wrote: set[str] = set()
+        for number in range(rounds):
+            for stored, app in apps.items():
+                started, used = time.perf_counter(), time.process_time()
+                wrote |= set(come(app, stored + number))
+                took[f"all {stored}"].append(time.perf_counter() - started)
+                took[f"cpu {stored}"].append(time.process_time() - used)
+            took["peer"].append(best(partial(feedgen_alone, apps[sizes[0]]), rounds=1))
+            took["bare"].append(best(partial(bare, Path(folder, "bare"), sorted(wrote), apps[sizes[0]]), rounds=1))
+        for app in apps.values():
+            app.close()
+    assert len(wrote) == (1 + len(HOT)) * 3, wrote
+    for name, seconds in took.items():
+        took[name] = [statistics.median(seconds) * 1e3]
+    for stored in sizes:
+        (whole,), (cpu,) = took[f"all {stored}"], took[f"cpu {stored}"]
+        print(f"one new article, {stored:9,} stored, {FEEDS} feeds: {whole:6.1f} ms, of it {cpu:6.1f} ms CPU")
+    print(f"feedgen building its {len(wrote)} documents: {took['peer'][0]:6.1f} ms")
+    print(f"writing and flushing so many files: {took['bare'][0]:6.1f} ms")
+    ratio = took[f"all {sizes[-1]}"][0] / took[f"all {sizes[0]}"][0]
+    print(f"{sizes[-1]:,} stored against {sizes[0]:,}: {ratio:.2f} times")
+
+
+def prepared(root: Path, stored: int) -> App:
+    """A site with so many articles, all of whose current documents are published."""
+    root.mkdir()
+    root.joinpath("settings.toml").write_text(SETTINGS)
+    app = open_app(root, os.environ)
+    pipeline.adopt(app.parts)
+    make_feeds(app)
+    app.close()
+    fill(root / "var" / "publisher.db", stored)
+    app = open_app(root, os.environ)
+    for slug in app.parts.store.feeds.due():
+        pipeline.syndicate(app.parts, slug)
+    come(app, stored + 1_000_000)  # once to warm up
+    return app
 
 
 def come(app: App, number: int) -> list[str]:

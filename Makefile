@@ -23,9 +23,10 @@ test-full: check ## the same with WordPress, Postfix and other people's feed rea
 	@.ci/system-packages full
 	$(PYTEST) -n 2 --dist worksteal
 
-faults: .venv/.tests ## kill Publisher at work and count what arrived
+faults: export PUBLISHER_KILLS ?= 1000
+faults: .venv/.tests ## kill Publisher at work and count what arrived; PUBLISHER_KILLS=100 makes it shorter
 	@.ci/system-packages test
-	$(PYTEST) tests/faults
+	$(PYTEST) -n 2 --dist worksteal tests/faults
 
 bench: .venv/.tests ## time each step, feeds, mail, mailing APIs and events, each beside a peer or a limit of this machine
 	@.ci/system-packages full

@@ -30,11 +30,59 @@ def server() -> Iterator[str]:
     if given := os.environ.get(VARIABLE):
         yield given
         return
+    with private() as own:
+        yield own.url
+
+
+class Private:
+    """A server of our own, that can be stopped in mid-work and started again."""
+
+    def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
+        port = _free_port()
+        self.url = f"postgresql://publisher@/postgres?host={folder}&port={port}"
+        self._folder, self._user = folder, user
+        self._process: subprocess.Popen[bytes] | None = None
+        options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "60"}
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        self._command = [binaries / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port), *settings]
+        self._command += ["-c", "listen_addresses=127.0.0.1"]
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = _start(self._command, self._folder, self._user, log.fileno())
+        _wait(self.url, self._process, self._folder / "log")
+
+    def stop(self) -> None:
+        """At once: whatever is under way is cut off, as in a crash."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+
+
+@contextmanager
+def private() -> Iterator[Private]:
+    """Lay out and start a server; trusted through its socket, with a password through 127.0.0.1. Skips the test when
+    there are no programs for that."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip(MISSING)
-    with _private(binaries) as url:
-        yield url
+    folder, user = Path(tempfile.mkdtemp(prefix="publisher-pg-", dir="/tmp")), _user()
+    if user:
+        shutil.chown(folder, user)
+    word = folder / "password"
+    word.write_text("kilmarnagh\n")
+    if user:
+        shutil.chown(word, user)
+    initdb = [binaries / "initdb", "-D", folder / "data", "-U", "publisher", "-E", "UTF8", "--locale=C", "-N"]
+    initdb += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={word}"]
+    own = Private(binaries, folder, user)
+    try:
+        _run(initdb, folder, user)
+        own.start()
+        yield own
+    finally:
+        own.stop()  # nothing here is worth a checkpoint
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def create(server_url: str, name: str, template: str = "template0") -> str:
@@ -78,37 +126,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _private(binaries: Path) -> Iterator[str]:
-    """Lay out and start a server; trusted through its socket, with a password through 127.0.0.1."""
-    folder, user, port = Path(tempfile.mkdtemp(prefix="publisher-pg-", dir="/tmp")), _user(), _free_port()
-    if user:
-        shutil.chown(folder, user)
-    word = folder / "password"
-    word.write_text("kilmarnagh\n")
-    if user:
-        shutil.chown(word, user)
-    initdb = [binaries / "initdb", "-D", folder / "data", "-U", "publisher", "-E", "UTF8", "--locale=C", "-N"]
-    initdb += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={word}"]
-    options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "60"}
-    settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-    command = [binaries / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port), *settings]
-    command += ["-c", "listen_addresses=127.0.0.1"]
-    process: subprocess.Popen[bytes] | None = None
-    try:
-        _run(initdb, folder, user)
-        with (folder / "log").open("wb") as log:
-            process = _start(command, folder, user, log.fileno())
-        url = f"postgresql://publisher@/postgres?host={folder}&port={port}"
-        _wait(url, process, folder / "log")
-        yield url
-    finally:
-        if process is not None:
-            process.send_signal(signal.SIGQUIT)  # immediate: nothing here is worth a checkpoint
-            process.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(command: list[object], folder: Path, user: str | None) -> None:

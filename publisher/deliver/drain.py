@@ -217,13 +217,14 @@ def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
     store, able = desk.store, desk.mailer.capability
     # A call of ours may still be under way for as long as a call may take: a witness from that time proves nothing.
     over = reconcile.last(batch) + able.timeout
-    witnessed = bool(store.events.witness(desk.mailer.name, over))
+    witnessed = bool(store.events.witness(desk.mailer.name, over, than=batch.id))
     seen = store.events.positions(batch.key)
     results = reconcile.by_events(batch, seen, witnessed=witnessed, capability=able, now=now)
     if able.evidence != "search" or reconcile.known(results) or not reconcile.askable(batch, able):
         return results
     letters = making.draft(desk, store, batch).mailing.letters
-    asked = reconcile.question(batch, letters, store.outbox.witness(desk.mailer.name, over))
+    witness = store.outbox.witness(desk.mailer.name, over, than=batch.id)
+    asked = reconcile.question(batch, letters, witness)
     return reconcile.together(results, desk.mailer.look_up(asked, now=now))
 
 

@@ -30,7 +30,7 @@ _PATIENCE = 60.0  # seconds
 _OPTIONS = 16_000  # bytes of o:, h: and v: together
 _LAG = timedelta(minutes=30)
 _KEPT = timedelta(hours=20)  # the smallest plan forgets events after a day
-_SKEW = timedelta(hours=1)  # our clock may be ahead of theirs, and a tag alone finds the batch
+_SKEW = timedelta(days=1)  # our clock may have been ahead of theirs, and a tag alone finds the batch
 _PAGE = 300  # events, the most there are
 _PAGES = 500
 _LARGEST = 8_000_000  # bytes of a page

@@ -136,9 +136,10 @@ class Outbox(Protocol):
         """When a batch of this mailer that is in doubt was last handed over, as late as it can have been: the last such
         time before the given one. With `own_key`, only batches handed over under the key they have."""
 
-    def witness(self, mailer: str, after: datetime) -> str:
+    def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         """The key of a batch that this mailer accepted and that was first handed over after that time, or else of a
-        witness (a notice) made after it; "" when there is none."""
+        witness (a notice) made after it; "" when there is none. With `than`, the id of a batch, also later than that
+        one, whatever the clock said."""
 
     def agree(self, terms: Sequence[Terms]) -> None:
         """Make the rows agree with the settings. What was said of a mailer that is gone still counts for the
@@ -256,10 +257,10 @@ class Events(Protocol):
         """Letters of a batch of which an event tells: they were accepted. Those of the batches it was split from
         count too."""
 
-    def witness(self, mailer: str, after: datetime) -> str:
+    def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         """The key of a batch first handed to the mailer after that time, or of a witness (a notice) made after it, of
         which an event was merged, or "": only where there is one does it mean anything that there are none of an
-        earlier batch."""
+        earlier batch. With `than`, the id of a batch, also later than that one, whatever the clock said."""
 
     def forget(self, before: datetime) -> int:
         """Delete merged events that were kept before that time. How many."""

@@ -70,9 +70,9 @@ class ByHand:
         with self._access.read() as connection:
             return witnesses.doubted(connection, mailer, before=before, own_key=own_key)
 
-    def witness(self, mailer: str, after: datetime) -> str:
+    def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         with self._access.read() as connection:
-            return witnesses.accepted(connection, mailer, after)
+            return witnesses.accepted(connection, mailer, after, than=than)
 
 
 def end_cancelled(connection: Connection) -> int:

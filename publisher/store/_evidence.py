@@ -14,6 +14,7 @@ from publisher.model import EventKind
 from publisher.store._kept import waiting_for
 from publisher.store._lookups import by_address, members_of
 from publisher.store._merging import KINDS
+from publisher.store._order import begun_later, last, line
 from publisher.store._witnesses import told_of
 from publisher.store.tables import batch, delivery_exception, edition
 
@@ -33,17 +34,9 @@ def positions(connection: Connection, key: str) -> frozenset[int]:
     row = connection.execute(sa.select(batch.c.id).where(batch.c.key == key)).one_or_none()
     if row is None:
         return frozenset()
-    seen = {who for id, of in _line(connection, row.id) for who in _seen(connection, id, of)}
+    seen = {who for id, of in line(connection, row.id) for who in _seen(connection, id, of)}
     mine = members_of(connection, [row.id])[row.id].subscribers
     return frozenset(at for at, who in enumerate(mine) if who in seen)
-
-
-def _line(connection: Connection, id: int | None) -> Iterator[tuple[int, str]]:
-    """A batch and those it was split from, with their keys."""
-    while id is not None:
-        row = connection.execute(sa.select(batch.c.parent, batch.c.key).where(batch.c.id == id)).one()
-        yield id, row.key
-        id = row.parent
 
 
 def _seen(connection: Connection, id: int, key: str) -> Iterator[int]:
@@ -59,8 +52,9 @@ def _seen(connection: Connection, id: int, key: str) -> Iterator[int]:
     yield from (who for who, _ in by_address(connection, compared).values())
 
 
-def witness(connection: Connection, mailer: str, after: datetime) -> str:
+def witness(connection: Connection, mailer: str, after: datetime, *, than: int = 0) -> str:
     """Only editions that may have been under way since then are looked at."""
+    number = last(connection, than)
     recent = sa.or_(edition.c.finished_at.is_(None), edition.c.finished_at > after)
     told = sa.exists().where(delivery_exception.c.batch == batch.c.id, delivery_exception.c.kind.in_(KINDS))
     found = (
@@ -69,8 +63,9 @@ def witness(connection: Connection, mailer: str, after: datetime) -> str:
             batch.c.edition.in_(sa.select(edition.c.id).where(recent)),
             batch.c.mailer == mailer,
             batch.c.first_intent_at > after,
+            begun_later(number),
             sa.or_(batch.c.delivered != b"", told),
         )
         .limit(1)
     )
-    return connection.execute(found).scalar_one_or_none() or told_of(connection, mailer, after)
+    return connection.execute(found).scalar_one_or_none() or told_of(connection, mailer, after, number)

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from publisher.model import BatchState, EditionState, KeptEvent, NoticeState
 from publisher.store import _shared as shared
+from publisher.store._order import begun_later, last
 from publisher.store.tables import batch, edition, notice
 
 _DOUBTED = (BatchState.UNKNOWN.value, BatchState.RESOLVING.value)
@@ -31,27 +32,29 @@ def doubted(connection: Connection, mailer: str, *, before: datetime, own_key: b
     return max((moment for moment in last if moment < before), default=None)
 
 
-def accepted(connection: Connection, mailer: str, after: datetime) -> str:
+def accepted(connection: Connection, mailer: str, after: datetime, *, than: int) -> str:
     """The key of a batch that was accepted, or else of a notice that may have been; one whose answer was lost is a
     witness as well when it can be seen."""
+    number = last(connection, than)
     later = sa.select(batch.c.key).where(
         batch.c.mailer == mailer,
         batch.c.state == BatchState.ACCEPTED.value,
         batch.c.skipped_n < batch.c.n,  # where everybody was skipped nothing was handed over
         batch.c.first_intent_at > after,
+        begun_later(number),
     )
     found = connection.execute(later.order_by(batch.c.id).limit(1)).scalar()
     if found is None:
         mailed = notice.c.state.in_([NoticeState.SENT.value, NoticeState.UNKNOWN.value])
-        notices = sa.select(notice.c.key).where(_of(mailer, after), mailed)
+        notices = sa.select(notice.c.key).where(_of(mailer, after, number), mailed)
         sent_first = notice.c.state == NoticeState.SENT.value
         found = connection.execute(notices.order_by(sent_first.desc(), notice.c.id.desc()).limit(1)).scalar()
     return found or ""
 
 
-def told_of(connection: Connection, mailer: str, after: datetime) -> str:
+def told_of(connection: Connection, mailer: str, after: datetime, number: int) -> str:
     """The key of a notice of which an event told."""
-    seen = sa.select(notice.c.key).where(_of(mailer, after), notice.c.seen_at.is_not(None)).limit(1)
+    seen = sa.select(notice.c.key).where(_of(mailer, after, number), notice.c.seen_at.is_not(None)).limit(1)
     return connection.execute(seen).scalar() or ""
 
 
@@ -66,6 +69,7 @@ def see(connection: Connection, kept: Sequence[KeptEvent], at: datetime) -> None
         connection.execute(sa.update(notice).where(shared.among(connection, notice.c.id, seen)).values(seen_at=at))
 
 
-def _of(mailer: str, after: datetime) -> sa.ColumnElement[bool]:
+def _of(mailer: str, after: datetime, number: int) -> sa.ColumnElement[bool]:
     # Said in these words, the partial index can be used.
-    return sa.and_(sa.text("notice.kind = 'witness'"), notice.c.mailer == mailer, notice.c.created_at > after)
+    made = sa.and_(sa.text("notice.kind = 'witness'"), notice.c.mailer == mailer, notice.c.created_at > after)
+    return sa.and_(made, notice.c.number >= number)

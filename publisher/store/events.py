@@ -107,9 +107,9 @@ class Events:
         with self._access.read() as connection:
             return evidence.positions(connection, key)
 
-    def witness(self, mailer: str, after: datetime) -> str:
+    def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         with self._access.read() as connection:
-            return evidence.witness(connection, mailer, after)
+            return evidence.witness(connection, mailer, after, than=than)
 
     def forget(self, before: datetime) -> int:
         """In transactions of a few thousand, so that nobody waits long."""

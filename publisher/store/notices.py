@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from publisher.model import Notice, NoticeState, Rendered
 from publisher.store import _shared as shared
+from publisher.store._order import newest
 from publisher.store.engine import Access
 from publisher.store.tables import notice as table
 
@@ -20,7 +21,9 @@ class Notices:
 
     def add(self, notice: Notice) -> bool:
         with self._access.write() as connection:
-            statement = shared.insert(connection, table).values(**_row(notice)).on_conflict_do_nothing()
+            statement = (
+                shared.insert(connection, table).values(**_row(notice), number=newest()).on_conflict_do_nothing()
+            )
             return connection.execute(statement.returning(table.c.id)).first() is not None
 
     def claim(self, *, now: datetime, lease: timedelta) -> Notice | None:

@@ -39,6 +39,7 @@ from publisher.store import _waves as waves
 from publisher.store._batches import batch_from, batch_row, bits, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
 from publisher.store._circuit import Mailers
+from publisher.store._order import newest
 from publisher.store._settling import Settlement, children, settlement
 from publisher.store.engine import Access
 from publisher.store.tables import attempt, batch, delivery_exception, edition
@@ -114,7 +115,7 @@ class Outbox(ByHand, Mailers):
         with self._access.write() as connection:
             intended = _intend(connection, batch, now, made)
             if intended is not None:
-                connection.execute(sa.insert(attempt), _attempt_row(intended, now))
+                connection.execute(sa.insert(attempt).values(number=newest() + 1), _attempt_row(intended, now))
             return intended
 
     def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:

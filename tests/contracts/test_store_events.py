@@ -263,21 +263,32 @@ def test_a_batch_handed_over_later_with_an_event_is_a_witness(desk: Database) ->
     sending(desk, [1], [2])
     early = submit(desk)
     late = submit(desk, now=NOW + HOUR)
-    assert desk.events.witness("maildir", NOW) == ""
+    witness = desk.events.witness
+    assert witness("maildir", NOW, than=early.id) == ""
     merge(desk, event("1", HARD, batch=early.key))
-    assert desk.events.witness("maildir", NOW) == ""
+    assert witness("maildir", NOW, than=early.id) == ""
     merge(desk, event("2", HARD, batch=late.key))
-    assert desk.events.witness("maildir", NOW) == late.key
-    assert desk.events.witness("resend", NOW) == ""
-    assert desk.events.witness("maildir", NOW + HOUR) == ""
+    assert witness("maildir", NOW, than=early.id) == late.key
+    assert witness("resend", NOW, than=early.id) == ""
+    assert witness("maildir", NOW + HOUR, than=early.id) == ""
 
 
 def test_a_delivery_is_a_witness_too(desk: Database) -> None:
-    sending(desk, [1])
-    sent = accept(desk)
-    assert desk.events.witness("maildir", NOW - HOUR) == ""
+    sending(desk, [1], [2])
+    lost, sent = submit(desk), accept(desk)
+    assert desk.events.witness("maildir", NOW - HOUR, than=lost.id) == ""
     merge(desk, event("1", batch=sent.key))
-    assert desk.events.witness("maildir", NOW - HOUR) == sent.key
+    assert desk.events.witness("maildir", NOW - HOUR, than=lost.id) == sent.key
+
+
+def test_what_only_a_wrong_clock_calls_later_is_no_witness(desk: Database) -> None:
+    sending(desk, [1], [2], [3])
+    earlier = submit(desk, now=NOW + HOUR)  # the clock was set back after this
+    lost, later = submit(desk), submit(desk)
+    merge(desk, event("1", HARD, batch=earlier.key))
+    assert desk.events.witness("maildir", NOW - HOUR, than=lost.id) == ""
+    merge(desk, event("2", HARD, batch=later.key))
+    assert desk.events.witness("maildir", NOW - HOUR, than=lost.id) == later.key
 
 
 def test_nothing_is_known_of_a_batch_that_is_not_there(desk: Database) -> None:

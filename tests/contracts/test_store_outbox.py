@@ -433,3 +433,13 @@ def test_a_traced_reader_sees_their_editions_newest_first(desk: Database) -> Non
         ("daily/daily:2026-11-23", "waiting", ""),
         ("daily/daily:2026-11-22", "accepted", ""),
     )
+
+
+def test_what_only_a_wrong_clock_calls_later_is_no_witness(desk: Database) -> None:
+    sending(desk, [1], [2], [3])
+    earlier = submit(desk, now=LATER)  # the clock was set back after this
+    assert desk.outbox.settle(earlier, results(accepted=[0]), now=LATER, next_at=LATER)
+    lost, before = submit(desk), NOW - timedelta(hours=1)
+    assert desk.outbox.witness("maildir", before, than=lost.id) == ""
+    later = accept(desk)
+    assert desk.outbox.witness("maildir", before, than=lost.id) == later.key

@@ -20,7 +20,7 @@ import json
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -116,7 +116,8 @@ class Refusal(Exception):
 class SesServer:
     """`clock` tells when things happened. `domains` may send; `suppressed` addresses bounce; `statuses` answers a
     recipient with that status, and nothing is sent; `rate` is messages a second, None for no limit; `daily` in all.
-    `waiting` is set while a slow call is being worked on."""
+    `publishes` are the kinds of events that the configuration set sends to the topic, () for every kind. `waiting` is
+    set while a slow call is being worked on."""
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class SesServer:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rate: float | None = None,
         daily: int = 50_000,
+        publishes: Collection[str] = (),
     ) -> None:
         self.journal = folder / "ses.jsonl"
         self.topic = SnsTopic(folder)
@@ -135,6 +137,7 @@ class SesServer:
         self.statuses: dict[str, str] = {}
         self.account: dict[str, Any] = {}
         self.rate, self.daily = rate, daily
+        self.publishes = publishes
         self.calls: list[Call] = []
         self.mails: list[Mail] = []
         self._pending: dict[str, Happening] = {}  # what is not told yet, by its id
@@ -273,6 +276,8 @@ class SesServer:
                 self._expect(mail, *self._fate(mail), at)
 
     def _expect(self, mail: Mail, name: str, details: dict[str, Any], at: datetime) -> None:
+        if self.publishes and name not in self.publishes:
+            return
         happening = Happening(mail, name, details, at)
         self._pending[happening.id] = happening
 

@@ -1,18 +1,31 @@
-"""What the fault tests print when they end."""
+"""The table that fault runs print when they end, and where it is kept when PUBLISHER_FAULTS names a file."""
 
 from __future__ import annotations
 
-import sys
+import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.faults.judge import Row, table
+
+_PROPERTY = "fault run"
+
 
 @pytest.fixture
-def report(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    def say(line: str) -> None:
-        record_property("result", line)
-        with capsys.disabled():
-            sys.stdout.write(f"\n{line}\n")
+def report(record_property: Callable[[str, object], None]) -> Callable[[Row], None]:
+    return lambda row: record_property(_PROPERTY, row.to_json())
 
-    return say
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    done = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = [value for one in done if one.when == "call" for name, value in one.user_properties if name == _PROPERTY]
+    if not told:
+        return
+    rows = sorted((Row(**json.loads(value)) for value in told), key=lambda row: (row.mailer, row.database))
+    terminalreporter.section("fault runs: what the provider's own log says")
+    terminalreporter.write_line(table(rows))
+    if path := os.environ.get("PUBLISHER_FAULTS"):
+        Path(path).write_text(table(rows) + "\n")

@@ -35,6 +35,7 @@ notice = table(
     moment("created_at", nullable=False),
     moment("sent_at"),
     moment("seen_at"),  # when an event told of it
+    whole("number", server_default="0"),  # that of the newest attempt when it was made
     unique("key"),
     partial("ix_notice_witness", "mailer", "created_at", where="kind = 'witness'"),
     partial("ix_notice_open", "id", where="state IN ('ready', 'claimed', 'submitting')"),

@@ -99,7 +99,9 @@ attempt = table(
     text("outcome"),
     text("code"),
     text("reference"),
+    whole("number", server_default="0"),  # grows with every intent, whatever the clock says
     primary("batch", "attempt"),
+    sa.Index(None, "number"),
     partial("ix_attempt_open", "intent_at", where="ended_at IS NULL"),
 )
 

@@ -1,0 +1,168 @@
+"""Everything at once: two schedulers and four workers, killed with kill -9 and frozen beyond their leases, their clocks
+set wrong, PostgreSQL crashing under them, and a tenth of the provider's answers lost, late or false.
+
+Nobody is lost, nobody is mailed twice; where nothing can tell, whoever is in doubt is listed by name, and they are no
+more than the calls that were struck had recipients. The judge is the provider's own log, never our tables.
+
+PUBLISHER_KILLS is how often a cell is struck that claims zero (a fifth of that elsewhere), PUBLISHER_READERS how many
+readers there are; PUBLISHER_SEED replays the faults and the order of the blows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import postgresql
+from tests.faults import newsroom, posts
+from tests.faults.clock import FastClock
+from tests.faults.crew import SCHEDULERS, WORKERS, Spec
+from tests.faults.judge import Row, judge
+from tests.faults.posts import KINDS, Post
+from tests.faults.webhooks import Webhooks
+
+pytestmark = pytest.mark.timeout(3600)
+
+KILLS = int(os.environ.get("PUBLISHER_KILLS", "6"))
+READERS = int(os.environ.get("PUBLISHER_READERS", "0")) or (100 if KILLS >= 100 else 300) * KILLS
+SEED = int(os.environ.get("PUBLISHER_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+#: The share of the provider's answers that go wrong.
+MISBEHAVED = 0.1
+SCALE, PATIENCE = 100.0, 1.0
+#: How often PostgreSQL crashes, and the seconds between.
+CRASHES, PAUSE = (10, 15.0) if KILLS >= 100 else (1, 3.0)
+#: The first tier takes each mailer on one of the databases.
+CELLS = [(kind, "SQLite" if number % 2 else "PostgreSQL") for number, kind in enumerate(KINDS)]
+if KILLS >= 100:
+    CELLS = [(kind, database) for kind in KINDS for database in ("SQLite", "PostgreSQL")]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgresql.Private]:
+    with postgresql.private() as own:
+        yield own
+
+
+def spec(kind: str, post: Post, root: Path, clock: Path) -> Spec:
+    exact, full = KINDS[kind].exact, KILLS >= 100
+    return Spec(
+        root=str(root),
+        clock=str(clock),
+        kind=kind,
+        url=post.url,
+        readers=READERS,
+        kills=KILLS if exact else max(KILLS // 5, 2),
+        freezes=(10 if exact else 4) if full else int(exact),
+        jumps=20 if full else 2,
+        skewed=KINDS[kind].guarantee in ("keys", "de-duplication"),
+        scale=SCALE,
+        patience=PATIENCE,
+        seed=SEED,
+    )
+
+
+@contextmanager
+def beside(work: Callable[[threading.Event], object]) -> Iterator[list[Any]]:
+    """Something that goes on meanwhile, and what it came to."""
+    stop, result = threading.Event(), []
+    thread = threading.Thread(target=lambda: result.append(work(stop)))
+    thread.start()
+    try:
+        yield result
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(("kind", "database"), CELLS)
+def test_a_crew_under_everything_at_once(
+    kind: str, database: str, tmp_path: Path, request: pytest.FixtureRequest, report: Callable[[Row], None]
+) -> None:
+    private = request.getfixturevalue("server") if database == "PostgreSQL" else None
+    url = postgresql.create(private.url, f"crew_{kind}") if private else ""
+    root, clock = tmp_path / "site", tmp_path / "clock"
+    newsroom.build(root, kind, READERS, database=url)
+    with posts.post(kind, tmp_path, root, FastClock(clock, SCALE), SEED) as post:
+        post.misbehave(MISBEHAVED, 3 * READERS // KINDS[kind].call + 1000, SEED)
+        wanted = spec(kind, post, root, clock)
+        with beside(Webhooks(post, root, FastClock(clock, SCALE), SEED).run) as told:
+            done, crashes = run(wanted, tmp_path, private)
+        app = newsroom.enter(root, FastClock(clock, SCALE))
+        named, arrived, unclear = newsroom.held(app), list(post.arrived()), post.unclear
+        app.close()
+    lost, repeated, had = judge(
+        KINDS[kind],
+        [newsroom.reader(number) for number in range(READERS)],
+        [one for one in arrived if one != newsroom.OURS],
+        named,
+    )
+    besides = [f"{done['freezes']} frozen", f"{done['jumps']} clock jumps"]
+    besides += [f"{crashes} crashes of PostgreSQL"] if private else []
+    besides += [f"{told[0]:,} events"] if told[0] else []
+    bound = done["at_stake"] + unclear
+    report(
+        Row(
+            guarantee=KINDS[kind].guarantee,
+            mailer=kind,
+            database=database,
+            recipients=READERS,
+            kills=done["kills"],
+            in_flight=done["in_flight"],
+            more=", ".join(besides),
+            lost=len(lost),
+            repeated=sum(times - 1 for times in repeated.values()),
+            unknown=len(named),
+            had=had,
+            bound=0 if KINDS[kind].exact else bound,
+            seconds=done["seconds"],
+            seed=SEED,
+        )
+    )
+    assert done["bugs"] == []
+    assert done["finished"], f"it never ended: {done}"
+    assert (lost, repeated) == (set(), {}), f"seed {SEED}"
+    assert (done["kills"], done["freezes"]) == (wanted.kills, wanted.freezes)
+    assert len(named) <= (0 if KINDS[kind].exact else bound), f"seed {SEED}: {sorted(named)[:5]}"
+
+
+def run(wanted: Spec, folder: Path, server: postgresql.Private | None) -> tuple[dict[str, Any], int]:
+    """What the crew reports, and how often the database crashed under it: it is stopped at once, and started again."""
+    path, crashes = folder / "spec.json", 0
+    path.write_text(json.dumps(asdict(wanted)))
+    command = [sys.executable, "-m", "tests.faults.crew", str(path)]
+    with (
+        (folder / "errors").open("w+") as errors,
+        subprocess.Popen(command, stdout=-1, stderr=errors, text=True) as crew,
+    ):
+        while server is not None and crashes < CRASHES:
+            try:
+                crew.wait(PAUSE)
+                break
+            except subprocess.TimeoutExpired:
+                server.stop()
+                time.sleep(0.2)
+                server.start()
+                crashes += 1
+        out, _ = crew.communicate()
+        errors.seek(0)
+        said = errors.read()
+    assert "BUG" not in said, said[-3000:]
+    assert crew.returncode == 0, said[-3000:]
+    found: dict[str, Any] = json.loads(out)
+    return found, crashes
+
+
+def test_the_crew_is_two_schedulers_and_four_workers() -> None:
+    assert (SCHEDULERS, WORKERS) == (2, 4)

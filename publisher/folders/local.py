@@ -3,6 +3,12 @@
 A file is written beside its last version under a hidden name, flushed to the disk, renamed over it, and the
 folder is flushed too (POSIX rename is atomic within a file system). Hidden names that a killed process left
 behind are never listed, and are removed once they are old.
+
+No two versions of a file carry the same second: web servers tell readers when a file changed in whole seconds, and a
+reader that compares them must never take one version for the other.
+
+For other web servers, a file may have compressed copies beside it (`all.rss.gz`), and one that has ended leaves
+`all.rss.gone`. A copy is there before its file is and leaves before it does.
 """
 
 from __future__ import annotations
@@ -17,10 +23,16 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from publisher.errors import FolderError
+from publisher.kit import compression
+from publisher.model import FileStamp
 
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 _UNFINISHED = ".part"
 _OLD = 3600.0  # seconds: nobody takes that long to write a feed
+_GONE = ".gone"
+_BESIDE = (*compression.ENDINGS.values(), _GONE)
+_SECOND = 1_000_000_000  # in nanoseconds
+_FARTHEST = 3600 * _SECOND  # a version from farther in the future comes from a clock that went wrong
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
@@ -38,8 +50,12 @@ _REMEDIES = {
 class LocalFolder:
     """Implements `ports.Folder`. Names are relative, of a-z, 0-9, ".", "_", "-" and "/", no part hidden."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    near = True
+
+    def __init__(self, path: str | os.PathLike[str], *, compressed: Sequence[str] = ()) -> None:
+        """`compressed` names the codings, "gzip" and "br", whose copies stand beside each file."""
         self.path = Path(path)
+        self._compressed = tuple(compressed)
         self._swept = False
 
     def put(self, name: str, data: bytes, media_type: str) -> bool:
@@ -56,7 +72,7 @@ class LocalFolder:
                     if _read(target) != data:
                         _make(target.parent)
                         self._sweep_once()
-                        _replace(target, data)
+                        self._write(target, data)
                         replaced[name] = target.parent
         finally:
             for parent in dict.fromkeys(replaced.values()):
@@ -69,17 +85,35 @@ class LocalFolder:
         with _named(target, "read"):
             return _read(target)
 
-    def remove(self, name: str) -> None:
-        """Remove a file; nothing happens when there is none. Raises FolderError."""
+    def stamp(self, name: str) -> FileStamp | None:
+        try:
+            found = self._target(name).stat()
+        except OSError:
+            return None
+        return FileStamp(f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", found.st_mtime)
+
+    def end(self, name: str) -> None:
         target = self._target(name)
-        with _named(target, "removed"), suppress(FileNotFoundError):
-            target.unlink()
-            _flush(target.parent)
+        gone = _beside(target, _GONE)
+        with _named(target, "removed"):
+            if not target.exists():
+                return
+            _replace(gone, b"This feed has ended.\n", _later_than(target, gone))
+            _unlink(target, but=_GONE)
+
+    def is_gone(self, name: str) -> bool:
+        return _beside(self._target(name), _GONE).is_file()
+
+    def remove(self, name: str) -> None:
+        """Remove a file and all beside it; nothing happens when there is none. Raises FolderError."""
+        target = self._target(name)
+        with _named(target, "removed"):
+            _unlink(target)
 
     def names(self) -> Iterator[str]:
         """The names of all files, sorted; unfinished ones and what is not ours are passed over."""
         found = (path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
-        yield from sorted(name for name in found if _NAME.fullmatch(name))
+        yield from sorted(name for name in found if _NAME.fullmatch(name) and not name.endswith(_BESIDE))
 
     def check(self) -> str:
         """Write and remove a probe. Raises FolderError."""
@@ -87,9 +121,22 @@ class LocalFolder:
         with _named(self.path):
             _make(self.path)
             self._sweep()
-            _replace(probe, b"Publisher can write here.\n")
+            _replace(probe, b"Publisher can write here.\n", time.time_ns())
             probe.unlink(missing_ok=True)
         return f"{self.path}, writable"
+
+    def _write(self, target: Path, data: bytes) -> None:
+        """The copies first: whoever finds the file unchanged may rely on them."""
+        gone = _beside(target, _GONE)
+        changed_at = _later_than(target, gone)
+        copies = compression.copies(data) if self._compressed else {}
+        for coding, ending in compression.ENDINGS.items():
+            if coding in copies and coding in self._compressed:
+                _replace(_beside(target, ending), copies[coding], changed_at)
+            else:
+                _beside(target, ending).unlink(missing_ok=True)
+        _replace(target, data, changed_at)
+        gone.unlink(missing_ok=True)
 
     def _target(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -138,14 +185,38 @@ def _make(folder: Path) -> None:
     _flush(folder.parent)
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """The folder is still to be flushed."""
+def _beside(target: Path, ending: str) -> Path:
+    return target.with_name(target.name + ending)
+
+
+def _unlink(target: Path, *, but: str = "") -> None:
+    """A server that prefers a copy would go on serving it: the file itself goes last."""
+    there = [
+        path for path in (*(_beside(target, ending) for ending in _BESIDE if ending != but), target) if path.exists()
+    ]
+    for path in there:
+        path.unlink(missing_ok=True)
+    if there:
+        _flush(target.parent)
+
+
+def _later_than(*last: Path) -> int:
+    """Now, in nanoseconds, or a second after the last version when that was this second."""
+    now = time.time_ns()
+    times = [path.stat().st_mtime_ns for path in last if path.exists()]
+    after = max((time // _SECOND + 1 for time in times if time < now + _FARTHEST), default=0) * _SECOND
+    return max(now, after)
+
+
+def _replace(target: Path, data: bytes, changed_at: int) -> None:
+    """The folder is still to be flushed. `changed_at` is in nanoseconds."""
     descriptor, unfinished = mkstemp(prefix=f".{target.name[:100]}.", suffix=_UNFINISHED, dir=target.parent)
     try:
         with open(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(data)
             file.flush()
+            os.utime(file.fileno(), ns=(changed_at, changed_at))
             os.fsync(file.fileno())
         os.replace(unfinished, target)
     except BaseException:

@@ -206,6 +206,15 @@ class FeedDocument:
         return f"{self.base_url}/{self.name if page is None else self.name_of(page)}.{ending}"
 
 
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Which version of a file stands in the folder: `version` is another one after every replacement, `changed_at`
+    is when that was, in POSIX seconds."""
+
+    version: str
+    changed_at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
     """One entry as a format writes it, kept so that it is written once.

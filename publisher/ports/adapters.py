@@ -12,6 +12,7 @@ from publisher.model import (
     Feed,
     FeedDocument,
     Fetched,
+    FileStamp,
     MailEvent,
     Mailing,
     Prepared,
@@ -73,6 +74,8 @@ class Format(Protocol):
 
 
 class Folder(Protocol):
+    near: bool  # whether a stamp costs no time worth waiting for
+
     def put(self, name: str, data: bytes, media_type: str) -> bool:
         """Replace a file atomically; False when it already held these bytes and was left alone.
 
@@ -85,9 +88,21 @@ class Folder(Protocol):
 
     def get(self, name: str) -> bytes | None: ...
 
-    def remove(self, name: str) -> None: ...
+    def stamp(self, name: str) -> FileStamp | None:
+        """Which version of a file stands there, without reading it; None when there is none."""
 
-    def names(self) -> Iterator[str]: ...
+    def end(self, name: str) -> None:
+        """Take a file away for good: whoever serves the folder answers that it is gone, until it is put again or
+        removed. Nothing happens when it has ended already."""
+
+    def is_gone(self, name: str) -> bool:
+        """Whether a file has ended."""
+
+    def remove(self, name: str) -> None:
+        """Take a file away, or what tells that it has ended; nothing happens when there is neither."""
+
+    def names(self) -> Iterator[str]:
+        """The names of all files, sorted; of those that have ended there is none."""
 
     def check(self) -> str:
         """Try to write; a short line such as "feeds, writable". Raises FolderError."""

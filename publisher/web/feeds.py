@@ -1,66 +1,226 @@
-"""Feeds over HTTP: a bare ASGI callable, because feed readers poll for years and most of them get a 304."""
+"""Feeds over HTTP: a bare ASGI callable, because feed readers poll for years and most of them get a 304.
+
+What was read is kept with the stamp of its file, and a look at the stamp comes before every answer; so a file that
+was replaced or taken away is never answered for with what stood there before.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from publisher.compose import site_view
-from publisher.model import Feed
+from publisher.kit import compression
+from publisher.model import Feed, FileStamp
 from publisher.ports import Parts
+from publisher.web.conditional import codings, matches, part, still_whole, unmodified
 
 #: Seconds that a feed reader may go without asking again.
 MAX_AGE = 300
 #: A feed's slug, for an archive page its number, and an ending. Nothing else is looked for in the folder.
 FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,199}(?:/[1-9][0-9]{0,8})?\.([a-z]{1,9})")
+#: Bytes of files, compressed copies included, that are kept in memory.
+MOST_KEPT = 64_000_000
+#: Seconds. A stamp that is younger when its file is read may be shared by the next version: file systems count in
+#: milliseconds at best.
+SETTLED = 2.0
 
 Headers = list[tuple[bytes, bytes]]
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
+KEPT = (b"cache-control", b"public, max-age=%d" % MAX_AGE)
+VARY = (b"vary", b"Accept-Encoding")
+#: Feeds are public: readers that run in a browser may read whatever we answer, and see what to ask with next time.
+ANYBODY = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")]
+PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, HEAD"),
+    (b"access-control-allow-headers", b"If-Modified-Since, If-None-Match, If-Range, Range"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A file in one coding, and all headers that tell of it."""
+
+    body: bytes
+    etag: bytes
+    known: Headers  # of a 304
+    whole: Headers  # of a 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    stamp: FileStamp
+    settled: bool
+    digest: str
+    changed_at: int | None  # POSIX seconds, as Last-Modified tells it
+    copies: Mapping[bytes, _Copy]  # by coding; b"" is the file as it is
+    size: int
 
 
 class FeedFiles:
-    """Answers GET and HEAD for the files of the feed folder, with a strong ETag made from their content."""
+    """Answers GET and HEAD for the files of the feed folder, each in up to three codings with an ETag of its own."""
 
     def __init__(self, parts: Parts) -> None:
         self._folder = parts.folder
         self._types = {format.ending: format.media_type.encode() for format in parts.formats.values()}
+        self._kept: dict[str, _Kept] = {}
+        self._reading: dict[tuple[str, FileStamp], asyncio.Future[_Kept | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            await _answer(scope, send, 405, [TEXT, (b"allow", b"GET, HEAD")], b"Feeds can be read, nothing else.\n")
+        method = scope["method"]
+        if method not in ("GET", "HEAD"):
+            await (_preflight(send) if method == "OPTIONS" else _not_allowed(scope, send))
             return
         name = scope["path"].removeprefix("/feeds/")
         found = FILE.fullmatch(name)
-        media_type = self._types.get(found[1]) if found else None
-        data = await run_in_threadpool(self._folder.get, name) if media_type else None
-        if data is None or media_type is None:
-            await _answer(scope, send, 404, [TEXT], b"There is no such feed.\n")
-            return
-        etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'.encode()
-        headers = [(b"etag", etag), (b"cache-control", b"public, max-age=%d" % MAX_AGE)]
-        if matches(etag, (value for key, value in scope["headers"] if key == b"if-none-match")):
-            await _answer(scope, send, 304, headers)
+        file = await self._file(name) if found and found[1] in self._types else None
+        if file is not None:
+            await _tell(scope, send, file)
+        elif found and found[1] in self._types and await run_in_threadpool(self._folder.is_gone, name):
+            await _answer(scope, send, 410, [TEXT, KEPT], b"This feed has ended, and will not come back.\n")
         else:
-            await _answer(scope, send, 200, [(b"content-type", media_type), *headers], data)
+            await _answer(scope, send, 404, [TEXT], b"There is no such feed.\n")
+
+    async def _file(self, name: str) -> _Kept | None:
+        folder = self._folder
+        stamp = folder.stamp(name) if folder.near else await run_in_threadpool(folder.stamp, name)
+        kept = self._kept.get(name)
+        if stamp is None:
+            self._kept.pop(name, None)
+            return None
+        if kept and kept.settled and kept.stamp == stamp:
+            return kept
+        return await self._read_once(name, stamp)
+
+    async def _read_once(self, name: str, stamp: FileStamp) -> _Kept | None:
+        """However many ask for a new file at the same time, it is read and compressed for all of them."""
+        reading = self._reading.get((name, stamp))
+        if reading is None:
+            reading = asyncio.ensure_future(run_in_threadpool(self._read, name, stamp, self._kept.get(name)))
+            self._reading[name, stamp] = reading
+            reading.add_done_callback(lambda _: self._reading.pop((name, stamp), None))
+        file = await asyncio.shield(reading)
+        self._keep(name, file)
+        return file
+
+    def _read(self, name: str, stamp: FileStamp, last: _Kept | None) -> _Kept | None:
+        now, data = time.time(), self._folder.get(name)
+        if data is None:
+            return None
+        media_type = self._types[name.rpartition(".")[2]]
+        return _read(data, media_type, stamp, last, now=now)
+
+    def _keep(self, name: str, file: _Kept | None) -> None:
+        self._kept.pop(name, None)
+        if file is not None:
+            self._kept[name] = file  # the newest last
+        while sum(kept.size for kept in self._kept.values()) > MOST_KEPT:
+            self._kept.pop(next(iter(self._kept)))
 
 
-def matches(etag: bytes, values: Iterable[bytes]) -> bool:
-    """If-None-Match (RFC 9110 section 13.1.2): a list, weak or strong, or a star."""
-    tags = {tag.strip().removeprefix(b"W/") for value in values for tag in value.split(b",")}
-    return etag in tags or b"*" in tags
+def _read(data: bytes, media_type: bytes, stamp: FileStamp, last: _Kept | None, *, now: float) -> _Kept:
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    told = int(stamp.changed_at)
+    changed_at = told if told < int(now) else None  # the second is not over: another version may share it
+    if last is not None and last.digest == digest:
+        bodies = {coding: copy.body for coding, copy in last.copies.items()}
+    else:
+        bodies = {b"": data, **{name.encode(): body for name, body in compression.copies(data).items()}}
+    copies = {coding: _copy(body, digest, coding, media_type, changed_at) for coding, body in bodies.items()}
+    return _Kept(
+        stamp=stamp,
+        settled=stamp.changed_at < now - SETTLED,
+        digest=digest,
+        changed_at=changed_at,
+        copies=copies,
+        size=sum(len(body) for body in bodies.values()),
+    )
 
 
-async def _answer(scope: Scope, send: Send, status: int, headers: Headers, body: bytes = b"") -> None:
-    """Feeds are public: readers that run in a browser may read whatever we answer."""
-    headers = [(b"access-control-allow-origin", b"*"), *headers]
-    if status != 304:
-        headers.append((b"content-length", b"%d" % len(body)))
+def _copy(body: bytes, digest: str, coding: bytes, media_type: bytes, changed_at: int | None) -> _Copy:
+    etag = b'"%s%s"' % (digest.encode(), b"-" + coding if coding else b"")
+    known = [(b"etag", etag), KEPT, VARY, *ANYBODY]
+    if changed_at is not None:
+        known.append((b"last-modified", formatdate(changed_at, usegmt=True).encode()))
+    told = [(b"content-type", media_type), (b"accept-ranges", b"bytes")]
+    if coding:
+        told.append((b"content-encoding", coding))
+    return _Copy(body=body, etag=etag, known=known, whole=[*told, *known, _length(len(body))])
+
+
+async def _tell(scope: Scope, send: Send, file: _Kept) -> None:
+    """RFC 9110 section 13.2.2: If-None-Match first, and If-Modified-Since only without it; then the range."""
+    tags: list[bytes] = []
+    since = accepted = asked = condition = b""
+    for key, value in scope["headers"]:
+        if key == b"if-none-match":
+            tags.append(value)
+        elif key == b"if-modified-since":
+            since = value
+        elif key == b"accept-encoding":
+            accepted = value if not accepted else accepted + b"," + value
+        elif key == b"range":
+            asked = value
+        elif key == b"if-range":
+            condition = value
+    coding = next((coding for coding in codings(accepted) if coding in file.copies), b"") if accepted else b""
+    copy = file.copies[coding]
+    if matches(copy.etag, tags) if tags else bool(since) and unmodified(file.changed_at, since):
+        await _start(send, 304, copy.known)
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if asked and scope["method"] == "GET" and (not condition or still_whole(condition, copy.etag, file.changed_at)):
+        wanted = part(asked, len(copy.body))
+        if wanted is not None:
+            await _tell_part(scope, send, copy, wanted)
+            return
+    await _start(send, 200, copy.whole)
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else copy.body})
+
+
+async def _tell_part(scope: Scope, send: Send, copy: _Copy, wanted: range) -> None:
+    size = len(copy.body)
+    if not wanted:
+        headers = [TEXT, (b"content-range", b"bytes */%d" % size)]
+        await _answer(scope, send, 416, headers, b"The feed is shorter than that.\n")
+        return
+    place = b"bytes %d-%d/%d" % (wanted.start, wanted.stop - 1, size)
+    headers = [*copy.whole[:-1], (b"content-range", place), _length(len(wanted))]
+    await _start(send, 206, headers)
+    await send({"type": "http.response.body", "body": copy.body[wanted.start : wanted.stop]})
+
+
+def _length(size: int) -> tuple[bytes, bytes]:
+    return (b"content-length", b"%d" % size)
+
+
+async def _start(send: Send, status: int, headers: Headers) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _preflight(send: Send) -> None:
+    """A browser asks before it sends a condition or a range to another site (the Fetch standard, section 4.8)."""
+    await _start(send, 204, [*ANYBODY, *PREFLIGHT])
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _not_allowed(scope: Scope, send: Send) -> None:
+    allowed = (b"allow", b"GET, HEAD, OPTIONS")
+    await _answer(scope, send, 405, [TEXT, allowed], b"Feeds can be read, nothing else.\n")
+
+
+async def _answer(scope: Scope, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    await _start(send, status, [*headers, *ANYBODY, _length(len(body))])
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 

@@ -85,3 +85,31 @@ class FolderCases:
     def test_a_check_leaves_nothing_behind(self, folder: Folder) -> None:
         assert folder.check().endswith(", writable")
         assert list(folder.names()) == []
+
+    def test_a_stamp_is_another_one_for_every_version(self, folder: Folder) -> None:
+        assert folder.stamp("all.rss") is None
+        seen = []
+        for data in (b"one", b"two", b"six"):  # of one length, in one moment
+            folder.put("all.rss", data, RSS)
+            seen.append(folder.stamp("all.rss"))
+            assert folder.stamp("all.rss") == seen[-1]
+        assert len(set(seen)) == 3
+
+    def test_what_has_ended_is_known_to_be_gone_until_it_is_put_again_or_removed(self, folder: Folder) -> None:
+        folder.put("all/1.rss", b"<rss/>", RSS)
+        assert not folder.is_gone("all/1.rss")
+        folder.end("all/1.rss")
+        folder.end("all/1.rss")
+        assert folder.is_gone("all/1.rss")
+        assert folder.get("all/1.rss") is None
+        assert folder.stamp("all/1.rss") is None
+        assert list(folder.names()) == []
+        folder.put("all/1.rss", b"<rss/>", RSS)
+        assert not folder.is_gone("all/1.rss")
+        folder.end("all/1.rss")
+        folder.remove("all/1.rss")
+        assert not folder.is_gone("all/1.rss")
+
+    def test_what_was_never_there_has_not_ended(self, folder: Folder) -> None:
+        folder.end("all.rss")
+        assert not folder.is_gone("all.rss")

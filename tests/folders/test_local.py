@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import brotli
 import pytest
 
 from publisher.errors import FolderError
@@ -135,3 +137,43 @@ def test_a_killed_writer_leaves_a_whole_file(folder: LocalFolder) -> None:
         data = folder.get("all.rss")
         assert data in (b"a" * 2_000_000, b"b" * 2_000_000)
         assert list(folder.names()) == ["all.rss"]
+
+
+def test_no_two_versions_carry_the_same_second(tmp_path: Path) -> None:
+    """A web server that tells dates, in whole seconds, would take one for the other."""
+    folder = LocalFolder(tmp_path)
+    seconds = []
+    for number in range(4):
+        folder.put("all.rss", b"%d" % number, "application/rss+xml")
+        seconds.append(int((tmp_path / "all.rss").stat().st_mtime))
+    folder.end("all.rss")
+    folder.put("all.rss", b"0", "application/rss+xml")
+    seconds.append(int((tmp_path / "all.rss").stat().st_mtime))
+    assert seconds == sorted(set(seconds))
+
+
+def test_compressed_copies_stand_beside_a_file_and_follow_it(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path, compressed=("gzip", "br"))
+    for text in (b"<rss>one</rss>" * 100, b"<rss>two</rss>" * 200):
+        folder.put("all.rss", text, "application/rss+xml")
+        assert gzip.decompress((tmp_path / "all.rss.gz").read_bytes()) == text
+        assert brotli.decompress((tmp_path / "all.rss.br").read_bytes()) == text
+        times = {path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        assert len(times) == 1
+    assert list(folder.names()) == ["all.rss"]
+    folder.put("all.rss", b"<rss/>", "application/rss+xml")  # too short to be worth it
+    assert [path.name for path in tmp_path.iterdir()] == ["all.rss"]
+
+
+def test_what_has_ended_leaves_a_mark_and_no_copy(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path, compressed=("gzip", "br"))
+    folder.put("all.rss", b"<rss>one</rss>" * 100, "application/rss+xml")
+    folder.end("all.rss")
+    assert [path.name for path in tmp_path.iterdir()] == ["all.rss.gone"]
+    folder.remove("all.rss")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_copy_is_made_that_was_not_asked_for(tmp_path: Path) -> None:
+    LocalFolder(tmp_path).put("all.rss", b"<rss>one</rss>" * 100, "application/rss+xml")
+    assert [path.name for path in tmp_path.iterdir()] == ["all.rss"]

@@ -55,7 +55,7 @@ def test_the_start_page_is_the_list_of_feeds(visitor: TestClient) -> None:
         ("DELETE", "/u/anything", {"GET", "HEAD", "POST"}),
         ("PUT", "/c/anything", {"GET", "HEAD", "POST"}),
         ("POST", "/feeds/", {"GET", "HEAD"}),
-        ("POST", "/feeds/all.rss", {"GET", "HEAD"}),
+        ("POST", "/feeds/all.rss", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/static/public.css", {"GET", "HEAD"}),
     ],
 )

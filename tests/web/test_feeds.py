@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
 
 from publisher.app import App
-from publisher.web.feeds import matches
+from publisher.web.conditional import codings, matches, part
 from tests.sites import FERRY, TestClock, run_due, write
 
 TYPES = {"rss": "application/rss+xml", "atom": "application/atom+xml", "json": "application/feed+json"}
@@ -84,6 +88,207 @@ def test_nothing_but_feeds_is_found(still: App, visitor: TestClient, path: str) 
     answer = visitor.get(f"/feeds/{path}")
 
     assert (answer.status_code, answer.text) == (404, "There is no such feed.\n")
+
+
+# ---------------------------------------------------------------- codings
+
+CODINGS = [("gzip", "gzip"), ("br", "br"), ("gzip, deflate, br", "br"), ("", ""), ("identity", ""), ("zstd", "")]
+
+
+@pytest.mark.parametrize(("accepted", "coding"), CODINGS)
+def test_a_feed_is_compressed_as_the_reader_can_read_it(visitor: TestClient, accepted: str, coding: str) -> None:
+    plain = visitor.get("/feeds/all.rss", headers={"accept-encoding": "identity"}).content
+    answer = visitor.get("/feeds/all.rss", headers={"accept-encoding": accepted})
+
+    assert answer.headers.get("content-encoding", "") == coding
+    assert answer.content == plain  # the client has undone the coding
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert (int(answer.headers["content-length"]) < len(plain)) is bool(coding)
+
+
+def test_each_coding_has_its_own_etag_and_its_own_304(visitor: TestClient) -> None:
+    tags = {}
+    for coding in ("identity", "gzip", "br"):
+        tags[coding] = visitor.get("/feeds/all.rss", headers={"accept-encoding": coding}).headers["etag"]
+    assert len(set(tags.values())) == 3
+    for coding in tags:
+        for told, tag in tags.items():
+            asked = {"accept-encoding": coding, "if-none-match": tag}
+            answer = visitor.get("/feeds/all.rss", headers=asked)
+            assert answer.status_code == (304 if told == coding else 200)
+            assert answer.headers["vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "wanted"),
+    [
+        (b"gzip;q=0.5, br;q=0.4", [b"gzip", b"br"]),
+        (b"gzip; q=1.0, br; q=0", [b"gzip"]),
+        (b"*", [b"br", b"gzip"]),
+        (b"*;q=0, gzip", [b"gzip"]),
+        (b"X-GZIP", [b"gzip"]),
+        (b"gzip;q=0.000,br;q=0", []),
+        (b",,;q=,gzip;level=9", [b"gzip"]),
+    ],
+)
+def test_what_of_our_codings_is_accepted(accepted: bytes, wanted: list[bytes]) -> None:
+    assert list(codings(accepted)) == wanted
+
+
+# ---------------------------------------------------------------- dates, and what they cannot tell
+
+
+def age(app: App, name: str, seconds: int) -> None:
+    """As if a file had been written so long ago."""
+    path = app.root / "feeds" / name
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_reader_that_knows_only_dates_gets_nothing_while_nothing_changed(app: App, client: TestClient) -> None:
+    run_due(app)
+    age(app, "all.rss", 100)
+    date = client.get("/feeds/all.rss").headers["last-modified"]
+
+    assert client.get("/feeds/all.rss", headers={"if-modified-since": date}).status_code == 304
+    later = "Wed, 01 Jan 2098 00:00:00 GMT"  # its own clock, not ours
+    for odd in (later, "yesterday", ""):
+        assert client.get("/feeds/all.rss", headers={"if-modified-since": odd}).status_code == 200
+    both = {"if-modified-since": date, "if-none-match": '"other"'}
+    assert client.get("/feeds/all.rss", headers=both).status_code == 200
+
+
+def test_no_date_is_told_before_its_second_is_over(app: App, client: TestClient) -> None:
+    run_due(app)
+    os.utime(app.root / "feeds" / "all.rss", (time.time() + 2, time.time() + 2))
+    assert "last-modified" not in client.get("/feeds/all.rss").headers
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_versions_of_one_second_are_never_taken_for_each_other(app: App, client: TestClient, length: int) -> None:
+    """Also those of one length, and also by a reader that compares dates alone."""
+    texts = [b"<rss>%d</rss>" % number + b" " * length * number for number in range(6)]
+    seen = []
+    for text in texts:
+        app.parts.folder.put("all.rss", text, "application/rss+xml")
+        asked = {"if-none-match": seen[-1]} if seen else {}
+        answer = client.get("/feeds/all.rss", headers=asked)
+        assert answer.content == text
+        seen.append(answer.headers["etag"])
+    assert len(set(seen)) == len(texts)
+
+
+def test_a_file_swapped_behind_our_back_with_its_old_date_is_noticed(app: App, client: TestClient) -> None:
+    path = app.root / "feeds" / "all.rss"
+    app.parts.folder.put("all.rss", b"<rss>1</rss>", "application/rss+xml")
+    age(app, "all.rss", 100)
+    first = client.get("/feeds/all.rss")
+    kept = path.stat()
+    other = path.with_name("other")
+    other.write_bytes(b"<rss>2</rss>")
+    os.utime(other, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    other.replace(path)
+    answer = client.get("/feeds/all.rss", headers={"if-none-match": first.headers["etag"]})
+    assert (answer.status_code, answer.content) == (200, b"<rss>2</rss>")
+
+
+def test_readers_who_ask_at_the_same_moment_all_get_a_whole_version(app: App, client: TestClient) -> None:
+    versions = [f"<rss>{number}</rss>".encode() * 500 for number in range(20)]
+    app.parts.folder.put("all.rss", versions[0], "application/rss+xml")
+    done = threading.Event()
+
+    def poll() -> set[tuple[str, bytes]]:
+        seen = set()
+        while not done.is_set():
+            answer = client.get("/feeds/all.rss")
+            seen.add((answer.headers["etag"], answer.content))
+        return seen
+
+    with client, ThreadPoolExecutor(4) as pool:  # the client entered: one event loop for all of them
+        readers = [pool.submit(poll) for _ in range(4)]
+        for version in versions:
+            app.parts.folder.put("all.rss", version, "application/rss+xml")
+        done.set()
+        seen = set().union(*(reader.result() for reader in readers))
+    assert {body for _, body in seen} <= set(versions)
+    assert len({etag for etag, _ in seen}) == len({body for _, body in seen})
+
+
+# ---------------------------------------------------------------- what is no more
+
+
+def test_a_feed_that_ended_is_gone_for_whoever_asks_and_however(app: App, client: TestClient) -> None:
+    run_due(app)
+    age(app, "all.rss", 100)
+    answer = client.get("/feeds/all.rss")
+    app.parts.folder.end("all.rss")
+
+    for asked in (
+        {},
+        {"if-none-match": answer.headers["etag"]},
+        {"if-none-match": "*"},
+        {"if-modified-since": answer.headers["last-modified"]},
+        {"range": "bytes=0-9"},
+    ):
+        gone = client.get("/feeds/all.rss", headers=asked)
+        assert gone.status_code == 410
+        assert gone.headers["access-control-allow-origin"] == "*"
+    assert client.head("/feeds/all.rss").status_code == 410
+    app.parts.folder.remove("all.rss")
+    assert client.get("/feeds/all.rss", headers={"if-none-match": "*"}).status_code == 404
+
+
+# ---------------------------------------------------------------- parts
+
+
+def test_a_part_of_a_feed(visitor: TestClient) -> None:
+    plain = {"accept-encoding": "identity"}
+    whole = visitor.get("/feeds/all.rss", headers=plain)
+    size = len(whole.content)
+    for asked, wanted in (
+        ("bytes=0-9", (0, 10)),
+        ("bytes=10-", (10, size)),
+        ("bytes=-7", (size - 7, size)),
+        (f"bytes=5-{size + 100}", (5, size)),
+    ):
+        answer = visitor.get("/feeds/all.rss", headers={**plain, "range": asked})
+        assert answer.status_code == 206
+        assert answer.content == whole.content[slice(*wanted)]
+        assert answer.headers["content-range"] == f"bytes {wanted[0]}-{wanted[1] - 1}/{size}"
+        assert answer.headers["etag"] == whole.headers["etag"]
+    beyond = visitor.get("/feeds/all.rss", headers={**plain, "range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+
+
+def test_a_part_of_what_the_reader_no_longer_has_is_the_whole(visitor: TestClient) -> None:
+    plain = {"accept-encoding": "identity", "range": "bytes=0-9"}
+    etag = visitor.get("/feeds/all.rss", headers=plain).headers["etag"]
+    for condition, status in ((etag, 206), (f"W/{etag}", 200), ('"other"', 200), ("yesterday", 200)):
+        assert visitor.get("/feeds/all.rss", headers={**plain, "if-range": condition}).status_code == status
+    assert visitor.head("/feeds/all.rss", headers=plain).status_code == 200
+
+
+@pytest.mark.parametrize("asked", [b"bytes=0-1,5-6", b"bytes=-", b"bytes=9-3", b"lines=1-2", b"bytes=a-b", b"bytes"])
+def test_what_is_not_one_range_is_answered_with_everything(asked: bytes) -> None:
+    assert part(asked, 100) is None
+
+
+# ---------------------------------------------------------------- readers that run in a browser
+
+
+def test_a_browser_may_ask_with_conditions_from_another_site(visitor: TestClient) -> None:
+    asked = {"origin": "https://reader.example", "access-control-request-headers": "if-none-match"}
+    answer = visitor.options("/feeds/all.json", headers=asked)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "if-none-match" in answer.headers["access-control-allow-headers"].lower()
+    assert "ETag" in visitor.get("/feeds/all.json").headers["access-control-expose-headers"]
+
+
+def test_nothing_can_be_sent_to_a_feed(visitor: TestClient) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        assert visitor.request(method, "/feeds/all.rss").status_code == 405
 
 
 # ---------------------------------------------------------------- the page that lists them

@@ -19,11 +19,12 @@ from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.errors import Problem, SettingsError
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
-from publisher.ports import Clock, Engine, Fetcher, Format, Keys, Mailbox, Mailer, Parts, Store
+from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Keys, Mailbox, Mailer, Parts, Store
 from publisher.settings import (
     AnyBounces,
     AnyMailer,
     FeedSettings,
+    FolderSettings,
     ImapBounces,
     MaildirBounces,
     MaildirSettings,
@@ -101,7 +102,6 @@ def _store_url(root: Path, settings: Settings, environment: Mapping[str, str]) -
 
 
 def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store: Store, clock: Clock) -> Parts:
-    from publisher.folders.local import LocalFolder
     from publisher.kit.templating import TemplateFolders
     from publisher.kit.tokens import KeyRing
 
@@ -115,7 +115,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         sources=tuple(_source(root, settings, source, environment) for source in settings.sources),
         fetchers=fetchers(settings.site.url),
         formats=formats(),
-        folder=LocalFolder(root / settings.folder.path),
+        folder=_folder(root, settings.folder, environment),
         mailers=mailers,
         terms=tuple(_terms(mailer, mailers[mailer.name]) for mailer in settings.mailers),
         mailboxes=_mailboxes(root, settings.bounces, environment),
@@ -161,6 +161,24 @@ def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseExcept
     from publisher.engines.embedded import Embedded
 
     return Embedded(handler, on_error=on_error, lanes={"collect": pipeline.LOOKS})
+
+
+def _folder(root: Path, settings: FolderSettings, environment: Mapping[str, str]) -> Folder:
+    if settings.kind == "local":
+        from publisher.folders.local import LocalFolder
+
+        return LocalFolder(root / settings.path, compressed=settings.compressed)
+    from publisher.folders.bucket import Bucket
+
+    bucket, _, prefix = (settings.url or "").removeprefix("s3://").partition("/")
+    return Bucket(
+        bucket,
+        prefix,
+        endpoint=settings.endpoint,
+        region=settings.region,
+        key_id=environment.get(settings.key_id_env, ""),
+        secret=environment.get(settings.secret_env, ""),
+    )
 
 
 def _opened(root: Path, mailer: AnyMailer, environment: Mapping[str, str], keys: Keys) -> Mailer:

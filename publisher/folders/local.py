@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,14 +22,13 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from publisher.errors import FolderError
+from publisher.folders._shared import GONE, MARK, NAME, checked
 from publisher.kit import compression
 from publisher.model import FileStamp
 
-_NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 _UNFINISHED = ".part"
 _OLD = 3600.0  # seconds: nobody takes that long to write a feed
-_GONE = ".gone"
-_BESIDE = (*compression.ENDINGS.values(), _GONE)
+_BESIDE = (*compression.ENDINGS.values(), GONE)
 _SECOND = 1_000_000_000  # in nanoseconds
 _FARTHEST = 3600 * _SECOND  # a version from farther in the future comes from a clock that went wrong
 _REMEDIES = {
@@ -94,15 +92,15 @@ class LocalFolder:
 
     def end(self, name: str) -> None:
         target = self._target(name)
-        gone = _beside(target, _GONE)
+        gone = _beside(target, GONE)
         with _named(target, "removed"):
             if not target.exists():
                 return
-            _replace(gone, b"This feed has ended.\n", _later_than(target, gone))
-            _unlink(target, but=_GONE)
+            _replace(gone, MARK, _later_than(target, gone))
+            _unlink(target, but=GONE)
 
     def is_gone(self, name: str) -> bool:
-        return _beside(self._target(name), _GONE).is_file()
+        return _beside(self._target(name), GONE).is_file()
 
     def remove(self, name: str) -> None:
         """Remove a file and all beside it; nothing happens when there is none. Raises FolderError."""
@@ -113,7 +111,7 @@ class LocalFolder:
     def names(self) -> Iterator[str]:
         """The names of all files, sorted; unfinished ones and what is not ours are passed over."""
         found = (path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
-        yield from sorted(name for name in found if _NAME.fullmatch(name) and not name.endswith(_BESIDE))
+        yield from sorted(name for name in found if NAME.fullmatch(name) and not name.endswith(_BESIDE))
 
     def check(self) -> str:
         """Write and remove a probe. Raises FolderError."""
@@ -127,7 +125,7 @@ class LocalFolder:
 
     def _write(self, target: Path, data: bytes) -> None:
         """The copies first: whoever finds the file unchanged may rely on them."""
-        gone = _beside(target, _GONE)
+        gone = _beside(target, GONE)
         changed_at = _later_than(target, gone)
         copies = compression.copies(data) if self._compressed else {}
         for coding, ending in compression.ENDINGS.items():
@@ -139,11 +137,7 @@ class LocalFolder:
         gone.unlink(missing_ok=True)
 
     def _target(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise FolderError(
-                f"{name!r} cannot be a file in {self.path}: use a-z, 0-9, '.', '_', '-' and '/'", name=name
-            )
-        return self.path / name
+        return self.path / checked(name, self.path)
 
     def _sweep_once(self) -> None:
         if not self._swept:

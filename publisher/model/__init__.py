@@ -62,6 +62,7 @@ from publisher.model.editions import (
 )
 from publisher.model.feeds import (
     FIELDS,
+    MAX_AGE,
     Decision,
     Feed,
     FeedDocument,
@@ -90,6 +91,7 @@ __all__ = [
     "COMMITTED",
     "EVENT_RANK",
     "FIELDS",
+    "MAX_AGE",
     "OPEN_BATCHES",
     "WITNESS",
     "Arrival",

@@ -206,6 +206,10 @@ class FeedDocument:
         return f"{self.base_url}/{self.name if page is None else self.name_of(page)}.{ending}"
 
 
+#: Seconds that whoever keeps a copy of a feed may go without asking again.
+MAX_AGE = 300
+
+
 @dataclass(frozen=True, slots=True)
 class FileStamp:
     """Which version of a file stands in the folder: `version` is another one after every replacement, `changed_at`

@@ -192,6 +192,7 @@ def _references(settings: Settings) -> Iterator[Problem]:
     yield from _repeated("newsletters", [letter.slug for letter in letters] + [w for n in letters for w in n.was])
     yield from _repeated("mailers", [mailer.name for mailer in settings.mailers])
     yield from _fallbacks(settings)
+    yield from _bucket(settings.folder)
     for letter in settings.newsletters:
         if letter.mailer not in mailers:
             yield _unknown(f"newsletters[{letter.slug}].mailer", letter.mailer, "mailers", mailers)
@@ -219,6 +220,16 @@ def _fallbacks(settings: Settings) -> Iterator[Problem]:
             yield Problem(key=key, value=second, remedy="reaches nobody: a folder cannot take over from a mailer")
 
 
+def _bucket(folder: FolderSettings) -> Iterator[Problem]:
+    if folder.kind == "s3" and not folder.url:
+        yield Problem(key="folder.url", value=None, remedy="is missing; give a bucket, such as 's3://gazette/feeds'")
+    if folder.kind == "s3" and folder.compressed:
+        remedy = "a bucket serves each file in one form; take this out and let what stands before it compress"
+        yield Problem(key="folder.compressed", value=None, remedy=remedy)
+    if folder.kind == "local" and folder.url:
+        yield Problem(key="folder.url", value=folder.url, remedy="belongs to kind = 's3'")
+
+
 def _repeated(section: str, names: list[str]) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
@@ -238,6 +249,8 @@ def _variables(settings: Settings, environment: Mapping[str, str]) -> Iterator[P
     for mailer in settings.mailers:
         variables = [field for field in type(mailer).model_fields if field.endswith("_env")]
         named += [(f"mailers[{mailer.name}].{field}", getattr(mailer, field)) for field in variables]
+    if settings.folder.kind == "s3":
+        named += [(f"folder.{field}", getattr(settings.folder, field)) for field in ("key_id_env", "secret_env")]
     named.append(("bounces.password_env", getattr(settings.bounces, "password_env", "")))
     for key, variable in named:
         if variable and not environment.get(variable):

@@ -16,6 +16,7 @@ from publisher.model import FIELDS
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 TAG_AUTHORITY = re.compile(r"[a-z0-9.@_-]+,\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[a-z0-9_-][a-z0-9._-]*)*/?")
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -124,7 +125,17 @@ class StoreSettings(Section):
 
 
 class FolderSettings(Section):
+    kind: Literal["local", "s3"] = "local"
     path: Text = "feeds"
+    compressed: tuple[Literal["gzip", "br"], ...] = Field(default=(), strict=False)
+    gone: Span = timedelta(days=90)
+    url: Annotated[str, _matching(BUCKET, "give a bucket, and a folder in it, such as 's3://gazette/feeds'")] | None = (
+        None
+    )
+    endpoint: Base | Literal[""] = ""
+    region: str = "us-east-1"
+    key_id_env: Variable | Literal[""] = "AWS_ACCESS_KEY_ID"
+    secret_env: Variable | Literal[""] = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
 
 
 class WebSettings(Section):

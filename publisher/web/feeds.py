@@ -20,12 +20,10 @@ from starlette.types import Receive, Scope, Send
 
 from publisher.compose import site_view
 from publisher.kit import compression
-from publisher.model import Feed, FileStamp
+from publisher.model import MAX_AGE, Feed, FileStamp
 from publisher.ports import Parts
 from publisher.web.conditional import codings, matches, part, still_whole, unmodified
 
-#: Seconds that a feed reader may go without asking again.
-MAX_AGE = 300
 #: A feed's slug, for an archive page its number, and an ending. Nothing else is looked for in the folder.
 FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,199}(?:/[1-9][0-9]{0,8})?\.([a-z]{1,9})")
 #: Bytes of files, compressed copies included, that are kept in memory.

@@ -11,7 +11,7 @@ from types import FrameType
 import structlog
 
 from publisher import bounces, collect, deliver, pipeline, syndicate
-from publisher.app import App, engine
+from publisher.app import App, engine, watcher
 from publisher.errors import PublisherError
 from publisher.model import Edition, Work
 from publisher.ports import Engine
@@ -19,6 +19,10 @@ from publisher.web import Server
 
 #: Seconds between two looks at what is due.
 TICK = 5.0
+#: The work of asking what is due.
+LOOK = "look"
+#: What is followed by something else as soon as it brought anything: a feed, for one, is built.
+_NEWS = frozenset({"collect", "release"})
 #: Seconds that work in hand may take after SIGTERM.
 DRAIN = 60.0
 
@@ -31,22 +35,34 @@ def run(app: App, *, host: str, port: int, ready: Callable[[int], None] | None =
     log = structlog.get_logger("publisher")
     report = Report(log)
     web = Server(app.parts, host, port)
-    working = engine(
-        lambda work: report.attempt(work, lambda: pipeline.work(app.parts, work.kind, work.key)), report.failed
-    )
 
-    def look() -> None:
-        for work in pipeline.due(app.parts):
-            working.submit(work)
+    def do(work: Work) -> object:
+        if work.kind == LOOK:
+            for due in pipeline.due(app.parts):
+                working.submit(due)
+            return None
+        result = pipeline.work(app.parts, work.kind, work.key)
+        if work.kind in _NEWS and told(result):
+            working.submit(Work(kind=LOOK, key=""))  # what follows from it need not wait for the next tick
+        return result
+
+    def changed(source: str) -> None:
+        pipeline.ask(app.parts, source)
+        working.submit(Work(kind=LOOK, key=""))
+
+    working = engine(lambda work: report.attempt(work, lambda: do(work)), report.failed)
+    watching = watcher(app.parts, changed, lambda error: report.failed(Work(kind="watch", key=""), error))
 
     with _until_signalled(app.stopping):
         serving = web.start()
-        working.tick(lambda: report.attempt(Work(kind="tick", key=""), look), TICK)
+        working.tick(lambda: working.submit(Work(kind=LOOK, key="")), TICK)
         log.info("running", address=f"http://{host}:{web.port}", site=app.parts.site.name)
         if ready:
             ready(web.port)
+        watching.start()
         threading.Thread(target=_stop, args=(app, web, working), name="stop", daemon=True).start()
         working.run()
+        watching.stop()
         serving.join(timeout=10)
         if serving.is_alive():
             log.warning("stopping.unfinished", working="web pages", seconds=10)

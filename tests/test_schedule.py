@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import queue
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,9 +101,10 @@ class Running:
 
 
 @contextmanager
-def running(site: Path) -> Iterator[Running]:
-    command = [sys.executable, "-c", PROGRAM, str(site)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+def running(site: Path, program: str = PROGRAM, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+    command = [sys.executable, "-c", program, str(site)]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})}, **pipes) as process:
         started = Running(process)
         try:
             yield started

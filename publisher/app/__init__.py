@@ -19,7 +19,7 @@ from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.app._mail import mailboxes, mailer_of
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
-from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Mailer, Parts, Store
+from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Mailer, Parts, Store, Watcher
 from publisher.settings import (
     AnyMailer,
     FeedSettings,
@@ -32,6 +32,10 @@ from publisher.settings import (
 
 if TYPE_CHECKING:
     from publisher.fetchers.discovery import Found as Found
+
+
+#: Seconds for which a file must have been left alone: until then somebody may still be writing it.
+SETTLE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def fetchers(home: str) -> dict[str, Fetcher]:
         return fetcher(user_agent=f"Publisher/{__version__} (+{home})")  # whom they ask for
 
     by_http = {"ghost": of_site(Ghost), "syndication": of_site(Syndication), "wordpress": of_site(WordPress)}
-    return {"folder": ArticleFolder(), **by_http}
+    return {"folder": ArticleFolder(settle=SETTLE), **by_http}
 
 
 def formats() -> dict[str, Format]:
@@ -149,7 +153,15 @@ def formats() -> dict[str, Format]:
 def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseException], None]) -> Engine:
     from publisher.engines.embedded import Embedded
 
-    return Embedded(handler, on_error=on_error, lanes={"collect": pipeline.LOOKS})
+    return Embedded(handler, on_error=on_error, lanes={"collect": pipeline.LOOKS, "look": 1})
+
+
+def watcher(parts: Parts, changed: Callable[[str], None], failed: Callable[[BaseException], None]) -> Watcher:
+    """Watches the folders that are sources; `changed` is told a source's slug."""
+    from publisher.engines.watching import Watching
+
+    folders = {source.slug: Path(source.url) for source in parts.sources if source.kind == "folder"}
+    return Watching(folders, changed, failed)
 
 
 def _folder(root: Path, settings: FolderSettings, environment: Mapping[str, str]) -> Folder:

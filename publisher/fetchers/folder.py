@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,10 +63,15 @@ class ArticleFolder:
     categories), `base_url` (what relative addresses in files are relative to).
     """
 
+    def __init__(self, *, settle: float = 0) -> None:
+        """`settle`: a file that was changed less than so many seconds ago is waited for, and left out when it is
+        changed again meanwhile: somebody is still writing it."""
+        self._settle = settle
+
     def fetch(self, source: Source, *, now: datetime, known: Known = nothing_known) -> Iterator[Fetched]:
         """As `ports.Fetcher`; with the first page comes the list. Raises SourceInvalid when there is no such folder,
         or it may not be read."""
-        names = _names(source, known)
+        names = _names(source, known, self._settle)
         listing = Listing(look=now.isoformat(), ids=tuple(names.by_path.values()), complete=True)
         page = Fetched(
             articles=(),
@@ -88,12 +94,16 @@ class ArticleFolder:
         return f"{told}, {refused:,} not readable" if refused else told
 
 
-def _names(source: Source, known: Known) -> _Names:
+def _names(source: Source, known: Known, settle: float) -> _Names:
     """Gives each file its identity: the one it is known by, what its front matter says, or its path."""
     names = _Names()
     hashes: dict[PurePosixPath, str] = {}
-    for path in _files(source, names.refused):
+    paths = _files(source, names.refused)
+    unfinished = _unfinished(source, paths, settle)
+    for path in paths:
         try:
+            if path in unfinished:
+                raise ValueError("it is being written: it will be read when it is whole")
             hashes[path] = _raw_hash(source, path, _bytes(source, path))
         except (OSError, ValueError) as error:
             names.refuse(path, _why(error))
@@ -120,6 +130,30 @@ def _names(source: Source, known: Known) -> _Names:
         if raw_hash not in same:
             names.new.append(path)
     return names
+
+
+def _unfinished(source: Source, paths: Sequence[PurePosixPath], settle: float) -> set[PurePosixPath]:
+    """Those that somebody is writing right now. Waits at most `settle` seconds to find out."""
+    young = {path: told for path in paths if settle and _age(told := _told(source, path)) < settle}
+    if not young:
+        return set()
+    time.sleep(max(0.0, settle - min(map(_age, young.values()))))
+    return {path for path, told in young.items() if _told(source, path) != told}
+
+
+def _told(source: Source, path: PurePosixPath) -> tuple[int, int]:
+    """When it was changed last, in nanoseconds, and its size; zeros when it cannot be known."""
+    try:
+        told = (Path(source.url) / path).stat()
+    except OSError:
+        return (0, 0)
+    return (told.st_mtime_ns, told.st_size)
+
+
+def _age(told: tuple[int, int]) -> float:
+    """Seconds. What another machine's clock dates into the future is taken as old."""
+    age = time.time() - told[0] / 1e9
+    return age if age >= 0 else float("inf")
 
 
 def _identity(source: Source, path: PurePosixPath) -> str:

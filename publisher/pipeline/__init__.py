@@ -21,7 +21,7 @@ from publisher.pipeline.collecting import collect, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.editing import correct, mail, restore, retract, why
-from publisher.pipeline.looking import LOOKS, collect_all
+from publisher.pipeline.looking import LOOKS, ask, collect_all
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
 from publisher.pipeline.working import adopt, due, one_pass, work
@@ -30,6 +30,7 @@ __all__ = [
     "LOOKS",
     "OVERDUE",
     "adopt",
+    "ask",
     "bounces",
     "collect",
     "collect_all",

@@ -31,6 +31,7 @@ class _Look:
 
     source: Source
     believe: bool
+    began: datetime
     tally: collecting.Tally = field(default_factory=collecting.Tally)
     listed: bool = False
     emptied: str = ""
@@ -43,7 +44,7 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
     Raises SourceEmptied, at the end, when so much vanished that it is taken for an outage: then nothing was
     retracted, unless `believe_removals` says that it was meant.
     """
-    look = _Look(_source(parts, slug), believe_removals)
+    look = _Look(_source(parts, slug), believe_removals, parts.clock.now())
     try:
         newest = parts.store.articles.newest(slug)
         for page in parts.fetchers[look.source.kind].fetch(
@@ -55,13 +56,13 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
         _retire(parts, look)
     except Exception as error:  # a fault of ours too: nobody's server is asked at every tick because of it
         if not isinstance(error, errors.StoreError):
-            _looked(parts, look.source, error)
+            _looked(parts, look, error)
         raise
     if look.emptied:
         outage = errors.SourceEmptied(f"{slug}: {look.emptied}", source=slug)
-        _report(parts, look.source, outage)
+        _report(parts, look, outage)
         raise outage
-    _looked(parts, look.source, None, wish=look.wish)
+    _looked(parts, look, None)
     return look.tally
 
 
@@ -192,10 +193,10 @@ def _source(parts: Parts, slug: str) -> Source:
     raise errors.NotFound(f"there is no source {slug!r} in the settings", source=slug)
 
 
-def _report(parts: Parts, source: Source, outage: errors.SourceEmptied) -> None:
+def _report(parts: Parts, look: _Look, outage: errors.SourceEmptied) -> None:
     """An outage shows in the status like every failure, and is told to who is alarmed, once a day."""
-    _looked(parts, source, outage)
-    now = parts.clock.now()
+    _looked(parts, look, outage)
+    source, now = look.source, parts.clock.now()
     notices.alarm(
         parts.store,
         f"source/{source.slug}/{now.date()}",
@@ -207,11 +208,11 @@ def _report(parts: Parts, source: Source, outage: errors.SourceEmptied) -> None:
     )
 
 
-def _looked(parts: Parts, source: Source, error: Exception | None, *, wish: timedelta | None = None) -> None:
+def _looked(parts: Parts, look: _Look, error: Exception | None) -> None:
     now = parts.clock.now()
-    wait = pause(source, error, wish=wish)
+    next_at = now + pause(look.source, error, wish=look.wish)
     said = (str(error) or type(error).__name__) if error else ""
-    parts.store.sources.looked(source.slug, at=now, next_fetch_at=now + wait, error=said)
+    parts.store.sources.looked(look.source.slug, at=now, next_fetch_at=next_at, error=said, began=look.began)
 
 
 def pause(source: Source, error: Exception | None, *, wish: timedelta | None = None) -> timedelta:

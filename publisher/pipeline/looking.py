@@ -21,6 +21,12 @@ def host(source: Source) -> str:
     return (urlsplit(source.url).hostname or source.url).lower()
 
 
+def ask(parts: Parts, slug: str) -> None:
+    """Somebody who should know says that a source has something new: it is due. What they say is not believed more
+    than that. Raises NotFound."""
+    parts.store.sources.ask(slug, at=parts.clock.now())
+
+
 def look(parts: Parts, slug: str) -> Tally | None:
     """Look at a source if it is still due: one that takes long is found due again and again while it is read."""
     due = parts.store.sources.get(slug).next_fetch_at

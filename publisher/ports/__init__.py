@@ -4,7 +4,18 @@ Adapters (`fetchers`, `formats`, `folders`, `mailers`, `mailboxes`, `engines`, `
 them into `Parts`. Every public behaviour here is held by a suite under `tests/contracts/`, run on every adapter.
 """
 
-from publisher.ports.adapters import Engine, Fetcher, Folder, Format, Known, Mailbox, Mailer, Templates, nothing_known
+from publisher.ports.adapters import (
+    Engine,
+    Fetcher,
+    Folder,
+    Format,
+    Known,
+    Mailbox,
+    Mailer,
+    Templates,
+    Watcher,
+    nothing_known,
+)
 from publisher.ports.clock import Clock
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
@@ -38,5 +49,6 @@ __all__ = [
     "Store",
     "Stories",
     "Templates",
+    "Watcher",
     "nothing_known",
 ]

@@ -172,6 +172,14 @@ class Engine(Protocol):
     def health(self) -> str: ...
 
 
+class Watcher(Protocol):
+    """Tells when something changes in folders. What it misses is found by looking regularly."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Templates(Protocol):
     """Templates by name; a site's own win over the packaged ones."""
 

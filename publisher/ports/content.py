@@ -37,8 +37,14 @@ class Sources(Protocol):
     def advance(self, slug: str, cursor: Mapping[str, Any]) -> None:
         """Everything up to this cursor is stored."""
 
-    def looked(self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str) -> None:
-        """Record a finished look: error "" clears the failures, any other adds one."""
+    def ask(self, slug: str, *, at: datetime) -> None:
+        """Somebody says that there is something new: the next look is due at once. Raises NotFound."""
+
+    def looked(
+        self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str, began: datetime | None = None
+    ) -> None:
+        """Record a finished look: error "" clears the failures, any other adds one. When it was asked for another one
+        after this one `began`, that is due at once."""
 
 
 class Articles(Protocol):

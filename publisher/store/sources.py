@@ -53,9 +53,18 @@ class Sources:
         with self._access.write() as connection:
             _update(connection, slug, {"cursor": dict(cursor)})
 
-    def looked(self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str) -> None:
+    def ask(self, slug: str, *, at: datetime) -> None:
+        with self._access.write() as connection:
+            _update(connection, slug, {"asked_at": at, "next_fetch_at": at})
+
+    def looked(
+        self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str, began: datetime | None = None
+    ) -> None:
         """`fetched_at` moves only when the look succeeded. Raises NotFound."""
         changes: dict[str, Any] = {"next_fetch_at": next_fetch_at, "last_error": error}
+        if began:
+            later = sa.literal(next_fetch_at, table.c.next_fetch_at.type)
+            changes["next_fetch_at"] = sa.case((table.c.asked_at > began, table.c.asked_at), else_=later)
         if error:
             changes["failures"] = table.c.failures + 1
         else:

@@ -72,3 +72,27 @@ def test_a_source_that_left_the_settings_is_not_due_and_keeps_its_articles(store
 def test_an_unknown_source_is_named(store: Database) -> None:
     with pytest.raises(NotFound, match="'nowhere'"):
         store.sources.looked("nowhere", at=NOW, next_fetch_at=LATER, error="")
+
+
+def test_a_source_that_was_asked_for_is_due_at_once(store: Database) -> None:
+    store.sources.sync([source("newsroom")], renamed={})
+    store.sources.looked("newsroom", at=NOW, next_fetch_at=LATER, error="")
+    asked = NOW + timedelta(seconds=5)
+    store.sources.ask("newsroom", at=asked)
+    assert store.sources.due(asked) == ("newsroom",)
+
+
+def test_what_is_asked_for_while_it_is_looked_at_is_looked_at_again(store: Database) -> None:
+    store.sources.sync([source("newsroom")], renamed={})
+    store.sources.ask("newsroom", at=NOW + timedelta(seconds=1))
+    store.sources.looked("newsroom", at=NOW + timedelta(seconds=2), next_fetch_at=LATER, error="", began=NOW)
+    assert store.sources.due(NOW + timedelta(seconds=2)) == ("newsroom",)
+
+    again = NOW + timedelta(seconds=2)
+    store.sources.looked("newsroom", at=NOW + timedelta(seconds=3), next_fetch_at=LATER, error="", began=again)
+    assert store.sources.due(LATER - timedelta(seconds=1)) == ()
+
+
+def test_a_source_that_nobody_knows_cannot_be_asked_for(store: Database) -> None:
+    with pytest.raises(NotFound, match="nowhere"):
+        store.sources.ask("nowhere", at=NOW)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections import Counter
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -504,3 +505,43 @@ def test_any_file_is_an_article_or_a_refusal(tmp_path_factory: pytest.TempPathFa
     (room.place / name).write_bytes(data)
     page = look(room)
     assert len(page.articles) + len(page.refused) == 1
+
+
+# ---------------------------------------------------------------- a file that somebody is writing
+
+
+def test_a_file_is_left_alone_while_it_is_written(tmp_path: Path) -> None:
+    room = FolderRoom(tmp_path / "articles")
+    fetcher = ArticleFolder(settle=0.3)
+    room.publish("ferry", "The ferry returns")
+    room.publish("lanterns", "Lantern night moves")
+    path, stop = room.place / "lanterns.txt", threading.Event()
+
+    def write_slowly() -> None:
+        with path.open("a", encoding="utf-8") as file:
+            while not stop.wait(0.02):
+                file.write("One more line. ")
+                file.flush()
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    try:
+        (page,) = fetcher.fetch(room.source, now=NOW)
+    finally:
+        stop.set()
+        writer.join()
+    assert [article.title for article in page.articles] == ["The ferry returns"]
+    assert [refusal.item for refusal in page.refused] == ["lanterns.txt"]
+    assert page.listing
+    assert "lanterns.txt" in page.listing.ids  # it is there, so it has not been removed
+
+    (page,) = fetcher.fetch(room.source, now=NOW)
+    text = next(article for article in page.articles if article.title == "Lantern night moves").content_html
+    assert text.count("One more line.") == path.read_text(encoding="utf-8").count("One more line.") > 0
+
+
+def test_a_file_that_was_just_saved_is_read_whole_without_another_look(tmp_path: Path) -> None:
+    room = FolderRoom(tmp_path / "articles")
+    room.publish("ferry", "The ferry returns")
+    (page,) = ArticleFolder(settle=0.05).fetch(room.source, now=NOW)
+    assert [article.title for article in page.articles] == ["The ferry returns"]

@@ -23,6 +23,7 @@ source = table(
     text("last_error"),
     text("listing", server_default=""),  # the list that is being gone through
     blob("listed", nullable=True),  # the articles that it has named so far: a bitmap of their ids
+    moment("asked_at"),  # when somebody last said that there is something new
     unique("slug"),
 )
 

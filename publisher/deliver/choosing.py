@@ -45,9 +45,10 @@ def divide(people: Sequence[Candidate], choose: Chooser) -> tuple[Mapping[str, l
     """Those left out, by reason, and those who get the edition with what they get, each ascending."""
     excluded: dict[str, list[int]] = defaultdict(list)
     chosen: list[tuple[int, Variant]] = []
-    reasons = {person.subscriber: exclusion(person) for person in people}
-    answers = choose([person for person in people if not reasons[person.subscriber]])
-    for subscriber, reason in reasons.items():
+    reasons = [exclusion(person) for person in people]
+    answers = choose([person for person, reason in zip(people, reasons, strict=True) if not reason])
+    for person, reason in zip(people, reasons, strict=True):
+        subscriber = person.subscriber
         answer = reason or answers[subscriber]
         if isinstance(answer, str):
             excluded[answer].append(subscriber)

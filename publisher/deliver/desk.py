@@ -23,7 +23,7 @@ class Tally:
     misconfigured: str = ""
 
     def add(self, results: tuple[Result, ...]) -> None:
-        for outcome, count in Counter(result.outcome for result in results).items():
+        for outcome, count in Counter([result.outcome for result in results]).items():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
 
     def join(self, other: Tally) -> None:

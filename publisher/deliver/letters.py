@@ -33,15 +33,16 @@ def mailing(
 ) -> Mailing:
     """Nothing in it depends on the attempt or on when it is made."""
     wanted = {run.variant for run in batch.runs}
-    domain = message.domain(head.sender)
+    message_id = message.message_ids(head.origin, edition.slot, message.domain(head.sender))
+    links, token = f"{head.links_url}/u/", keys.unsubscribe_tokens(head.newsletter)
     letters = tuple(
         Letter(
-            position=position,
-            email=person.email,
-            name=person.name,
-            variant=variant,
-            message_id=message.message_id(head.origin, edition.slot, person.public_id, domain),
-            unsubscribe_url=f"{head.links_url}/u/{keys.unsubscribe(person.public_id, head.newsletter)}",
+            position,
+            person.email,
+            person.name,
+            variant,
+            message_id(person.public_id),
+            links + token(person.public_id),
         )
         for position, (subscriber, variant) in enumerate(batch.members)
         if position not in skipped and (person := people.get(subscriber)) is not None

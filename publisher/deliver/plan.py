@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -105,10 +106,14 @@ def _calls(chosen: Chosen, capability: Capability) -> Iterator[Runs]:
 
 def by_variant(chosen: Chosen) -> Iterator[tuple[Variant, tuple[int, ...]]]:
     """The variants in the order in which they are first met."""
-    found: dict[int, tuple[Variant, list[int]]] = {}
+    found: dict[int, list[int]] = defaultdict(list)
+    variants: dict[int, Variant] = {}
     for subscriber, variant in chosen:
-        found.setdefault(variant.id, (variant, []))[1].append(subscriber)
-    yield from ((variant, tuple(members)) for variant, members in found.values())
+        members = found[variant.id]
+        if not members:
+            variants[variant.id] = variant
+        members.append(subscriber)
+    yield from ((variants[id], tuple(members)) for id, members in found.items())
 
 
 def _slices(members: Sequence[Member], size: int) -> Iterator[Sequence[Member]]:

@@ -40,11 +40,11 @@ def _is_loopback(host: str) -> bool:
 
 def exclusion(candidate: Candidate) -> str:
     """Why a subscriber gets no edition, or ""."""
+    if candidate.status is SubscriptionStatus.CONFIRMED:
+        return f"suppressed: {candidate.suppressed}" if candidate.suppressed else ""
     if candidate.status is SubscriptionStatus.PENDING:
         return "not confirmed"
-    if candidate.status is SubscriptionStatus.UNSUBSCRIBED:
-        return "unsubscribed"
-    return f"suppressed: {candidate.suppressed}" if candidate.suppressed else ""
+    return "unsubscribed"
 
 
 def skips(batch: Batch, people: Mapping[int, Candidate]) -> frozenset[int]:
@@ -54,7 +54,7 @@ def skips(batch: Batch, people: Mapping[int, Candidate]) -> frozenset[int]:
     return frozenset(
         position
         for position, (subscriber, _) in enumerate(batch.members)
-        if subscriber not in people or exclusion(people[subscriber])
+        if (person := people.get(subscriber)) is None or exclusion(person)
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
+from operator import sub
 
 #: Ids are 64-bit: no varint is longer than ten bytes.
 _LONGEST = 10
@@ -70,6 +71,11 @@ def unpack_positions(data: bytes) -> frozenset[int]:
 
 
 def _write_ids(out: bytearray, ids: Sequence[int]) -> None:
+    steps = list(map(sub, ids[1:], ids))
+    if steps and min(steps) > 0 and max(steps) < 0x80 and ids[0] > 0:  # as in most batches: a byte each
+        _write(out, ids[0])
+        out += bytes(steps)
+        return
     previous = 0
     for id in ids:
         if id <= previous:

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import time
-from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +36,8 @@ _VERSION = b"\x01"
 _ID, _PUBLIC_ID, _MAC, _KEY = 4, 12, 16, 32  # bytes
 _LONGEST = 4096  # characters of a token that are looked at
 _LINE = re.compile(r"(sign|address)[ \t]+([0-9a-f]{8})[ \t]+([A-Za-z0-9+/=]+)")
+_NEEDED = "an unsubscribe token needs a public id of 12 bytes and a newsletter's slug"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _RIGHT = "a line is `sign` or `address`, 8 hexadecimal digits, and 32 bytes in base64"
 
 
@@ -74,13 +76,23 @@ class KeyRing:
 
     def unsubscribe(self, public_id: bytes, newsletter: str) -> str:
         """The token in one subscriber's links for one newsletter."""
-        if len(public_id) != _PUBLIC_ID or not newsletter:
-            raise ValueError("an unsubscribe token needs a public id of 12 bytes and a newsletter's slug")
-        key = self._signing[0]
-        body = _VERSION + key.id + public_id + newsletter.encode()
-        mac = self._mac.copy()  # a million tokens are cut at once: the key is worked in only the first time
-        mac.update(body)
-        return _encode(body + mac.digest())
+        return self.unsubscribe_tokens(newsletter)(public_id)
+
+    def unsubscribe_tokens(self, newsletter: str) -> Callable[[bytes], str]:
+        """`unsubscribe` for one newsletter, by public id: a million tokens are cut at once."""
+        if not newsletter:
+            raise ValueError(_NEEDED)
+        head, slug, keyed = _VERSION + self._signing[0].id, newsletter.encode(), self._mac
+
+        def token(public_id: bytes) -> str:
+            if len(public_id) != _PUBLIC_ID:
+                raise ValueError(_NEEDED)
+            body = head + public_id + slug
+            mac = keyed.copy()
+            mac.update(body)
+            return _encode(body + mac.digest())
+
+        return token
 
     def read_unsubscribe(self, token: str) -> tuple[bytes, str]:
         """(public id, newsletter slug). Raises BadToken."""
@@ -144,7 +156,7 @@ def _mac(key: Key, body: bytes = b"") -> blake2b:
 
 
 def _encode(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
 def _decode(token: str) -> bytes:

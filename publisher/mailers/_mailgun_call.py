@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 
@@ -14,13 +13,14 @@ from publisher.kit.message import (
     UNSUBSCRIBE_URL,
     address,
     address_header,
+    addresses,
     list_headers,
     mailbox,
     personal,
     unsubscribe_headers,
-    web_address,
+    web_addresses,
 )
-from publisher.mailers._shared import one_line
+from publisher.mailers._shared import one_lines
 from publisher.model import Letter, Mailing, Rendered
 
 #: What Mailgun might fill in. A percent sign before two hexadecimal digits belongs to a web address.
@@ -45,13 +45,15 @@ class Call:
     def encoded(self) -> bytes:
         """As multipart/form-data (RFC 7578), which begins with its own boundary. That comes from the content: so it
         is always the same, and nobody who writes a part of the content can know it."""
-        fields = [*self.options, *self.bodies, *(("to", email) for email in self.variables)]
-        values = [(name.encode(), value.encode()) for name, value in fields]
-        values.append((b"recipient-variables", orjson.dumps(self.variables)))
-        boundary = sha256(b"".join([value for _, value in values])).hexdigest()[:40].encode()
-        lead = b"--" + boundary + b'\r\nContent-Disposition: form-data; name="'
-        parts = [part for name, value in values for part in (lead, name, b'"\r\n\r\n', value, b"\r\n")]
-        return b"".join((*parts, b"--", boundary, b"--\r\n"))
+        variables, fields = orjson.dumps(self.variables), (*self.options, *self.bodies)
+        values = "".join((*(value for _, value in fields), *self.variables)).encode()
+        boundary = sha256(values + variables).hexdigest()[:40]
+        lead = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+        shared = "".join([f'{lead}{name}"\r\n\r\n{value}\r\n' for name, value in fields])
+        to = f'{lead}to"\r\n\r\n'
+        readers = to + f"\r\n{to}".join(self.variables)
+        before, after = f'{readers}\r\n{lead}recipient-variables"\r\n\r\n', f"\r\n--{boundary}--\r\n"
+        return b"".join((shared.encode(), before.encode(), variables, after.encode()))
 
 
 def boundary(encoded: bytes) -> str:
@@ -70,44 +72,58 @@ def call(mailing: Mailing, letters: tuple[Letter, ...]) -> Call:
     numbers = {letter.variant for letter in letters}
     if len(numbers) != 1:
         raise ValueError(f"one call to Mailgun carries one variant, and batch {mailing.key} has {len(numbers)}")
-    urls = [web_address(letter.unsubscribe_url) for letter in letters]
-    if any(urls) != all(urls):
+    urls = web_addresses([letter.unsubscribe_url for letter in letters])
+    linked = all(urls)
+    if any(urls) != linked:
         raise ValueError("letters with and without an unsubscribe link cannot share a call to Mailgun")
-    escaped = any(escape(url) != url for url in urls)
+    together = "".join(urls)
+    escaped = escape(together) != together
     return Call(
-        options=_options(mailing, linked=any(urls)),
-        bodies=_bodies(mailing, letters[0], linked=any(urls), escaped=escaped),
-        variables={
-            email(letter): {
-                "rid": str(letter.position),
-                "message_id": one_line(letter.message_id, 998).strip("<>"),
-                **({"unsubscribe": url} if url else {}),
-                **({"unsubscribe_html": escape(url)} if escaped else {}),
-            }
-            for letter, url in zip(letters, urls, strict=True)
-        },
+        options=_options(mailing, linked=linked),
+        bodies=_bodies(mailing, letters[0], linked=linked, escaped=escaped),
+        variables=_variables(letters, urls if linked else [], escaped=escaped),
     )
+
+
+def _variables(letters: tuple[Letter, ...], urls: list[str], *, escaped: bool) -> dict[str, dict[str, str]]:
+    """By bare address. `urls` are the letters' own, or none."""
+    ids = one_lines([letter.message_id for letter in letters], 998)
+    variables = {
+        key: {"rid": str(letter.position), "message_id": id.strip("<>")}
+        for key, letter, id in zip(_emails(letters), letters, ids, strict=True)
+    }
+    for one, url in zip(variables.values(), urls, strict=bool(urls)):
+        one["unsubscribe"] = url
+        if escaped:
+            one["unsubscribe_html"] = escape(url)
+    return variables
 
 
 def once(letters: tuple[Letter, ...]) -> tuple[tuple[Letter, ...], tuple[Letter, ...]]:
     """Letters that can share a call, and those whose address is already in it: variables go by address."""
-    taken: dict[str, Letter] = {}
-    for letter in letters:
-        taken.setdefault(email(letter).lower(), letter)
-    if len(taken) == len(letters):
+    keys = [key.lower() for key in _emails(letters)]
+    if len(set(keys)) == len(letters):
         return letters, ()
+    taken: dict[str, Letter] = {}
+    for key, letter in zip(keys, letters, strict=True):
+        taken.setdefault(key, letter)
     first = {letter.position for letter in taken.values()}
     return tuple(taken.values()), tuple(letter for letter in letters if letter.position not in first)
 
 
 def email(letter: Letter) -> str:
     """The address as a key of the variables: whether Mailgun minds its case is not documented."""
-    return _key(letter.email)
+    return _key(address(letter.email))
 
 
-@lru_cache(maxsize=4096)  # a letter is asked for its key when it is prepared and when it is submitted
-def _key(given: str) -> str:
-    local, at, domain = address(given).rpartition("@")
+def _emails(letters: tuple[Letter, ...]) -> list[str]:
+    """`email` of all of them."""
+    given = addresses([letter.email for letter in letters])
+    return given if "".join(given).islower() else list(map(_key, given))
+
+
+def _key(address: str) -> str:
+    local, at, domain = address.rpartition("@")
     return f"{local}{at}{domain.lower()}"
 
 
@@ -141,7 +157,7 @@ def _bodies(mailing: Mailing, letter: Letter, *, linked: bool, escaped: bool) ->
     beyond ASCII is encoded here."""
     given = mailing.variants[letter.variant]
     inert = Rendered(subject=_inert(given.subject), html=_inert(given.html, "&#37;"), text=_inert(given.text))
-    shared = personal(inert, replace(letter, unsubscribe_url=UNSUBSCRIBE_URL))
+    shared = personal(inert, letter._replace(unsubscribe_url=UNSUBSCRIBE_URL))
     link, in_html = (_LINK, _LINK_IN_HTML if escaped else _LINK) if linked else ("", "")
     return [
         ("from", address_header(_inert(mailing.sender)).replace("\r\n ", " ")),

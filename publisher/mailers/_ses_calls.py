@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from html import escape
 
 import orjson
@@ -58,7 +57,7 @@ def payload(mailing: Mailing, letters: tuple[Letter, ...], configuration_set: st
     if any(letter.unsubscribe_url for letter in letters):
         headers.append(("List-Unsubscribe-Post", ONE_CLICK))
     # Nothing but its link differs from reader to reader, so any letter yields the body of all.
-    body = personal(mailing.variants[letters[0].variant], replace(letters[0], unsubscribe_url=UNSUBSCRIBE_URL))
+    body = personal(mailing.variants[letters[0].variant], letters[0]._replace(unsubscribe_url=UNSUBSCRIBE_URL))
     call: dict[str, object] = {
         "FromEmailAddress": _unfolded(address_header(mailing.sender)),
         "DefaultEmailTags": [{"Name": "batch", "Value": mailing.key}],

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from publisher.errors import Failure, WebhookRejected
-from publisher.kit.message import address, mailbox
+from publisher.kit.message import address, addresses, mailbox
 from publisher.model import Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -54,10 +54,11 @@ class NoWebhook:
 def prepared(mailing: Mailing, payloads: Sequence[bytes]) -> Prepared:
     """The payloads with their digest, which also covers who they are from and to, outside of their own bytes."""
     sender = address(mailbox(mailing.sender)[1])
-    digest = sha256()
-    for part in (sender.encode(), *(address(letter.email).encode() for letter in mailing.letters), *payloads):
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
+    envelope = (sender, *addresses([letter.email for letter in mailing.letters]))
+    digest = sha256(b"".join([_measured(part.encode()) for part in envelope]))
+    for payload in payloads:
+        digest.update(_size(payload))
+        digest.update(payload)  # apart: a copy of a large one takes as long as its hash
     return Prepared(
         key=mailing.key,
         payloads=tuple(payloads),
@@ -65,6 +66,14 @@ def prepared(mailing: Mailing, payloads: Sequence[bytes]) -> Prepared:
         sender=sender,
         digest=digest.hexdigest(),
     )
+
+
+def _size(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "big")
+
+
+def _measured(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "big") + part
 
 
 def deferred(letters: Iterable[Letter], code: str, detail: str) -> list[Result]:
@@ -88,3 +97,11 @@ def one_line(said: bytes | str, limit: int = 300) -> str:
     if not (text.isascii() and text.isprintable() and "  " not in text):
         text = _BLANK.sub(" ", text)
     return text.strip()[:limit]
+
+
+def one_lines(said: list[str], limit: int) -> list[str]:
+    """As `one_line`, of many at once."""
+    together = "".join(said)
+    if together.isascii() and together.isprintable() and " " not in together:
+        return [text[:limit] for text in said]
+    return [one_line(text, limit) for text in said]

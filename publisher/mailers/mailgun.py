@@ -20,10 +20,10 @@ import orjson
 
 from publisher.errors import DeliveryError, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.kit.http_session import retry_after
-from publisher.mailers._http import Answer, Api
+from publisher.mailers._http import Answer, Api, Calling
 from publisher.mailers._mailgun_call import boundary, call, email, once, options_size, tag
 from publisher.mailers._mailgun_events import evidence, mail_event, moment, part, place, text
-from publisher.mailers._shared import NoLine, deferred, one_line, prepared
+from publisher.mailers._shared import deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
 _PATIENCE = 60.0  # seconds
@@ -44,7 +44,7 @@ _ADDRESS = re.compile(r"[^\s<>\"',;()]+@[^\s<>\"',;()]*[^\s<>\"',;().:]")
 _UNTIL = re.compile(r"try again after (.+)", re.IGNORECASE)
 
 
-class Mailgun(NoLine):
+class Mailgun(Calling):
     """`ports.Mailer` for api.mailgun.net, api.eu.mailgun.net, or a server of the same kind at `base_url`.
 
     `domain` is the sending domain at Mailgun. `key` should be allowed to read events and not only to send: without
@@ -108,6 +108,8 @@ class Mailgun(NoLine):
             results = self._refused(answer, letters, blamed)
         else:
             raise self._error(answer)
+        if not twice:
+            return tuple(results)
         later = deferred(twice, "", "its address is in this call already")
         return tuple(sorted((*results, *later), key=lambda result: result.position))
 
@@ -117,12 +119,7 @@ class Mailgun(NoLine):
             raise self._no_json(answer)
         code, own = str(answer.status), "%recipient." in id
         return [
-            Result(
-                position=letter.position,
-                outcome=Outcome.ACCEPTED,
-                code=code,
-                reference=letter.message_id if own else id,
-            )
+            Result(letter.position, Outcome.ACCEPTED, code=code, reference=letter.message_id if own else id)
             for letter in letters
         ]
 

@@ -17,9 +17,9 @@ import orjson
 
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.kit.message import address, mailbox, personal
-from publisher.mailers._http import Answer, Api, header_fields, written
+from publisher.mailers._http import Answer, Api, Calling, header_fields, written
 from publisher.mailers._postmark_events import place, read, signed_in
-from publisher.mailers._shared import NoLine, one_line, prepared
+from publisher.mailers._shared import one_line, prepared
 from publisher.model import (
     Capability,
     Letter,
@@ -54,7 +54,7 @@ _PLACEHOLDER = re.compile(r"\{(?=\{{1,2}\s*pm\s*:)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"  # invisible, and no line breaks at it
 
 
-class Postmark(NoLine):
+class Postmark(Calling):
     """`ports.Mailer` for api.postmarkapp.com, or a server of the same kind at `base_url`.
 
     `token` is a server's, `stream` the id of one of its message streams. Webhook calls carry `webhook_user` and

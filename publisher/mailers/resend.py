@@ -19,7 +19,7 @@ import orjson
 import requests
 
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, Refused, TryLater
-from publisher.kit.http_session import open_session, retry_after
+from publisher.kit.http_session import retry_after
 from publisher.kit.message import (
     address,
     list_headers,
@@ -29,7 +29,8 @@ from publisher.kit.message import (
     web_address,
 )
 from publisher.mailers import _resend_events as webhook
-from publisher.mailers._shared import NoLine, NothingToAsk, deferred, failure_of, is_loopback, one_line, prepared
+from publisher.mailers._sessions import Sessions
+from publisher.mailers._shared import NothingToAsk, deferred, failure_of, is_loopback, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 10.0  # seconds
@@ -44,7 +45,7 @@ _SHARED = re.compile(r"[`'\"](?:from|reply_to|subject|html|text|tags|headers)\b"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
-class Resend(NothingToAsk, NoLine):
+class Resend(NothingToAsk):
     """`ports.Mailer` for api.resend.com, or a server of the same kind at `base_url`.
 
     `patience` bounds the wait for an answer, in seconds. `webhook_secret` is what Resend shows beside the webhook
@@ -69,6 +70,7 @@ class Resend(NothingToAsk, NoLine):
         patience: float = _PATIENCE,
     ) -> None:
         self.name = name
+        self._sessions = Sessions()
         self.patience = min(patience, _PATIENCE)
         self.base_url = base_url.rstrip("/")
         self._key = key.strip()
@@ -113,6 +115,9 @@ class Resend(NothingToAsk, NoLine):
             except ValueError:
                 raise self._misconfigured("the webhook secret is none: it begins with whsec_; copy it again") from None
 
+    def close(self) -> None:
+        self._sessions.close()
+
     # ---------------------------------------------------------------- one call
 
     def _ask(self, method: str, path: str, body: _Body, headers: Mapping[str, str]) -> _Answer:
@@ -121,7 +126,7 @@ class Resend(NothingToAsk, NoLine):
         headers = {**headers, "Authorization": f"Bearer {self._key}"}
         try:
             with (
-                open_session(allow_private=True) as session,
+                self._sessions.one() as session,
                 session.request(
                     method,
                     f"{self.base_url}{path}",

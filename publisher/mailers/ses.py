@@ -21,9 +21,9 @@ from botocore.credentials import Credentials
 
 from publisher.errors import DeliveryError, OutcomeUnknown, Refused, TryLater
 from publisher.mailers import _ses_events, _sns
-from publisher.mailers._http import Answer, Api
+from publisher.mailers._http import Answer, Api, Calling
 from publisher.mailers._ses_calls import calls, payload, unsendable
-from publisher.mailers._shared import NoLine, NothingToAsk, deferred, one_line, prepared
+from publisher.mailers._shared import NothingToAsk, deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _PATIENCE = 60.0  # seconds
@@ -59,7 +59,7 @@ _SHARED = re.compile(
 _CLOCK = re.compile(r"signature (?:has )?expired|not yet current|RequestExpired|TimeTooSkewed", re.IGNORECASE)
 
 
-class Ses(NothingToAsk, NoLine):
+class Ses(NothingToAsk, Calling):
     """`ports.Mailer` for the SES of one region, or a server of the same kind at `base_url`.
 
     `patience` bounds the wait for an answer, in seconds. `certificates` fetches the certificate (PEM) of a webhook

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class SubscriptionStatus(StrEnum):
@@ -66,9 +66,9 @@ class Suppression:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A subscriber of a newsletter as the planner meets them, before anybody is left out."""
+class Candidate(NamedTuple):
+    """A subscriber of a newsletter as the planner meets them, before anybody is left out. A named tuple, because
+    millions are made at once."""
 
     subscriber: int
     public_id: bytes

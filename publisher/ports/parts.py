@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -24,6 +24,9 @@ class Keys(Protocol):
     """The keys in `var/` or the environment: signing (rotated by key id) and the one for addresses."""
 
     def unsubscribe(self, public_id: bytes, newsletter: str) -> str: ...
+
+    def unsubscribe_tokens(self, newsletter: str) -> Callable[[bytes], str]:
+        """`unsubscribe` for one newsletter, by public id."""
 
     def read_unsubscribe(self, token: str) -> tuple[bytes, str]:
         """(public id, newsletter slug). Raises BadToken."""

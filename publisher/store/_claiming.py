@@ -174,7 +174,10 @@ def _fitting(connection: Connection, found: Batch, terms: Terms, largest: int) -
     children, whose keys are derived; the first of them is returned."""
     taken_over = found.mailer != terms.mailer
     sizes = [size for size in (largest, terms.batch if taken_over else 0) if size]
-    parts = cut(found, min(sizes, default=found.size), one_variant=taken_over and terms.shared_body)
+    size, one_variant = min(sizes, default=found.size), taken_over and terms.shared_body
+    if found.size <= size and not one_variant:
+        return found
+    parts = cut(found, size, one_variant=one_variant)
     if len(parts) == 1:
         return found
     sequence = reserve_sequence(connection, found.edition)

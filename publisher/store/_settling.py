@@ -57,16 +57,21 @@ def _told(batch: Batch, results: Sequence[Result]) -> Mapping[int, Result]:
     """The result of each letter."""
     letters = set(range(batch.size)) - batch.skipped - batch.moved
     told = {result.position: result for result in results}
+    if told.keys() == letters:
+        return told
     if strangers := told.keys() - letters:
         raise ValueError(f"batch {batch.id} has no letter at position {min(strangers)}")
     return told | {at: Result(position=at, outcome=Outcome.UNKNOWN) for at in letters - told.keys()}
 
 
 def _by_outcome(told: Mapping[int, Result]) -> Mapping[Outcome, frozenset[int]]:
-    found: dict[Outcome, list[int]] = {outcome: [] for outcome in Outcome}
-    for at, result in told.items():
-        found[result.outcome].append(at)
-    return {outcome: frozenset(positions) for outcome, positions in found.items()}
+    there = {result.outcome for result in told.values()}  # most often only one
+    return {
+        outcome: frozenset([at for at, result in told.items() if result.outcome is outcome])
+        if outcome in there
+        else frozenset()
+        for outcome in Outcome
+    }
 
 
 def _groups(positions: frozenset[int], told: Mapping[int, Result]) -> tuple[frozenset[int], ...]:

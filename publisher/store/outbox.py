@@ -331,7 +331,8 @@ def _put_children(connection: Connection, made: Sequence[Batch]) -> None:
 
 
 def _put_exceptions(connection: Connection, held: Batch, results: Sequence[Result], now: datetime) -> None:
-    members = held.members
+    rejected = [result for result in results if result.outcome is Outcome.REJECTED]
+    members = held.members if rejected else ()
     rows = [
         {
             "batch": held.id,
@@ -342,8 +343,7 @@ def _put_exceptions(connection: Connection, held: Batch, results: Sequence[Resul
             "detail": result.detail,
             "at": now,
         }
-        for result in results
-        if result.outcome is Outcome.REJECTED
+        for result in rejected
     ]
     if rows:
         connection.execute(sa.insert(delivery_exception), rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -121,7 +121,7 @@ class MailerCases:
             assert got.text.startswith("Fáilte! The ferry is back.\n.\n..dots\n")
 
     def test_a_notice_carries_no_list(self, rig: Rig):
-        notice = mailing(replace(letter(0), unsubscribe_url=""), list_id="", reply_to="")
+        notice = mailing(letter(0)._replace(unsubscribe_url=""), list_id="", reply_to="")
         rig.mailer.submit(rig.mailer.prepare(notice))
         (got,) = rig.got()
         assert not {"list-unsubscribe", "list-unsubscribe-post", "list-id", "reply-to"} & set(got.headers)

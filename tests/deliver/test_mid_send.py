@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,7 +59,7 @@ class Moody(Maildir):
             raise answer
         results = super().submit(prepared)
         # the first letter went as it went, and about the others the answer is not heard
-        return results if answer is None else (results[0], *(replace(r, outcome=answer) for r in results[1:]))
+        return results if answer is None else (results[0], *(r._replace(outcome=answer) for r in results[1:]))
 
 
 # ---------------------------------------------------------------- a mailer that takes nothing for long

@@ -24,7 +24,7 @@ def reader(number: int, **changes: object) -> Candidate:
         language="en",
         status=SubscriptionStatus.CONFIRMED,
     )
-    return replace(person, **changes)  # type: ignore[arg-type]
+    return person._replace(**changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

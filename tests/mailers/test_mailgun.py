@@ -154,7 +154,7 @@ def test_a_batch_is_one_call_that_says_all_it_must(server):
 
 
 def many(count: int) -> list[Letter]:
-    return [replace(letter(n % 250, email=f"reader{n}@reader.example"), position=n) for n in range(count)]
+    return [letter(n % 250, email=f"reader{n}@reader.example")._replace(position=n) for n in range(count)]
 
 
 def test_the_body_is_sent_once_for_all(server):
@@ -170,7 +170,7 @@ def test_a_full_call_holds_a_thousand_letters(server):
 
 def test_a_link_reads_the_same_in_html_and_in_text(server):
     url = "https://news.harbour-gazette.example/u/token?list=daily&copy=1"
-    send(mailer_for(server), replace(letter(0), unsubscribe_url=url), letter(1))
+    send(mailer_for(server), letter(0)._replace(unsubscribe_url=url), letter(1))
     first, second = server.mails
     assert f"Leave: {url}\n" in first.text
     assert f'href="{html.escape(url)}"' in first.html
@@ -180,7 +180,7 @@ def test_a_link_reads_the_same_in_html_and_in_text(server):
 
 def test_letters_with_and_without_a_link_cannot_share_a_call(server):
     with pytest.raises(ValueError, match="unsubscribe link"):
-        mailer_for(server).prepare(mailing(letter(0), replace(letter(1), unsubscribe_url="")))
+        mailer_for(server).prepare(mailing(letter(0), letter(1)._replace(unsubscribe_url="")))
 
 
 def test_an_address_goes_into_a_call_once(server):
@@ -211,7 +211,7 @@ def test_a_senders_name_arrives_whatever_is_in_it(server, sender):
 def test_headers_that_are_too_long_are_told_and_not_sent(server):
     with pytest.raises(MailerMisconfigured, match="shorten the newsletter's name"):
         send(mailer_for(server), list_id=f"{'Gazette ' * 2000}<daily.harbour-gazette.example>")
-    long = replace(letter(0), unsubscribe_url=f"https://news.harbour-gazette.example/u/{'a' * 16_000}")
+    long = letter(0)._replace(unsubscribe_url=f"https://news.harbour-gazette.example/u/{'a' * 16_000}")
     with pytest.raises(MailerMisconfigured, match="16000"):
         send(mailer_for(server), long)
     assert server.calls == []

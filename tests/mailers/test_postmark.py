@@ -471,7 +471,7 @@ def test_a_call_that_is_too_large_is_to_be_split(server):
         send(mailer_for(server))
     assert send(mailer_for(server), letter(0)) == [REJECTED]
     with pytest.raises(Refused, match="410 Too many batch messages"):
-        send(mailer_for(server), *(replace(letter(0), position=position) for position in range(501)))
+        send(mailer_for(server), *(letter(0)._replace(position=position) for position in range(501)))
 
 
 def test_a_call_beyond_the_limit_is_not_even_begun(server):

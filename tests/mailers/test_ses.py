@@ -169,7 +169,7 @@ def test_styles_keep_their_braces(server):
 
 def test_a_link_is_escaped_where_it_stands_in_html(server):
     url = "https://news.harbour-gazette.example/u?t=1&amp=2'"
-    send(mailer_for(server), replace(letter(0), unsubscribe_url=url))
+    send(mailer_for(server), letter(0)._replace(unsubscribe_url=url))
     (mail,) = server.mails
     assert f'href="{url.replace("&", "&amp;").replace(chr(39), "&#x27;")}"' in mail.html
     assert f"Leave: {url}\n" in mail.text
@@ -195,7 +195,7 @@ def test_who_cannot_be_reached_this_way_is_rejected_and_nobody_else(server):
         letter(1, email="séamus@reader.example"),
         letter(2, email="nobody"),
         letter(3, email="aoife@bád.example"),
-        replace(letter(4), unsubscribe_url="https://news.harbour-gazette.example/" + "u" * 1000),
+        letter(4)._replace(unsubscribe_url="https://news.harbour-gazette.example/" + "u" * 1000),
     )
     results = mailer_for(server).submit(mailer_for(server).prepare(mailing(*letters)))
     assert [one.outcome for one in results] == [ACCEPTED, REJECTED, REJECTED, ACCEPTED, REJECTED]

@@ -36,8 +36,8 @@ def collected(
     changes = {"canonical_url": "", "first_seen_at": NOW + timedelta(minutes=number)} | changes
     one = store.articles.add(article(title, source=slug, content_html=f"<p>{text}</p>", **changes))
     hashes = memory.sketch(one.revision)
-    store.stories.keep(one, hashes)
-    found = memory.join(one, hashes, store.stories)
+    store.stories.keep([(one, hashes)])
+    found = memory.join([(one, hashes)], store.stories).get(one.id)
     if found:
         one = replace(one, story=found.article.story)
         store.articles.decide(one)

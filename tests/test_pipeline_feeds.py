@@ -65,6 +65,7 @@ def say(app: App, one: Article) -> None:
             store.articles.revise(one)
         else:
             store.articles.seen(one)
+            store.articles.decide(one)
         syndicate.put(store, [one], store.feeds.all(), app.parts.patterns, now=app.parts.clock.now())
 
 

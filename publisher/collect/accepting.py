@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -98,17 +98,22 @@ def accept(
     named, refused = naming.named(source, fetched)
     known = _Known.of(source, named, articles)
     sorted_ = _Sorted()
+    said: list[tuple[str, Revision, Article | None]] = []
     for identity, sent in named.items():
         before = known.find(source, identity, sent)
         if before and before.native_id == identity and _is_same(before, sent):
             sorted_.unchanged += 1
             continue
         try:
-            says = cleaned(sent, site)
+            said.append((identity, cleaned(sent, site), before))
         except ValueError as error:
             refused.append(Refusal(item=naming.shown(sent), reason=str(error)))
-            continue
-        before = before or (known.moved(says, articles, source) if sent.movable else None)
+    known.miss(
+        source, {says.title for identity, says, before in said if named[identity].movable and not before}, articles
+    )
+    for identity, says, found in said:
+        sent = named[identity]
+        before = found or (known.moved(says) if sent.movable else None)
         if before is None:
             sorted_.new.append(_first(source, identity, sent, says, site=site, now=now, newest=newest))
         else:
@@ -129,11 +134,9 @@ def record(accepted: Accepted, articles: Articles) -> tuple[Article, ...]:
     Raises Conflict when another process, or an editor, has changed one of them since: accept the page again, in
     a new transaction.
     """
-    stored = [articles.add(article) for article in accepted.new]
-    for article in accepted.changed:
-        articles.revise(article)
-    for article in (*accepted.returned, *accepted.touched):
-        articles.seen(article)
+    stored = articles.add_all(accepted.new)
+    articles.revise(*accepted.changed)
+    articles.seen(*accepted.returned, *accepted.touched)
     return (*stored, *accepted.changed, *accepted.returned)
 
 
@@ -146,6 +149,7 @@ class _Known:
 
     by_name: dict[str, Article]
     taken: set[int] = field(default_factory=set)
+    missing: tuple[Article, ...] = ()
 
     @classmethod
     def of(cls, source: Source, named: Mapping[str, FetchedArticle], articles: Articles) -> _Known:
@@ -160,10 +164,13 @@ class _Known:
         others = (self.by_name.get(name) for name in naming.names(source, sent)[1:])
         return self._take(one for one in others if one)
 
-    def moved(self, says: Revision, articles: Articles, source: Source) -> Article | None:
+    def miss(self, source: Source, titles: Collection[str], articles: Articles) -> None:
+        """Look for those of the titles that are missing at their place."""
+        self.missing = articles.missing(source.slug, titles=titles) if titles else ()
+
+    def moved(self, says: Revision) -> Article | None:
         """An article that is missing at its place and says the same: it is the one that was moved here."""
-        missing = articles.missing(source.slug, title=says.title)
-        return self._take(one for one in missing if _text(one.revision) == _text(says) and not one.retracted_by)
+        return self._take(one for one in self.missing if _text(one.revision) == _text(says) and not one.retracted_by)
 
     def _take(self, candidates: Iterable[Article]) -> Article | None:
         for one in candidates:

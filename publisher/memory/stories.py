@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from publisher.kit import html
 from publisher.model import Article, Revision
-from publisher.ports import Stories
+from publisher.ports import Sketched, Stories
 
 #: How far apart two articles with the same words may have been published: what is older is an archive's, or a rerun.
 WITHIN: Final = timedelta(hours=72)
@@ -43,24 +44,46 @@ def sketch(revision: Revision) -> tuple[int, ...]:
     return tuple(sorted(map(_hash, runs))[:_SKETCH]) if len(runs) >= _LEAST else ()
 
 
-def join(article: Article, hashes: Collection[int], stories: Stories) -> Joined | None:
-    """The article of another source whose story this one tells as well, None when it is alone.
+def join(articles: Sequence[Sketched], stories: Stories) -> dict[int, Joined]:
+    """By the id of each of these articles: the one of another source whose story it tells as well. Who is alone is
+    left out.
 
-    A story has one article of each source: what a source tells twice, as a live ticker does, it tells apart.
+    A story has one article of each source: what a source tells twice, as a live ticker does, it tells apart. Of
+    several that tell the same the first is taken.
     """
-    if _names_a_page(article.canonical_url):
-        for other in stories.at(article):
-            if _is_free(article, other, stories):
-                return Joined(article=other, rule=f"same address as {_named(other)}")
-    for other in stories.alike(article, hashes, within=WITHIN):
+    at = stories.at([one for one, _ in articles if _names_a_page(one.canonical_url)])
+    alike = stories.alike(articles, within=WITHIN)
+    tellers = _tellers([other for found in (at, alike) for others in found.values() for other in others], stories)
+    joined: dict[int, Joined] = {}
+    for article, _ in articles:
+        free = (
+            one
+            for one in _likely(article, at.get(article.id, ()), alike.get(article.id, ()))
+            if all(id == article.id or source != article.source for id, source in tellers[one.article.story])
+        )
+        if found := next(free, None):
+            joined[article.id] = found
+            tellers[found.article.story].add((article.id, article.source))
+    return joined
+
+
+def _likely(article: Article, at: Iterable[Article], alike: Iterable[Article]) -> Iterator[Joined]:
+    """Those that tell the same, by what makes it surest."""
+    for other in at:
+        yield Joined(article=other, rule=f"same address as {_named(other)}")
+    for other in alike:
         share = shared(article.revision, other.revision)
-        if share >= ALIKE and _is_free(article, other, stories):
-            return Joined(article=other, rule=f"{int(share * 100)} % of its words are those of {_named(other)}")
-    return None
+        if share >= ALIKE:
+            yield Joined(article=other, rule=f"{int(share * 100)} % of its words are those of {_named(other)}")
 
 
-def _is_free(article: Article, other: Article, stories: Stories) -> bool:
-    return article.source not in {one.source for one in (other, *stories.of([other])) if one.id != article.id}
+def _tellers(others: Collection[Article], stories: Stories) -> dict[str, set[tuple[int, str]]]:
+    """By story: the ids and sources of the articles that tell it."""
+    tellers: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    if others:
+        for one in (*others, *stories.of(others)):
+            tellers[one.story].add((one.id, one.source))
+    return tellers
 
 
 def _named(other: Article) -> str:

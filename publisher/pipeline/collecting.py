@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -10,7 +10,7 @@ from hashlib import blake2b
 from publisher import collect as collecting
 from publisher import errors, memory, notices
 from publisher.model import Article, Decision, Fetched, Source
-from publisher.pipeline.placing import place
+from publisher.pipeline.placing import TOGETHER, pages, place
 from publisher.ports import Known, Parts, Store
 
 #: The longest wait between two looks at a source that fails.
@@ -20,8 +20,6 @@ LONGEST_WISH = 6
 
 #: How often a page is decided anew because somebody else, or an editor, was quicker.
 _TRIES = 5
-#: Articles that are put into feeds, or taken out, together.
-_TOGETHER = 200
 
 
 @dataclass(slots=True)
@@ -95,7 +93,7 @@ def _page(parts: Parts, look: _Look, page: Fetched, newest: datetime | None) -> 
             with parts.store.transaction() as together:
                 together.feeds.lock()
                 changed = collecting.record(accepted, together.articles)
-                changed = tuple(_told(together, article, sketches, now) for article in changed)
+                changed = tuple(one for some in pages(changed) for one in _told(together, some, sketches, now))
                 place(parts, together, changed)
                 together.sources.advance(source.slug, page.cursor)
         except errors.Conflict:
@@ -115,27 +113,30 @@ def _fresh(parts: Parts, accepted: collecting.Accepted, now: datetime) -> Iterat
                 yield article
 
 
-def _told(store: Store, article: Article, sketches: dict[str, tuple[int, ...]], now: datetime) -> Article:
-    """The article in the story that it shares with one of another source, if there is any. One that already
+def _told(
+    store: Store, articles: Sequence[Article], sketches: Mapping[str, tuple[int, ...]], now: datetime
+) -> Iterator[Article]:
+    """The articles, each in the story that it shares with one of another source, if there is any. One that already
     shares its story stays there, whatever it says now."""
-    hashes = sketches.get(article.entry_id, ())
-    if article.entry_id in sketches:
-        store.stories.keep(article, hashes)
-    shares = article.revision.number > 1 and store.stories.of([article])  # a new one has a story of its own
-    if shares or not (found := memory.join(article, hashes, store.stories)):
-        return article
-    told = replace(article, story=found.article.story)
-    store.articles.decide(told)
-    rule = Decision(
-        output="story",
-        article=article.id,
-        revision=article.revision.number,
-        included=True,
-        rule=found.rule,
-        at=now,
+    store.stories.keep([(one, sketches[one.entry_id]) for one in articles if one.entry_id in sketches])
+    shared = {one.story for one in store.stories.of(articles)}
+    alone = [(one, sketches.get(one.entry_id, ())) for one in articles if one.story not in shared]
+    joined = memory.join(alone, store.stories)
+    told = [replace(one, story=joined[one.id].article.story) if one.id in joined else one for one in articles]
+    store.articles.decide(*(one for one in told if one.id in joined))
+    store.decisions.record(
+        Decision(
+            output="story",
+            article=one.id,
+            revision=one.revision.number,
+            included=True,
+            rule=joined[one.id].rule,
+            at=now,
+        )
+        for one in told
+        if one.id in joined
     )
-    store.decisions.record([rule])
-    return told
+    yield from told
 
 
 # ---------------------------------------------------------------- what is not there any more
@@ -176,8 +177,8 @@ def _retire(parts: Parts, look: _Look) -> None:
 
 def _loaded(store: Store, ids: tuple[int, ...]) -> Iterator[Article]:
     """Articles by id, never all of them in memory."""
-    for start in range(0, len(ids), _TOGETHER):
-        yield from store.articles.get(ids[start : start + _TOGETHER]).values()
+    for start in range(0, len(ids), TOGETHER):
+        yield from store.articles.get(ids[start : start + TOGETHER]).values()
 
 
 # ---------------------------------------------------------------- when to look again

@@ -17,7 +17,7 @@ from publisher.ports.adapters import (
     nothing_known,
 )
 from publisher.ports.clock import Clock
-from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
+from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sketched, Sources, Stories
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
@@ -45,6 +45,7 @@ __all__ = [
     "Notices",
     "Outbox",
     "Parts",
+    "Sketched",
     "Sources",
     "Store",
     "Stories",

@@ -58,8 +58,9 @@ class Articles(Protocol):
         """Those of the hashes that current revisions of a source's articles have, with each article's native id.
         Articles that were missing in the last look are left out: that they are back must be noticed."""
 
-    def missing(self, source: str, *, title: str) -> tuple[Article, ...]:
-        """Articles of a source with that title that its last complete list did not name, those retracted too."""
+    def missing(self, source: str, *, titles: Collection[str]) -> tuple[Article, ...]:
+        """Articles of a source with one of the titles that its last complete list did not name, those retracted
+        too; at most 20 for each title that was asked for."""
 
     def newest(self, source: str) -> datetime | None:
         """When the newest live article of a source was published; None when it has none."""
@@ -67,20 +68,24 @@ class Articles(Protocol):
     def add(self, article: Article) -> Article:
         """Store a new article with its first revision; returned with its ids. Raises Conflict when known."""
 
-    def revise(self, article: Article) -> None:
-        """Add `article.revision` as the newest one, and take over names, state and addresses of `article`.
+    def add_all(self, articles: Sequence[Article]) -> tuple[Article, ...]:
+        """The same for a page of them, in their order. After a Conflict the transaction must not be committed."""
 
-        Raises Conflict when it has a newer revision already, or an editor has said something about it since.
+    def revise(self, *articles: Article) -> None:
+        """Add each one's revision as its newest, and take over its names, state and addresses.
+
+        Raises Conflict, and changes none of them, when one has a newer revision already, or an editor has said
+        something about it since.
         """
 
-    def seen(self, article: Article) -> None:
+    def seen(self, *articles: Article) -> None:
         """The content did not change: take over only names, state, addresses and the current raw hash.
 
-        Raises Conflict when an editor has said something about it since.
+        Raises Conflict, and changes none of them, when an editor has said something about one since.
         """
 
-    def decide(self, article: Article) -> None:
-        """Take over an editor's word: state, mail and retraction of `article`, and its story."""
+    def decide(self, *articles: Article) -> None:
+        """Take over an editor's word: state, mail and retraction of each, and its story."""
 
     def get(self, ids: Collection[int]) -> Mapping[int, Article]: ...
 
@@ -132,21 +137,26 @@ class Listings(Protocol):
         the ids of those are returned."""
 
 
+#: An article, and the few hashes that its text is known by (see `memory.sketch`).
+Sketched = tuple[Article, Collection[int]]
+
+
 class Stories(Protocol):
     """Which articles of different sources tell the same story."""
 
     def of(self, articles: Collection[Article]) -> tuple[Article, ...]:
         """All articles that share a story with one of these, these left out; the first collected first."""
 
-    def at(self, article: Article) -> tuple[Article, ...]:
-        """The articles of other sources at the same canonical URL; none when a source uses it for several."""
+    def at(self, articles: Collection[Article]) -> Mapping[int, tuple[Article, ...]]:
+        """By the id of each: the articles of other sources at the same canonical URL. Who is alone there, or at an
+        address that a source uses for several, is left out."""
 
-    def keep(self, article: Article, hashes: Collection[int]) -> None:
-        """The sketch of an article, in the place of its last one. Empty: it has none."""
+    def keep(self, sketches: Collection[Sketched]) -> None:
+        """The sketch of each article, in the place of its last one. Empty: it has none."""
 
-    def alike(self, article: Article, hashes: Collection[int], *, within: timedelta) -> tuple[Article, ...]:
-        """Articles of other sources published within that time, whose sketches have much in common with this
-        one, the likeliest first; at most 10."""
+    def alike(self, sketches: Collection[Sketched], *, within: timedelta) -> Mapping[int, tuple[Article, ...]]:
+        """By the id of each: articles of other sources published within that time, whose sketches have much in
+        common with its own, the likeliest first; at most 10. Who has none is left out."""
 
     def forget(self, *, before: datetime) -> None:
         """Drop the sketches of articles that were published before."""
@@ -171,13 +181,14 @@ class Feeds(Protocol):
     def lock(self) -> None:
         """Until this transaction ends nobody else places articles, or changes which feeds there are."""
 
-    def withdraw(self, article: int, feeds: Collection[str]) -> None:
-        """Take an article out of feeds; those are due. Archive pages keep it."""
+    def withdraw(self, places: Mapping[int, Collection[str]]) -> None:
+        """Take articles, by id, out of feeds, by slug; those that held one are due. Archive pages keep it."""
 
-    def revised(self, article: int) -> None:
-        """The archive pages that hold an article are due: it says something else now, or was retracted."""
+    def revised(self, articles: Collection[int]) -> None:
+        """The archive pages that hold one of these are due: it says something else now, or was retracted."""
 
-    def memberships(self, article: int) -> tuple[str, ...]: ...
+    def memberships(self, articles: Collection[int]) -> Mapping[int, tuple[str, ...]]:
+        """By article: the slugs of the feeds that hold it. Who is in none is left out."""
 
     def empty(self, feed: str) -> None:
         """Take everything out, to begin anew, archive pages too: the feed then counts as never built."""

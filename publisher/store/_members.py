@@ -7,8 +7,10 @@ that came when it did; a sealed page gains and loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -39,17 +41,39 @@ def place(connection: Connection, entries: Sequence[tuple[int, FeedEntry]]) -> N
         }
         for id, entry in entries
     ]
-    statement = shared.insert(connection, feed_entry)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["feed", "article"],
-        set_={
-            "sort_key": sa.case((feed_entry.c.page == 0, new.sort_key), else_=feed_entry.c.sort_key),
-            "until": new.until,
-            "gone": False,
-        },
-    )
-    connection.execute(statement, rows)
+    connection.execute(_place(shared.is_sqlite(connection)), rows)
+
+
+def places(connection: Connection, articles: Collection[int]) -> Iterator[tuple[int, int, str]]:
+    """Each article with the id and the slug of each feed that holds it."""
+    held = {"articles": shared.given(connection, articles)}
+    for row in connection.execute(_places(shared.is_sqlite(connection)), held):
+        yield row.article, row.feed, row.slug
+
+
+def withdraw(connection: Connection, leaving: Mapping[int, Collection[str]]) -> frozenset[int]:
+    """Take articles out of feeds, by slug; the ids of the feeds that held one."""
+    rows = [
+        {"of": article, "from": feed} for article, feed, slug in places(connection, leaving) if slug in leaving[article]
+    ]
+    if rows:
+        connection.execute(_WITHDRAW, rows)
+    return frozenset(row["from"] for row in rows)
+
+
+def due(connection: Connection, feeds: Collection[int]) -> None:
+    if feeds:
+        connection.execute(_due(shared.is_sqlite(connection)), {"feeds": shared.given(connection, feeds)})
+
+
+def revised(connection: Connection, articles: Collection[int]) -> None:
+    """The archive pages that hold these are due."""
+    held = {"articles": shared.given(connection, articles)}
+    pages = [
+        {"of": id, "page": number} for id, number in connection.execute(_pages_of(shared.is_sqlite(connection)), held)
+    ]
+    if pages:
+        connection.execute(_PAGE_DUE, pages)
 
 
 def take_out(connection: Connection, id: int) -> None:
@@ -133,3 +157,50 @@ def show(connection: Connection, id: int, articles: Collection[int], now: dateti
     connection.execute(sa.delete(feed_entry).where(forgotten))
     ends = sa.select(sa.func.min(feed_entry.c.until)).where(of_feed, feed_entry.c.until > now, _HERE)
     connection.execute(sa.update(feed).where(feed.c.id == id).values(changes_at=ends.scalar_subquery()))
+
+
+# ---------------------------------------------------------------- statements, each built once
+
+_WITHDRAW = (
+    sa.update(feed_entry)
+    .where(feed_entry.c.article == sa.bindparam("of"), feed_entry.c.feed == sa.bindparam("from"))
+    .values(gone=True, until=None)
+)
+_PAGE_DUE = (
+    sa.update(feed_page)
+    .where(feed_page.c.feed == sa.bindparam("of"), feed_page.c.number == sa.bindparam("page"))
+    .values(wanted=feed_page.c.wanted + 1)
+)
+
+
+@cache
+def _place(sqlite: bool) -> Any:
+    statement = shared.insert_of(sqlite, feed_entry)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["feed", "article"],
+        set_={
+            "sort_key": sa.case((feed_entry.c.page == 0, new.sort_key), else_=feed_entry.c.sort_key),
+            "until": new.until,
+            "gone": False,
+        },
+    )
+
+
+@cache
+def _places(sqlite: bool) -> sa.Select[Any]:
+    held = sa.select(feed_entry.c.article, feed_entry.c.feed, feed.c.slug).join(feed, feed_entry.c.feed == feed.c.id)
+    these = shared.among_given(sqlite, feed_entry.c.article, "articles")
+    return held.where(these, _HERE, feed.c.active).order_by(feed.c.id)
+
+
+@cache
+def _pages_of(sqlite: bool) -> sa.Select[Any]:
+    these = shared.among_given(sqlite, feed_entry.c.article, "articles")
+    pages = sa.select(feed_entry.c.feed, feed_entry.c.page).where(these, feed_entry.c.page > 0)
+    return pages.distinct().order_by(feed_entry.c.feed, feed_entry.c.page)
+
+
+@cache
+def _due(sqlite: bool) -> sa.Update:
+    return sa.update(feed).where(shared.among_given(sqlite, feed.c.id, "feeds")).values(wanted=feed.c.wanted + 1)

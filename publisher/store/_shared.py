@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
 import orjson
@@ -15,7 +16,15 @@ from publisher.errors import NotFound
 
 def insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT, which both databases write alike."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return insert_of(is_sqlite(connection), table)
+
+
+def insert_of(on_sqlite: bool, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if on_sqlite else postgresql.insert(table)
+
+
+def is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
 
 
 def among(connection: Connection, column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
@@ -41,13 +50,13 @@ def among_given(sqlite: bool, column: sa.ColumnElement[Any], name: str) -> sa.Co
     return column == sa.func.any(sa.cast(sa.bindparam(name, type_=array), array))
 
 
-def given(connection: Connection, values: Collection[int]) -> str | list[int]:
+def given(connection: Connection, values: Collection[int | str]) -> str | list[int | str]:
     return orjson.dumps(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
 
 
 def id_of(connection: Connection, table: sa.Table, slug: str) -> int:
     """The id behind a slug. Raises NotFound."""
-    found = connection.execute(sa.select(table.c.id).where(table.c.slug == slug)).scalar_one_or_none()
+    found = connection.execute(_id_of(table), {"slug": slug}).scalar_one_or_none()
     if found is None:
         raise NotFound(f"There is no {table.name} {slug!r}; run `publisher check` to see what the settings hold.")
     return int(found)
@@ -55,12 +64,22 @@ def id_of(connection: Connection, table: sa.Table, slug: str) -> int:
 
 def ids_of(connection: Connection, table: sa.Table, slugs: Collection[str]) -> dict[str, int]:
     """Ids by slug. Raises NotFound naming the first slug that is missing."""
-    rows = connection.execute(sa.select(table.c.slug, table.c.id).where(among(connection, table.c.slug, slugs)))
+    rows = connection.execute(_ids_of(is_sqlite(connection), table), {"slugs": given(connection, slugs)})
     found = {str(slug): int(id) for slug, id in rows}
     for slug in slugs:
         if slug not in found:
             raise NotFound(f"There is no {table.name} {slug!r}; run `publisher check` to see what the settings hold.")
     return found
+
+
+@cache
+def _id_of(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table.c.id).where(table.c.slug == sa.bindparam("slug"))
+
+
+@cache
+def _ids_of(sqlite: bool, table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table.c.slug, table.c.id).where(among_given(sqlite, table.c.slug, "slugs"))
 
 
 def rename(connection: Connection, table: sa.Table, old: str, new: str) -> bool:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.errors import Conflict
 from publisher.model import Arrival, Article, ArticleState, Revision
+from publisher.store import _collected as collected
 from publisher.store import _shared as shared
-from publisher.store._articles import article_from, article_row, current, revision_from, revision_row, word_row
+from publisher.store._articles import article_from, current, revision_from, word_row
 from publisher.store.engine import Access
 from publisher.store.tables import article, revision, source
 
-#: The table, where a parameter has its name.
-_table = article
+_DECIDE = sa.update(article).where(article.c.id == sa.bindparam("of"))
 
 _PAGE = 200
 _FOUND = 20
@@ -30,9 +30,7 @@ class Articles:
 
     def known(self, source: str, *, native_ids: Collection[str]) -> Mapping[str, Article]:
         with self._access.read() as connection:
-            wanted = shared.among(connection, article.c.native_id, native_ids)
-            found = _load(connection, _of_source(connection, source), wanted)
-        return {one.native_id: one for one in found}
+            return {one.native_id: one for one in collected.known(connection, source, native_ids)}
 
     def identified(self, ids: Collection[str], *, guids: bool) -> frozenset[str]:
         names = (article.c.entry_id, article.c.guid) if guids else (article.c.entry_id,)
@@ -54,10 +52,11 @@ class Articles:
             )
             return {row.raw_hash: row.native_id for row in connection.execute(current_ones.where(*where))}
 
-    def missing(self, source: str, *, title: str) -> tuple[Article, ...]:
+    def missing(self, source: str, *, titles: Collection[str]) -> tuple[Article, ...]:
         with self._access.read() as connection:
             gone = sa.and_(_of_source(connection, source), article.c.missing_looks > 0)
-            return _load(connection, gone, revision.c.title == title, limit=_FOUND)
+            titled = shared.among(connection, revision.c.title, titles)
+            return _load(connection, gone, titled, limit=_FOUND * len(titles))
 
     def newest(self, source: str) -> datetime | None:
         with self._access.read() as connection:
@@ -67,30 +66,33 @@ class Articles:
             return found
 
     def add(self, article: Article) -> Article:
-        with self._access.write() as connection:
-            id = _insert(connection, article)
-            revision_values = revision_row(id, article.revision)
-            connection.execute(sa.insert(revision).values(**revision_values))
-            return _one(connection, id)
+        return self.add_all([article])[0]
 
-    def revise(self, article: Article) -> None:
-        number = article.revision.number
+    def add_all(self, articles: Sequence[Article]) -> tuple[Article, ...]:
+        if not articles:
+            return ()
         with self._access.write() as connection:
-            done = _update(connection, article, revision=number, published_at=article.revision.published_at)
-            if not done:
-                raise Conflict(f"Article {article.entry_id} has been changed since; read it again.")
-            connection.execute(sa.insert(revision).values(**revision_row(article.id, article.revision)))
+            ids = collected.insert(connection, articles)
+        return tuple(
+            replace(one, id=id, revision=replace(one.revision, article=id))
+            for one, id in zip(articles, ids, strict=True)
+        )
 
-    def seen(self, article: Article) -> None:
-        with self._access.write() as connection:
-            if not _update(connection, article):
-                raise Conflict(f"Article {article.entry_id} has been changed since; read it again.")
-            current_one = sa.and_(revision.c.article == article.id, revision.c.number == article.revision.number)
-            connection.execute(sa.update(revision).where(current_one).values(raw_hash=article.revision.raw_hash))
+    def revise(self, *articles: Article) -> None:
+        if articles:
+            with self._access.write() as connection:
+                collected.revise(connection, articles)
 
-    def decide(self, article: Article) -> None:
-        with self._access.write() as connection:
-            connection.execute(sa.update(_table).where(_table.c.id == article.id).values(**word_row(article)))
+    def seen(self, *articles: Article) -> None:
+        if articles:
+            with self._access.write() as connection:
+                collected.see(connection, articles)
+
+    def decide(self, *articles: Article) -> None:
+        rows = [word_row(one) | {"of": one.id} for one in articles]
+        if rows:
+            with self._access.write() as connection:
+                connection.execute(_DECIDE, rows)
 
     def get(self, ids: Collection[int]) -> Mapping[int, Article]:
         with self._access.read() as connection:
@@ -173,41 +175,5 @@ def _held_due(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(article.c.state == ArticleState.HELD.value, article.c.published_at <= now)
 
 
-def _one(connection: Connection, id: int) -> Article:
-    return _load(connection, article.c.id == id)[0]
-
-
 def _of_source(connection: Connection, slug: str) -> sa.ColumnElement[bool]:
     return article.c.source == shared.id_of(connection, source, slug)
-
-
-def _insert(connection: Connection, new: Article) -> int:
-    """Raises Conflict when the source, or the site, has an article of that name already."""
-    values = (
-        article_row(new)
-        | word_row(new)
-        | {
-            "source": shared.id_of(connection, source, new.source),
-            "entry_id": new.entry_id,
-            "first_seen_at": new.first_seen_at,
-            "revision": new.revision.number,
-            "published_at": new.revision.published_at,
-        }
-    )
-    statement = shared.insert(connection, article).values(**values).on_conflict_do_nothing().returning(article.c.id)
-    id = connection.execute(statement).scalar_one_or_none()
-    if id is None:
-        raise Conflict(f"Article {new.entry_id} is known already.")
-    return int(id)
-
-
-def _update(connection: Connection, changed: Article, **newer: Any) -> bool:
-    """Take over what may change about an article; with a newer revision only if it is newer, and never over an
-    editor's word that was given since."""
-    words = {name: value for name, value in word_row(changed).items() if name in ("mail", "mail_at", "retracted_by")}
-    same = [article.c[name].is_not_distinct_from(value) for name, value in words.items()]
-    where = sa.and_(article.c.id == changed.id, *same)
-    if newer:
-        where = sa.and_(where, article.c.revision < newer["revision"])
-    done = connection.execute(sa.update(article).where(where).values(**article_row(changed), **newer))
-    return done.rowcount == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,15 +23,7 @@ class Decisions:
         if not rows:
             return
         with self._access.write() as connection:
-            statement = shared.insert(connection, table)
-            new = statement.excluded
-            differs = sa.or_(table.c.included != new.included, table.c.rule != new.rule)
-            statement = statement.on_conflict_do_update(
-                index_elements=["output", "article", "revision"],
-                set_={"included": new.included, "rule": new.rule, "at": new.at},
-                where=differs,
-            )
-            connection.execute(statement, list(rows.values()))
+            connection.execute(_record(self._access.sqlite), list(rows.values()))
 
     def of(self, article: int) -> tuple[Decision, ...]:
         """The newest first."""
@@ -37,6 +31,18 @@ class Decisions:
         with self._access.read() as connection:
             rows = connection.execute(about.order_by(table.c.at.desc(), table.c.revision.desc(), table.c.output))
             return tuple(Decision(**row) for row in rows.mappings())
+
+
+@cache
+def _record(sqlite: bool) -> Any:
+    statement = shared.insert_of(sqlite, table)
+    new = statement.excluded
+    differs = sa.or_(table.c.included != new.included, table.c.rule != new.rule)
+    return statement.on_conflict_do_update(
+        index_elements=["output", "article", "revision"],
+        set_={"included": new.included, "rule": new.rule, "at": new.at},
+        where=differs,
+    )
 
 
 def _row(one: Decision) -> dict[str, object]:

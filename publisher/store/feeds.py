@@ -64,29 +64,24 @@ class Feeds:
         with self._access.write() as connection:
             ids = shared.ids_of(connection, feed, by_feed)
             members.place(connection, [(ids[slug], entry) for slug, placed in by_feed.items() for entry in placed])
-            _due(connection, shared.among(connection, feed.c.id, ids.values()))
+            members.due(connection, ids.values())
 
-    def withdraw(self, article: int, feeds: Collection[str]) -> None:
+    def withdraw(self, places: Mapping[int, Collection[str]]) -> None:
+        if any(places.values()):
+            with self._access.write() as connection:
+                ids = members.withdraw(connection, places)
+                members.due(connection, ids)
+
+    def revised(self, articles: Collection[int]) -> None:
         with self._access.write() as connection:
-            named = sa.select(feed.c.id).where(shared.among(connection, feed.c.slug, feeds))
-            held = sa.and_(feed_entry.c.article == article, feed_entry.c.feed.in_(named), sa.not_(feed_entry.c.gone))
-            gone = sa.update(feed_entry).where(held).values(gone=True, until=None)
-            ids = connection.execute(gone.returning(feed_entry.c.feed)).scalars().all()
-            _due(connection, shared.among(connection, feed.c.id, ids))
+            members.revised(connection, articles)
 
-    def revised(self, article: int) -> None:
-        with self._access.write() as connection:
-            stands = sa.and_(feed_entry.c.article == article, feed_entry.c.page > 0)
-            pages = connection.execute(sa.select(feed_entry.c.feed, feed_entry.c.page).where(stands)).all()
-            for id, number in pages:
-                pages_due(connection, sa.and_(feed_page.c.feed == id, feed_page.c.number == number))
-
-    def memberships(self, article: int) -> tuple[str, ...]:
-        held = sa.select(feed.c.slug).join(feed_entry, feed_entry.c.feed == feed.c.id)
+    def memberships(self, articles: Collection[int]) -> Mapping[int, tuple[str, ...]]:
+        held: dict[int, tuple[str, ...]] = {}
         with self._access.read() as connection:
-            here = sa.and_(feed_entry.c.article == article, sa.not_(feed_entry.c.gone))
-            slugs = held.where(here, feed.c.active).order_by(feed.c.id)
-            return tuple(connection.execute(slugs).scalars())
+            for id, _, slug in members.places(connection, articles):
+                held[id] = (*held.get(id, ()), slug)
+        return held
 
     def empty(self, feed: str) -> None:
         with self._access.write() as connection:

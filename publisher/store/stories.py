@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from publisher.model import Article
+from publisher.ports import Sketched
 from publisher.store import _shared as shared
 from publisher.store._articles import article_from, current
 from publisher.store.engine import Access
@@ -17,12 +21,12 @@ from publisher.store.tables import article, sketch, source
 #: Of a sketch of eight, so many must be the same before two texts are compared.
 _SHARED = 2
 _LIKELIEST = 10
-#: More articles at one address than any story has.
-_MOST = 20
 
+#: Of a hash: an article that has it too, whose source that is, and when it was published.
+_Holders = Mapping[int, Sequence[tuple[int, str, datetime]]]
 
-#: The table, where a parameter has its name.
-_article = article
+_DROP = sa.delete(sketch).where(sketch.c.article == sa.bindparam("of"))
+_KEEP = sa.insert(sketch)
 
 
 class Stories:
@@ -30,50 +34,56 @@ class Stories:
         self._access = access
 
     def of(self, articles: Collection[Article]) -> tuple[Article, ...]:
-        known = {one.id for one in articles}
         with self._access.read() as connection:
-            together = shared.among(connection, article.c.story, {one.story for one in articles})
-            query = current().where(together, sa.not_(shared.among(connection, article.c.id, known)))
-            rows = connection.execute(query.order_by(article.c.first_seen_at, article.c.id)).mappings()
+            wanted = {
+                "stories": shared.given(connection, {one.story for one in articles}),
+                "known": shared.given(connection, {one.id for one in articles}),
+            }
+            rows = connection.execute(_together(self._access.sqlite), wanted).mappings()
             return tuple(article_from(row) for row in rows)
 
-    def at(self, article: Article) -> tuple[Article, ...]:
-        same = current().where(_article.c.canonical_url == article.canonical_url, _article.c.id != article.id)
+    def at(self, articles: Collection[Article]) -> Mapping[int, tuple[Article, ...]]:
+        urls = {one.canonical_url for one in articles}
         with self._access.read() as connection:
-            rows = connection.execute(same.order_by(_article.c.id).limit(_MOST)).mappings()
-            found = [article_from(row) for row in rows]
-        sources = Counter(one.source for one in (*found, article))
-        return () if max(sources.values()) > 1 else tuple(found)
+            found = connection.execute(_addresses(self._access.sqlite), {"urls": shared.given(connection, urls)})
+            there: dict[str, list[int]] = defaultdict(list)
+            crowded = set()
+            for url, id, number in found:
+                there[url].append(id)
+                if number > 1:
+                    crowded.add(url)
+            others = {
+                one.id: [id for id in sorted(there[one.canonical_url]) if id != one.id]
+                for one in articles
+                if one.canonical_url not in crowded
+            }
+            return _named(connection, others)
 
-    def keep(self, article: Article, hashes: Collection[int]) -> None:
-        at = article.revision.published_at
+    def keep(self, sketches: Collection[Sketched]) -> None:
+        ids = [{"of": one.id} for one, _ in sketches]
+        rows = [
+            {"article": one.id, "hash": value, "at": one.revision.published_at}
+            for one, hashes in sketches
+            for value in set(hashes)
+        ]
         with self._access.write() as connection:
-            connection.execute(sa.delete(sketch).where(sketch.c.article == article.id))
-            rows = [{"article": article.id, "hash": value, "at": at} for value in set(hashes)]
+            if ids:
+                connection.execute(_DROP, ids)
             if rows:
-                connection.execute(sa.insert(sketch), rows)
+                connection.execute(_KEEP, rows)
 
-    def alike(self, article: Article, hashes: Collection[int], *, within: timedelta) -> tuple[Article, ...]:
-        if not hashes:
-            return ()
-        at = article.revision.published_at
+    def alike(self, sketches: Collection[Sketched], *, within: timedelta) -> Mapping[int, tuple[Article, ...]]:
+        if not any(hashes for _, hashes in sketches):
+            return {}
+        times = [one.revision.published_at for one, _ in sketches]
+        wanted = {"earliest": min(times) - within, "latest": max(times) + within}
         with self._access.read() as connection:
-            ours = sa.select(source.c.id).where(source.c.slug == article.source).scalar_subquery()
-            near = sa.and_(sketch.c.at.between(at - within, at + within), _article.c.source != ours)
-            shares = sa.func.count().label("shares")
-            likely = (
-                sa.select(sketch.c.article, shares)
-                .join(_article, _article.c.id == sketch.c.article)
-                .where(shared.among(connection, sketch.c.hash, set(hashes)), near)
-                .group_by(sketch.c.article)
-                .having(sa.func.count() >= _SHARED)
-                .order_by(shares.desc(), sketch.c.article)
-                .limit(_LIKELIEST)
-            )
-            ids = connection.execute(likely).scalars().all()
-            rows = connection.execute(current().where(shared.among(connection, _article.c.id, ids))).mappings()
-            found = {row["id"]: article_from(row) for row in rows}
-        return tuple(found[id] for id in ids)
+            hashes = shared.given(connection, {value for _, hashes in sketches for value in hashes})
+            holders: dict[int, list[tuple[int, str, datetime]]] = defaultdict(list)
+            for value, *holder in connection.execute(_holders(self._access.sqlite), wanted | {"hashes": hashes}):
+                holders[value].append(tuple(holder))
+            likely = {one.id: _likeliest(one, hashes, holders, within) for one, hashes in sketches}
+            return _named(connection, likely)
 
     def forget(self, *, before: datetime) -> None:
         old = sa.select(sketch.c.article).where(sketch.c.at < before).limit(1)
@@ -82,3 +92,56 @@ class Stories:
                 return  # nobody waits for the writers' turn for nothing
         with self._access.write() as connection:
             connection.execute(sa.delete(sketch).where(sketch.c.at < before))
+
+
+def _named(connection: Connection, ids: Mapping[int, Sequence[int]]) -> Mapping[int, tuple[Article, ...]]:
+    """The articles behind ids, in their order; those that have none are left out."""
+    every = {id for some in ids.values() for id in some}
+    if not every:
+        return {}
+    rows = connection.execute(_these(shared.is_sqlite(connection)), {"ids": shared.given(connection, every)})
+    found = {row["id"]: article_from(row) for row in rows.mappings()}
+    return {one: tuple(found[id] for id in some) for one, some in ids.items() if some}
+
+
+def _likeliest(article: Article, hashes: Collection[int], holders: _Holders, within: timedelta) -> list[int]:
+    """The ids of those that share enough of its hashes, the likeliest first."""
+    at = article.revision.published_at
+    shares = Counter(
+        id
+        for value in set(hashes)
+        for id, slug, there in holders.get(value, ())
+        if slug != article.source and abs(there - at) <= within
+    )
+    enough = [(-number, id) for id, number in shares.items() if number >= _SHARED]
+    return [id for _, id in sorted(enough)[:_LIKELIEST]]
+
+
+@cache
+def _together(sqlite: bool) -> sa.Select[Any]:
+    told = shared.among_given(sqlite, article.c.story, "stories")
+    others = current().where(told, sa.not_(shared.among_given(sqlite, article.c.id, "known")))
+    return others.order_by(article.c.first_seen_at, article.c.id)
+
+
+@cache
+def _addresses(sqlite: bool) -> sa.Select[Any]:
+    """Of each address and source: one article there, and how many there are."""
+    there = shared.among_given(sqlite, article.c.canonical_url, "urls")
+    each = (article.c.canonical_url, sa.func.min(article.c.id), sa.func.count())
+    return sa.select(*each).where(there).group_by(article.c.canonical_url, article.c.source)
+
+
+@cache
+def _holders(sqlite: bool) -> sa.Select[Any]:
+    near = sketch.c.at.between(
+        sa.bindparam("earliest", type_=sketch.c.at.type), sa.bindparam("latest", type_=sketch.c.at.type)
+    )
+    joined = sketch.join(article, article.c.id == sketch.c.article).join(source, source.c.id == article.c.source)
+    holders = sa.select(sketch.c.hash, sketch.c.article, source.c.slug, sketch.c.at).select_from(joined)
+    return holders.where(shared.among_given(sqlite, sketch.c.hash, "hashes"), near)
+
+
+@cache
+def _these(sqlite: bool) -> sa.Select[Any]:
+    return current().where(shared.among_given(sqlite, article.c.id, "ids"))

@@ -87,26 +87,30 @@ def place(
 
 def put(
     store: Store,
-    articles: Iterable[Article],
-    feeds: Iterable[Feed],
+    articles: Sequence[Article],
+    feeds: tuple[Feed, ...],
     patterns: Sequence[FeedPattern],
     *,
     now: datetime,
     leads: Callable[[Article], Leader] = lambda _article: _alone,
-) -> None:
-    """Put articles into those of the feeds where they belong, and into what the patterns make for them. `leads`
-    knows the story of each."""
-    feeds = tuple(feeds)
+) -> tuple[Feed, ...]:
+    """Put a page of articles, each of them once, into those of the feeds where they belong, and into what the
+    patterns make for them. `leads` knows the story of each. Returns the feeds that there are now."""
+    ids = [article.id for article in articles]
+    held_by = store.feeds.memberships(ids)
+    placements: dict[int, Placement] = {}
     for article in articles:
-        held_by = store.feeds.memberships(article.id)
-        placement = place(article, feeds, patterns, now=now, memberships=held_by, leader=leads(article))
+        holders = held_by.get(article.id, ())
+        placement = place(article, feeds, patterns, now=now, memberships=holders, leader=leads(article))
+        placements[article.id] = placement
         for feed in placement.feeds:
             store.feeds.add(feed)
         feeds = (*feeds, *placement.feeds)
-        store.feeds.revised(article.id)
-        store.feeds.place(placement.entries)
-        store.feeds.withdraw(article.id, placement.withdrawn)
-        store.decisions.record(placement.decisions)
+    store.feeds.revised(ids)
+    store.feeds.place(entry for placement in placements.values() for entry in placement.entries)
+    store.feeds.withdraw({id: placement.withdrawn for id, placement in placements.items()})
+    store.decisions.record(decision for placement in placements.values() for decision in placement.decisions)
+    return feeds
 
 
 def sort_key(article: Article) -> str:

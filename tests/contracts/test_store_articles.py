@@ -43,6 +43,36 @@ def test_an_article_is_stored_once(newsroom: Database) -> None:
     assert newsroom.articles.count() == {ArticleState.LIVE: 1}
 
 
+def test_a_page_of_articles_is_stored_in_its_order_or_not_at_all(newsroom: Database) -> None:
+    titles = [f"Story {number}" for number in range(250)]
+    page = newsroom.articles.add_all([article(title) for title in titles])
+    there = newsroom.articles.get([one.id for one in page])
+    assert [there[one.id].revision.title for one in page] == titles
+    assert [one.id for one in page] == sorted(there)
+    assert tuple(there[one.id] for one in page) == page
+    with pytest.raises(Conflict, match="story-3 is known"):
+        newsroom.articles.add_all([article("Another"), article("Story 3"), article("A third")])
+    assert newsroom.articles.count() == {ArticleState.LIVE: 250}
+
+
+def test_changes_of_a_page_are_taken_over_together_or_not_at_all(newsroom: Database) -> None:
+    one, other = stored(newsroom, "One", "Other")
+    changed = [
+        replace(before, revision=revision(f"{before.revision.title} again", number=2)) for before in (one, other)
+    ]
+    touched = [replace(before, canonical_url="https://moved.example/") for before in (one, other)]
+    newsroom.articles.decide(replace(other, mail=MailPermission.EXCLUDED, mail_at=NOW))
+    for change in (lambda: newsroom.articles.revise(*changed), lambda: newsroom.articles.seen(*touched)):
+        with pytest.raises(Conflict, match="/other has been changed since"):
+            change()
+    assert newsroom.articles.get([one.id])[one.id] == one
+    again = replace(changed[1], mail=MailPermission.EXCLUDED, mail_at=NOW)
+    newsroom.articles.revise(changed[0], again)
+    there = newsroom.articles.get([one.id, other.id])
+    assert [there[id].revision.title for id in (one.id, other.id)] == ["One again", "Other again"]
+    assert len(newsroom.articles.revisions([(id, number) for id in (one.id, other.id) for number in (1, 2)])) == 4
+
+
 def test_the_same_native_id_in_two_sources_is_two_articles(newsroom: Database) -> None:
     stored(newsroom, "The swing bridge reopens")
     stored(newsroom, "The swing bridge reopens", source="website")
@@ -69,11 +99,9 @@ def test_an_article_of_no_known_source_is_refused(newsroom: Database) -> None:
 
 
 def test_a_revision_becomes_the_current_one_and_the_old_one_stays(newsroom: Database) -> None:
-    (first,) = stored(newsroom, "The swing bridge reopens")
+    (first,) = stored(newsroom, "The swing bridge reopens", mail=MailPermission.EXCLUDED)
     corrected = revision("The swing bridge opens", number=2, kind=RevisionKind.CORRECTION, note="It was never shut.")
-    newsroom.articles.revise(
-        replace(first, state=ArticleState.RETRACTED, mail=MailPermission.EXCLUDED, retracted_at=NOW, revision=corrected)
-    )
+    newsroom.articles.revise(replace(first, state=ArticleState.RETRACTED, retracted_at=NOW, revision=corrected))
     found = newsroom.articles.get([first.id])[first.id]
     assert found.revision == replace(corrected, article=first.id)
     assert (found.state, found.mail, found.retracted_at) == (ArticleState.RETRACTED, MailPermission.EXCLUDED, NOW)
@@ -88,7 +116,7 @@ def test_the_same_revision_is_added_once(newsroom: Database) -> None:
     (first,) = stored(newsroom, "The swing bridge reopens")
     second = replace(first, revision=revision("The swing bridge opens", number=2))
     newsroom.articles.revise(second)
-    with pytest.raises(Conflict, match="revision 2"):
+    with pytest.raises(Conflict, match="has been changed since"):
         newsroom.articles.revise(second)
 
 

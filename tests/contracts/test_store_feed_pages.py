@@ -52,7 +52,7 @@ def build(store: Database) -> None:
 def retract(store: Database, one: Article, **changes: Any) -> None:
     gone = replace(one, state=ArticleState.RETRACTED, retracted_at=NOW)
     store.articles.seen(gone)
-    store.feeds.revised(one.id)
+    store.feeds.revised([one.id])
     until = NOW + timedelta(days=30)
     store.feeds.place([FeedEntry(feed="all", article=one.id, sort_key=changes.get("key", "999"), until=until)])
 
@@ -101,11 +101,11 @@ def test_a_page_keeps_its_members_when_they_leave_the_feed_or_change_their_date(
     first, second, *_ = come(newsroom, 1, 2, 3, 4)
     newsroom.feeds.seal("all")
     build(newsroom)
-    newsroom.feeds.withdraw(first.id, ["all"])
+    newsroom.feeds.withdraw({first.id: ["all"]})
     newsroom.feeds.place([FeedEntry(feed="all", article=second.id, sort_key="000")])
     build(newsroom)
     assert pages(newsroom) == [["3", "2", "1"]]
-    assert newsroom.feeds.memberships(first.id) == ()
+    assert newsroom.feeds.memberships([first.id]) == {}
 
 
 def test_only_the_page_that_holds_it_is_due_when_an_article_says_something_else(newsroom: Database) -> None:
@@ -113,7 +113,7 @@ def test_only_the_page_that_holds_it_is_due_when_an_article_says_something_else(
     newsroom.feeds.seal("all")
     build(newsroom)
     assert newsroom.feeds.due() == ()
-    newsroom.feeds.revised(first.id)
+    newsroom.feeds.revised([first.id])
     assert [page.number for page in newsroom.feeds.due_pages("all")] == [1]
     assert newsroom.feeds.due() == ("all",)
 
@@ -122,7 +122,7 @@ def test_a_change_while_a_page_is_built_leaves_it_due(newsroom: Database) -> Non
     first, *_ = come(newsroom, 1, 2, 3, 4)
     newsroom.feeds.seal("all")
     (building,) = newsroom.feeds.due_pages("all")
-    newsroom.feeds.revised(first.id)
+    newsroom.feeds.revised([first.id])
     newsroom.feeds.page_built("all", building)
     assert [page.number for page in newsroom.feeds.due_pages("all")] == [1]
 

@@ -87,9 +87,9 @@ def test_placing_and_withdrawing_an_article_make_its_feeds_due(newsroom: Databas
     one = placed(newsroom, "New", "all")
     assert newsroom.feeds.due() == ("all",)
     build(newsroom)
-    newsroom.feeds.withdraw(one.id, ["all", "other"])
+    newsroom.feeds.withdraw({one.id: ["all", "other"]})
     assert newsroom.feeds.due() == ("all",)
-    assert newsroom.feeds.memberships(one.id) == ()
+    assert newsroom.feeds.memberships([one.id]) == {}
 
 
 def test_placing_again_moves_an_article_within_its_feed(newsroom: Database) -> None:
@@ -98,7 +98,7 @@ def test_placing_again_moves_an_article_within_its_feed(newsroom: Database) -> N
     placed(newsroom, "New", "all", key="2")
     newsroom.feeds.place([FeedEntry(feed="all", article=old.id, sort_key="3")])
     assert [one.revision.title for one in newsroom.feeds.current("all", now=NOW)] == ["Old", "New"]
-    assert newsroom.feeds.memberships(old.id) == ("all",)
+    assert newsroom.feeds.memberships([old.id]) == {old.id: ("all",)}
 
 
 def test_sort_keys_are_compared_by_their_bytes(newsroom: Database) -> None:

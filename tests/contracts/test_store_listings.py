@@ -100,9 +100,9 @@ def test_who_is_named_again_is_back(newsroom: Database) -> None:
 def test_missing_articles_are_found_by_their_title(newsroom: Database) -> None:
     a, b = stored(newsroom, "a", "b")
     newsroom.listings.miss([a.id])
-    assert [one.id for one in newsroom.articles.missing("newsroom", title="Story a")] == [a.id]
-    assert newsroom.articles.missing("newsroom", title="Story b") == ()
-    assert newsroom.articles.missing("website", title="Story a") == ()
+    assert [one.id for one in newsroom.articles.missing("newsroom", titles=["Story a"])] == [a.id]
+    assert newsroom.articles.missing("newsroom", titles=["Story b"]) == ()
+    assert newsroom.articles.missing("website", titles=["Story a"]) == ()
     assert b.missing_looks == 0
 
 

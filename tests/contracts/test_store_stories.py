@@ -39,10 +39,14 @@ def test_articles_at_one_address_are_found_unless_a_source_has_several_there(new
     url = "https://h.example/ferry"
     one = stored(newsroom, "One", canonical_url=url)
     other = stored(newsroom, "Other", "wire", canonical_url=url)
-    assert [found.id for found in newsroom.stories.at(one)] == [other.id]
+    alone = stored(newsroom, "Alone", "coast", canonical_url="https://h.example/lamp")
+    found = newsroom.stories.at([one, alone, other])
+    assert {id: [there.id for there in others] for id, others in found.items()} == {
+        one.id: [other.id],
+        other.id: [one.id],
+    }
     third = stored(newsroom, "Third", "wire", canonical_url=url)
-    assert newsroom.stories.at(one) == ()
-    assert newsroom.stories.at(third) == ()
+    assert newsroom.stories.at([one, third]) == {}
 
 
 def test_a_sketch_finds_those_of_other_sources_near_in_time(newsroom: Database) -> None:
@@ -53,27 +57,30 @@ def test_a_sketch_finds_those_of_other_sources_near_in_time(newsroom: Database) 
     same = stored(newsroom, "Same source", published_at=NOW)
     little = stored(newsroom, "Little in common", "wire", published_at=NOW)
     lowest, highest = -(2**63), 2**63 - 1
-    for each, hashes in (
+    sketches = (
         (near, [lowest, 2, 9]),
         (nearer, [lowest, 2, highest]),
         (far, [1, 2, highest]),
         (same, [1, 2, highest]),
         (little, [1, 8, 9]),
-    ):
-        newsroom.stories.keep(each, hashes)
-    found = newsroom.stories.alike(one, [lowest, 1, 2, highest], within=72 * HOUR)
-    assert [each.id for each in found] == [nearer.id, near.id]
-    assert newsroom.stories.alike(one, [], within=72 * HOUR) == ()
+    )
+    newsroom.stories.keep(sketches)
+    asked = [(one, [lowest, 1, 2, highest]), (same, []), (little, [1, 2])]
+    found = newsroom.stories.alike(asked, within=72 * HOUR)
+    assert {id: [each.id for each in others] for id, others in found.items()} == {
+        one.id: [nearer.id, near.id],
+        little.id: [same.id],
+    }
+    assert newsroom.stories.alike([(one, [])], within=72 * HOUR) == {}
 
 
 def test_a_sketch_takes_the_place_of_the_last_one_and_is_forgotten(newsroom: Database) -> None:
     one, other = stored(newsroom, "One"), stored(newsroom, "Other", "wire")
-    newsroom.stories.keep(other, [1, 2, 2])
-    assert newsroom.stories.alike(one, [1, 2], within=HOUR)
-    newsroom.stories.keep(other, [3, 4])
-    assert not newsroom.stories.alike(one, [1, 2], within=HOUR)
-    assert newsroom.stories.alike(one, [3, 4], within=HOUR)
+    newsroom.stories.keep([(other, [1, 2, 2])])
+    assert newsroom.stories.alike([(one, [1, 2])], within=HOUR)
+    newsroom.stories.keep([(other, [3, 4])])
+    assert not newsroom.stories.alike([(one, [1, 2])], within=HOUR)
     newsroom.stories.forget(before=other.revision.published_at)
-    assert newsroom.stories.alike(one, [3, 4], within=HOUR)
+    assert newsroom.stories.alike([(one, [3, 4])], within=HOUR)
     newsroom.stories.forget(before=other.revision.published_at + HOUR)
-    assert not newsroom.stories.alike(one, [3, 4], within=HOUR)
+    assert not newsroom.stories.alike([(one, [3, 4])], within=HOUR)

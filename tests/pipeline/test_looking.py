@@ -16,6 +16,7 @@ from publisher.app import App
 from publisher.collect import Tally
 from publisher.errors import SourceUnavailable
 from publisher.model import Fetched, Source, Work
+from publisher.store import Database
 from tests.people import source
 from tests.pipeline.newsroom import story
 from tests.sites import TestClock, lay_out, open_site
@@ -59,15 +60,16 @@ def clock() -> TestClock:
 
 
 @pytest.fixture
-def app(tmp_path: Path, clock: TestClock) -> Iterator[App]:
+def app(tmp_path: Path, clock: TestClock, store: Database) -> Iterator[App]:
+    """On SQLite and on PostgreSQL, where looks that end together do wait for each other's locks."""
     opened = open_site(lay_out(tmp_path / "site", articles={}), clock)
     sources = tuple(
         source(f"host-{host}-{number}", kind="syndication", url=f"https://h{host}.example/{number}")
         for number in range(EACH)
         for host in range(HOSTS)
     )
-    parts = replace(opened.parts, sources=sources, fetchers={"syndication": Hosts()})
-    parts.store.sources.sync(sources, renamed={})
+    parts = replace(opened.parts, store=store, sources=sources, fetchers={"syndication": Hosts()})
+    pipeline.adopt(parts)
     yield replace(opened, parts=parts)
     opened.close()
 

@@ -34,7 +34,11 @@ def run(app: App, *, host: str, port: int, ready: Callable[[int], None] | None =
     """
     log = structlog.get_logger("publisher")
     report = Report(log)
-    web = Server(app.parts, host, port)
+
+    def wake() -> None:
+        working.submit(Work(kind=LOOK, key=""))
+
+    web = Server(app.parts, host, port, wake)
 
     def do(work: Work) -> object:
         if work.kind == LOOK:
@@ -43,19 +47,19 @@ def run(app: App, *, host: str, port: int, ready: Callable[[int], None] | None =
             return None
         result = pipeline.work(app.parts, work.kind, work.key)
         if work.kind in _NEWS and told(result):
-            working.submit(Work(kind=LOOK, key=""))  # what follows from it need not wait for the next tick
+            wake()  # what follows from it need not wait for the next tick
         return result
 
     def changed(source: str) -> None:
         pipeline.ask(app.parts, source)
-        working.submit(Work(kind=LOOK, key=""))
+        wake()
 
     working = engine(lambda work: report.attempt(work, lambda: do(work)), report.failed)
     watching = watcher(app.parts, changed, lambda error: report.failed(Work(kind="watch", key=""), error))
 
     with _until_signalled(app.stopping):
         serving = web.start()
-        working.tick(lambda: working.submit(Work(kind=LOOK, key="")), TICK)
+        working.tick(wake, TICK)
         log.info("running", address=f"http://{host}:{web.port}", site=app.parts.site.name)
         if ready:
             ready(web.port)

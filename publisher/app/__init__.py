@@ -19,7 +19,7 @@ from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.app._mail import mailboxes, mailer_of
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
-from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Mailer, Parts, Store, Watcher
+from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Mailer, Parts, Receiver, Store, Watcher
 from publisher.settings import (
     AnyMailer,
     FeedSettings,
@@ -107,6 +107,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         newsletters=tuple(_newsletter(settings, newsletter) for newsletter in settings.newsletters),
         sources=tuple(_source(root, settings, source, environment) for source in settings.sources),
         fetchers=fetchers(settings.site.url),
+        receiver=receiver(),
         formats=formats(),
         folder=_folder(root, settings.folder, environment),
         mailers=mailers,
@@ -132,6 +133,7 @@ def packaged(name: str) -> Path:
 def fetchers(home: str) -> dict[str, Fetcher]:
     from publisher.fetchers.folder import ArticleFolder
     from publisher.fetchers.ghost import Ghost
+    from publisher.fetchers.push import Push
     from publisher.fetchers.syndication import Syndication
     from publisher.fetchers.wordpress import WordPress
 
@@ -139,7 +141,13 @@ def fetchers(home: str) -> dict[str, Fetcher]:
         return fetcher(user_agent=f"Publisher/{__version__} (+{home})")  # whom they ask for
 
     by_http = {"ghost": of_site(Ghost), "syndication": of_site(Syndication), "wordpress": of_site(WordPress)}
-    return {"folder": ArticleFolder(settle=SETTLE), **by_http}
+    return {"folder": ArticleFolder(settle=SETTLE), "push": Push(), **by_http}
+
+
+def receiver() -> Receiver:
+    from publisher.fetchers.push import Push
+
+    return Push()
 
 
 def formats() -> dict[str, Format]:
@@ -211,14 +219,17 @@ def _source(root: Path, settings: Settings, source: SourceSettings, environment:
     username = options.pop("username", "")
     key = environment.get(options.pop("key_env", "") or "", "")
     path = options.pop("path", None)
+    secrets = {"username": username, "password": password} if username else {"key": key} if key else {}
+    if source.webhook_secret_env:
+        secrets["webhook"] = environment[source.webhook_secret_env]
     return Source(
         slug=source.slug,
         was=source.was,
         kind=options.pop("kind"),
-        url=str(root / path) if path else options.pop("url"),
+        url=str(root / path) if path else options.pop("url", ""),
         interval=source.interval,
         options={**options, "timezone": settings.site.timezone},
-        secrets={"username": username, "password": password} if username else {"key": key} if key else {},
+        secrets=secrets,
         allow_private=source.allow_private,
         identity=source.identity,
         backdated=source.backdated,

@@ -83,14 +83,15 @@ def _articles(
     refused: list[Refusal] = []
     for number, item, hash in items:
         try:
-            articles.append(_article(item, url, feed, hash))
+            articles.append(read_item(item, url, feed, hash))
         except ValueError as error:
             name = words(item.get("title")) or words(item.get("id")) or f"item {number}"
             refused.append(Refusal(item=unescaped(name)[:100], reason=str(error)))
     return tuple(articles), tuple(refused)
 
 
-def _article(item: Mapping[str, object], url: str, feed: Mapping[str, object], raw_hash: str) -> FetchedArticle:
+def read_item(item: Mapping[str, object], url: str, feed: Mapping[str, object], raw_hash: str) -> FetchedArticle:
+    """One item of a feed that came from `url`. Raises ValueError for what is no article."""
     if not raw_hash:
         raise ValueError("it is nested deeper than any article")
     home = absolute(url, feed.get("home_page_url"))

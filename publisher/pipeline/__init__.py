@@ -17,7 +17,7 @@
 safe thing. Engines carry only (kind, key).
 """
 
-from publisher.pipeline.collecting import collect, release
+from publisher.pipeline.collecting import collect, push, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.editing import correct, mail, restore, retract, why
@@ -48,6 +48,7 @@ __all__ = [
     "one_pass",
     "overdue",
     "plan",
+    "push",
     "refill",
     "release",
     "restore",

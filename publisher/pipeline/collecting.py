@@ -34,6 +34,7 @@ class _Look:
     listed: bool = False
     emptied: str = ""
     wish: timedelta | None = None
+    call: str = ""  # whose articles these are, when they were pushed
 
 
 def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> collecting.Tally:
@@ -61,6 +62,18 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
         _report(parts, look, outage)
         raise outage
     _looked(parts, look, None)
+    return look.tally
+
+
+def push(parts: Parts, slug: str, body: bytes, *, call: str) -> collecting.Tally:
+    """Take the articles that a call brings, which has been verified; `call` is its id, and repeated it changes
+    nothing. Raises SourceInvalid with one line for each thing that is wrong; then nothing was taken."""
+    look = _Look(_source(parts, slug), False, parts.clock.now(), call=call)
+    page = Fetched(articles=parts.receiver.read(look.source, body), cursor=look.source.cursor)
+    _page(parts, look, page, parts.store.articles.newest(slug))
+    if look.tally.refused:
+        lines = [f"{refusal.item}: {refusal.reason}" for refusal in look.tally.refused]
+        raise errors.SourceInvalid("\n".join(lines), source=slug)
     return look.tally
 
 
@@ -92,6 +105,8 @@ def _page(parts: Parts, look: _Look, page: Fetched, newest: datetime | None) -> 
         try:
             with parts.store.transaction() as together:
                 together.feeds.lock()
+                if look.call and not together.sources.received(source.slug, look.call, at=now):
+                    return
                 changed = collecting.record(accepted, together.articles)
                 changed = tuple(one for some in pages(changed) for one in _told(together, some, sketches, now))
                 place(parts, together, changed)

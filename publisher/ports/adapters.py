@@ -12,6 +12,7 @@ from publisher.model import (
     Feed,
     FeedDocument,
     Fetched,
+    FetchedArticle,
     FileStamp,
     MailEvent,
     Mailing,
@@ -46,6 +47,12 @@ class Fetcher(Protocol):
 
     def check(self, source: Source, *, now: datetime) -> str:
         """Try the source without collecting; a short line such as "12 articles". Raises as `fetch` does."""
+
+
+class Receiver(Protocol):
+    def read(self, source: Source, body: bytes) -> tuple[FetchedArticle, ...]:
+        """The articles of a call that pushes them. Raises SourceInvalid with one line for each thing that is wrong;
+        then none of them counts."""
 
 
 class Format(Protocol):

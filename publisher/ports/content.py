@@ -40,6 +40,10 @@ class Sources(Protocol):
     def ask(self, slug: str, *, at: datetime) -> None:
         """Somebody says that there is something new: the next look is due at once. Raises NotFound."""
 
+    def received(self, slug: str, call: str, *, at: datetime) -> bool:
+        """Note a call that pushes something, by its id; False when it was noted within the last hour. Raises
+        NotFound."""
+
     def looked(
         self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str, began: datetime | None = None
     ) -> None:

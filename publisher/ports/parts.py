@@ -15,7 +15,7 @@ from publisher.model import (
     Source,
     Terms,
 )
-from publisher.ports.adapters import Fetcher, Folder, Format, Mailbox, Mailer, Templates
+from publisher.ports.adapters import Fetcher, Folder, Format, Mailbox, Mailer, Receiver, Templates
 from publisher.ports.clock import Clock
 from publisher.ports.store import Store
 
@@ -53,6 +53,7 @@ class Parts:
     newsletters: tuple[Newsletter, ...]
     sources: tuple[Source, ...]
     fetchers: Mapping[str, Fetcher]
+    receiver: Receiver
     formats: Mapping[str, Format]
     folder: Folder
     mailers: Mapping[str, Mailer]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from publisher.errors import Problem, SettingsError
+from publisher.kit import signatures
 from publisher.settings.sections import (
     LANGUAGE,
     MAILER_KINDS,
@@ -241,11 +242,21 @@ def _unknown(key: str, value: str, section: str, known: set[str]) -> Problem:
     return Problem(key=key, value=value, remedy=f"is not one of the {section} in this file ({choice})")
 
 
+def _weak(settings: Settings, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Secrets of ours that somebody could find by trying."""
+    for source in settings.sources:
+        variable = source.webhook_secret_env
+        if variable and 0 < len(environment.get(variable, "")) < signatures.SHORTEST:
+            remedy = f"the secret in it is too short: take {signatures.SHORTEST} characters or more, at random"
+            yield Problem(key=f"sources[{source.slug}].webhook_secret_env", value=variable, remedy=remedy)
+
+
 def _variables(settings: Settings, environment: Mapping[str, str]) -> Iterator[Problem]:
     """Environment variables that are named and not set. Their values are never shown."""
     named: list[tuple[str, str]] = [("store.password_env", settings.store.password_env)]
     for source in settings.sources:
-        named += [(f"sources[{source.slug}].{name}", getattr(source, name, "")) for name in ("password_env", "key_env")]
+        variables = [field for field in type(source).model_fields if field.endswith("_env")]
+        named += [(f"sources[{source.slug}].{field}", getattr(source, field)) for field in variables]
     for mailer in settings.mailers:
         variables = [field for field in type(mailer).model_fields if field.endswith("_env")]
         named += [(f"mailers[{mailer.name}].{field}", getattr(mailer, field)) for field in variables]
@@ -255,6 +266,7 @@ def _variables(settings: Settings, environment: Mapping[str, str]) -> Iterator[P
     for key, variable in named:
         if variable and not environment.get(variable):
             yield Problem(key=key, value=variable, remedy=f"set the environment variable {variable}")
+    yield from _weak(settings, environment)
     if settings.store.url.startswith("postgresql") and urlsplit(settings.store.url).password:
         yield Problem(
             key="store.url", value=None, remedy="take the password out and name a variable in store.password_env"

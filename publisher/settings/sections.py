@@ -151,6 +151,7 @@ class SourceSettings(Section):
     identity: Literal["native", "guid", "url"] = "native"
     backdated: Span = timedelta(days=2)
     outage: float = Field(default=0.2, gt=0, le=1, strict=False)
+    webhook_secret_env: Variable | Literal[""] = ""
 
 
 class FolderSource(SourceSettings):
@@ -181,6 +182,12 @@ class GhostSource(SourceSettings):
     members: bool = False
     list_every: int = Field(default=6, ge=0, le=1_000_000)
     key_env: Variable | Literal[""] = ""
+
+
+class PushSource(SourceSettings):
+    kind: Literal["push"]
+    webhook_secret_env: Variable
+    base_url: Address | Literal[""] = ""
 
 
 class SelectionSettings(Section):
@@ -334,13 +341,15 @@ class ImapBounces(BouncesSettings):
     ca_file: str = ""
 
 
-AnySource = Annotated[FolderSource | GhostSource | SyndicationSource | WordPressSource, Field(discriminator="kind")]
+AnySource = Annotated[
+    FolderSource | GhostSource | PushSource | SyndicationSource | WordPressSource, Field(discriminator="kind")
+]
 AnyMailer = Annotated[
     MaildirSettings | SmtpSettings | ResendSettings | PostmarkSettings | MailgunSettings | SesSettings,
     Field(discriminator="kind"),
 ]
 AnyBounces = Annotated[MaildirBounces | ImapBounces, Field(discriminator="kind")]
-SOURCE_KINDS = ("folder", "ghost", "syndication", "wordpress")
+SOURCE_KINDS = ("folder", "ghost", "push", "syndication", "wordpress")
 MAILER_KINDS = ("maildir", "smtp", "resend", "postmark", "mailgun", "ses")
 
 

@@ -13,7 +13,11 @@ from publisher.errors import NotFound
 from publisher.model import Source
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
+from publisher.store.tables import pushed
 from publisher.store.tables import source as table
+
+#: Longer than any call's signature is taken.
+_REMEMBERED = timedelta(hours=1)
 
 
 class Sources:
@@ -56,6 +60,14 @@ class Sources:
     def ask(self, slug: str, *, at: datetime) -> None:
         with self._access.write() as connection:
             _update(connection, slug, {"asked_at": at, "next_fetch_at": at})
+
+    def received(self, slug: str, call: str, *, at: datetime) -> bool:
+        with self._access.write() as connection:
+            source = shared.id_of(connection, table, slug)
+            connection.execute(sa.delete(pushed).where(pushed.c.at < at - _REMEMBERED))
+            fresh = shared.insert(connection, pushed).values(source=source, call=call, at=at)
+            noted = connection.execute(fresh.on_conflict_do_nothing().returning(pushed.c.source))
+            return noted.first() is not None
 
     def looked(
         self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str, began: datetime | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,6 +17,7 @@ from publisher.web import errors
 from publisher.web.feeds import FeedFiles, index
 from publisher.web.hooks import Hooks
 from publisher.web.public import Public
+from publisher.web.pushes import Pushes
 
 POLICY = (
     b"default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; "
@@ -28,9 +31,9 @@ SECURITY = (
 )
 
 
-def application(parts: Parts) -> ASGIApp:
-    """The ASGI application of a site."""
-    public = Public(parts)
+def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> ASGIApp:
+    """The ASGI application of a site; `wake` tells whoever works in this process that something is due."""
+    public, pushes = Public(parts), Pushes(parts, wake)
 
     async def feeds(request: Request) -> Response:
         return await index(parts)
@@ -44,6 +47,8 @@ def application(parts: Parts) -> ASGIApp:
             Route("/c/{token}", public.confirm, methods=["GET", "POST"]),
             Route("/static/public.css", public.style),
             Route("/hooks/mail/{mailer}", Hooks(parts).mail, methods=["POST"]),
+            Route("/hooks/articles", pushes.articles, methods=["POST"]),
+            Route("/hooks/articles/{source}", pushes.articles, methods=["POST"]),
         ],
         exception_handlers=dict.fromkeys((HTTPException, PublisherError, Exception), _in_words(public)),
     )

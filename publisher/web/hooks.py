@@ -31,16 +31,16 @@ class Hooks:
     async def mail(self, request: Request) -> Response:
         mailer = self._parts.mailers.get(request.path_params["mailer"])
         if mailer is None or not mailer.capability.webhook:
-            return _answer(404, "No such mailer calls here.")
-        body = await _body(request)
+            return answer(404, "No such mailer calls here.")
+        body = await body_of(request)
         if isinstance(body, Response):
             return body
         try:
             await run_in_threadpool(self._keep, mailer, dict(request.headers), body)
         except WebhookRejected as rejected:
             structlog.get_logger("publisher.web").warning("web.hook", mailer=mailer.name, rejected=str(rejected))
-            return _answer(401, "The signature is not right.")
-        return _answer(200, "Thank you.")
+            return answer(401, "The signature is not right.")
+        return answer(200, "Thank you.")
 
     def _keep(self, mailer: Mailer, headers: Mapping[str, str], body: bytes) -> None:
         """The bytes as they came: a signature covers no others."""
@@ -49,19 +49,19 @@ class Hooks:
         self._parts.store.events.keep(mailer.name, events, at=now)
 
 
-async def _body(request: Request) -> bytes | Response:
+async def body_of(request: Request, largest: int = LARGEST) -> bytes | Response:
     """The body, or the answer to one that is too long, or too slow. What it says about its length is not believed."""
     body = bytearray()
     try:
         async with asyncio.timeout(SLOWEST):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > LARGEST:
-                    return _answer(413, "That is too long.")
+                if len(body) > largest:
+                    return answer(413, "That is too long.")
     except TimeoutError:
-        return _answer(408, "That took too long.")
+        return answer(408, "That took too long.")
     return bytes(body)
 
 
-def _answer(status: int, words: str) -> Response:
+def answer(status: int, words: str) -> Response:
     return PlainTextResponse(f"{words}\n", status_code=status, headers={"cache-control": "no-store"})

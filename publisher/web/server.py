@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 
 import uvicorn
 
@@ -16,12 +17,13 @@ from publisher.web.protocol import BoundedHead
 class Server:
     """One listening server. The address is bound at once, so that a port in use is a clear error."""
 
-    def __init__(self, parts: Parts, host: str, port: int) -> None:
-        """`port` 0 takes a free one. Raises PublisherError when the address cannot be had."""
+    def __init__(self, parts: Parts, host: str, port: int, wake: Callable[[], None] = lambda: None) -> None:
+        """`port` 0 takes a free one; `wake` tells that something is due. Raises PublisherError when the address cannot
+        be had."""
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            application(parts),
+            application(parts, wake),
             http=BoundedHead,
             ws="none",
             lifespan="off",

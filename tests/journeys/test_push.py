@@ -5,11 +5,20 @@ Every source here is looked at once an hour, so that only what is pushed can bri
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import Request, urlopen
 
+import pytest
+
+from tests import signing
+from tests.fakes.ghost import GhostSite
+from tests.fakes.newsroom import Newsroom
 from tests.sites import LANTERNS, SETTINGS, lay_out
 from tests.test_schedule import PROGRAM, Running, running
 
@@ -45,3 +54,52 @@ def test_a_saved_file_is_in_the_feed_within_seconds(tmp_path: Path) -> None:
         seconds = time.monotonic() - saved
         assert process.stop() == 0
     tell("a saved file", seconds)
+
+
+def test_a_pushed_article_is_in_the_feed_within_seconds(tmp_path: Path) -> None:
+    wire = '\n[[sources]]\nslug = "wire"\nkind = "push"\nwebhook_secret_env = "WIRE"\ninterval = "1h"\n\n[[feeds]]'
+    site = lay_out(tmp_path, HOURLY.replace("\n[[feeds]]", wire, 1))
+    feed = site / "feeds" / "all.rss"
+    flood = {"id": "flood-1", "title": "The quay is closed", "content_text": "Nobody may pass."}
+    with running(site, AS_INSTALLED, {"WIRE": signing.SECRET}) as process:
+        port = process.port()
+        until_published(process, feed, "The ferry returns")
+
+        pushed = time.monotonic()
+        assert call(port, "wire", json.dumps(flood).encode(), signing.standard) == 200
+        until_published(process, feed, "The quay is closed")
+        seconds = time.monotonic() - pushed
+        assert process.stop() == 0
+    tell("an article that is pushed", seconds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "newsroom", "signed"), [("wordpress", Newsroom, signing.standard), ("ghost", GhostSite, signing.ghost)]
+)
+def test_a_webhook_brings_a_post_into_the_feed_within_seconds(
+    tmp_path: Path, kind: str, newsroom: type[Newsroom], signed: signing.Signed
+) -> None:
+    with newsroom() as there:
+        there.publish("ferry", "The ferry returns", "Sixty people and the post.")
+        entry = f'slug = "site"\nkind = "{kind}"\nurl = "{there.url}"\nallow_private = true\ninterval = "1h"\n'
+        entry += 'webhook_secret_env = "HOOK"\n'
+        site = lay_out(tmp_path, HOURLY.replace("\n[[feeds]]", f"\n[[sources]]\n{entry}\n[[feeds]]", 1), {})
+        feed = site / "feeds" / "all.rss"
+        with running(site, AS_INSTALLED, {"HOOK": signing.SECRET}) as process:
+            port = process.port()
+            until_published(process, feed, "The ferry returns")
+
+            there.publish("lanterns", "Lantern night moves indoors", "The storm is to blame.")
+            published = time.monotonic()
+            assert call(port, "site", b'{"post": {}}', signed) == 202
+            until_published(process, feed, "Lantern night")
+            seconds = time.monotonic() - published
+            assert process.stop() == 0
+    tell(f"a post of which {kind} tells", seconds)
+
+
+def call(port: int, source: str, body: bytes, signed: signing.Signed) -> int:
+    headers: Mapping[str, str] = {**signed(body, datetime.now(UTC)), "Content-Type": "application/json"}
+    request = Request(f"http://127.0.0.1:{port}/hooks/articles/{source}", body, dict(headers), method="POST")
+    with urlopen(request, timeout=10) as answer:
+        return int(answer.status)

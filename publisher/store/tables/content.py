@@ -27,6 +27,16 @@ source = table(
     unique("slug"),
 )
 
+# Calls that pushed articles, for as long as one of them could be repeated.
+pushed = table(
+    "pushed",
+    refers("source", "source.id"),
+    text("call"),
+    moment("at", nullable=False),
+    primary("source", "call"),
+    sa.Index(None, "at"),
+)
+
 article = table(
     "article",
     identity(),

@@ -1,0 +1,65 @@
+"""What newsrooms and hubs tell unasked: that there is something to look at, or an article itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from publisher import pipeline
+from publisher.errors import SourceInvalid, WebhookRejected
+from publisher.kit import signatures
+from publisher.model import Source
+from publisher.ports import Parts
+from publisher.web.hooks import answer, body_of
+
+#: Bytes of a call that brings articles.
+LARGEST = 5_000_000
+
+
+class Pushes:
+    """`POST /hooks/articles/<source>`. The answer comes when all is committed, which takes milliseconds.
+
+    What a call to a source that can be read says is not believed: the source is looked at. It is never answered by
+    410, after which Ghost removes the webhook.
+    """
+
+    def __init__(self, parts: Parts, wake: Callable[[], None]) -> None:
+        self._parts = parts
+        self._wake = wake
+
+    async def articles(self, request: Request) -> Response:
+        source = self._source(request.path_params.get("source"))
+        if source is None:
+            return answer(404, "No such source takes calls: give it a webhook_secret_env.")
+        body = await body_of(request, LARGEST)
+        if isinstance(body, Response):
+            return body
+        try:
+            return await run_in_threadpool(self._take, source, dict(request.headers), body)
+        except WebhookRejected as rejected:
+            structlog.get_logger("publisher.web").warning("web.hook", source=source.slug, rejected=str(rejected))
+            return answer(401, f"{str(rejected).capitalize()}.")
+        except SourceInvalid as invalid:
+            return answer(400, str(invalid))
+
+    def _source(self, slug: str | None) -> Source | None:
+        """The one of that name; without a name, the only one there is."""
+        takers = [source for source in self._parts.sources if source.secrets.get("webhook")]
+        found = [source for source in takers if slug in (None, source.slug)]
+        return found[0] if len(found) == 1 else None
+
+    def _take(self, source: Source, headers: Mapping[str, str], body: bytes) -> Response:
+        """The bytes as they came: a signature covers no others."""
+        call = signatures.verify(headers, body, source.secrets["webhook"], now=self._parts.clock.now())
+        if source.kind != "push":
+            pipeline.ask(self._parts, source.slug)
+            self._wake()
+            return answer(202, "Thank you. I am having a look.")
+        tally = pipeline.push(self._parts, source.slug, body, call=call)
+        self._wake()
+        told = {"new": tally.new, "changed": tally.changed, "unchanged": tally.unchanged}
+        return JSONResponse(told, headers={"cache-control": "no-store"})

@@ -1,0 +1,39 @@
+"""Pictures: their words, their size, their address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from selectolax.lexbor import LexborNode
+
+from publisher.preflight.reading import Opened, hidden
+from publisher.preflight.rules import Seen
+
+
+def check(opened: Opened) -> Iterator[Seen]:
+    for number, node in enumerate(opened.nodes("img"), start=1):
+        given = node.attributes
+        source = (given.get("src") or "").strip()
+        where = f"picture {number}, {source[:80] or 'without an address'}"
+        if hidden(node):
+            continue
+        if "alt" not in given:
+            yield Seen("image-alt", where, "It has no alt text")
+        elif not (given["alt"] or "").strip() and _only_link(node.parent):
+            yield Seen("image-alt", where, "It is all there is of a link, and its alt text is empty")
+        if not (given.get("width") or "").strip():
+            yield Seen("image-size", where, "It has no width")
+        if not source.lower().startswith(("https://", "data:")):
+            yield Seen("image-source", where, _fault(source))
+
+
+def _only_link(parent: LexborNode | None) -> bool:
+    return parent is not None and parent.tag == "a" and not parent.text().strip()
+
+
+def _fault(source: str) -> str:
+    if not source:
+        return "It has no address"
+    if source.lower().startswith("http:"):
+        return "Its address is not encrypted, and some mail programs then show no picture"
+    return "Its address is not a whole one"

@@ -40,7 +40,8 @@ READERS = int(os.environ.get("PUBLISHER_READERS", "0")) or (100 if KILLS >= 100 
 SEED = int(os.environ.get("PUBLISHER_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 #: The share of the provider's answers that go wrong.
 MISBEHAVED = 0.1
-SCALE, PATIENCE = 100.0, 1.0
+#: Seconds that a sender waits for an answer.
+PATIENCE = 1.0
 #: How often PostgreSQL crashes, and the seconds between.
 CRASHES, PAUSE = (10, 15.0) if KILLS >= 100 else (1, 3.0)
 #: The first tier takes each mailer on one of the databases.
@@ -64,13 +65,19 @@ def spec(kind: str, post: Post, root: Path, clock: Path) -> Spec:
         url=post.url,
         readers=READERS,
         kills=KILLS if exact else max(KILLS // 5, 2),
-        freezes=(10 if exact else 4) if full else int(exact),
+        freezes=(10 if exact else 4) if full else int(KINDS[kind].guarantee in ("keys", "de-duplication")),
         jumps=20 if full else 2,
         skewed=KINDS[kind].guarantee in ("keys", "de-duplication"),
-        scale=SCALE,
+        scale=scale(kind),
         patience=PATIENCE,
         seed=SEED,
     )
+
+
+def scale(kind: str) -> float:
+    """How much faster than the wall's the clock goes. Where an answer is looked up, a call must end within the time
+    that a call may take, on a machine that does much else: so the clock goes slower there."""
+    return 100.0 if KINDS[kind].guarantee in ("keys", "de-duplication", "none") else 40.0
 
 
 @contextmanager
@@ -94,12 +101,12 @@ def test_a_crew_under_everything_at_once(
     url = postgresql.create(private.url, f"crew_{kind}") if private else ""
     root, clock = tmp_path / "site", tmp_path / "clock"
     newsroom.build(root, kind, READERS, database=url)
-    with posts.post(kind, tmp_path, root, FastClock(clock, SCALE), SEED) as post:
+    with posts.post(kind, tmp_path, root, FastClock(clock, scale(kind)), SEED) as post:
         post.misbehave(MISBEHAVED, 3 * READERS // KINDS[kind].call + 1000, SEED)
         wanted = spec(kind, post, root, clock)
-        with beside(Webhooks(post, root, FastClock(clock, SCALE), SEED).run) as told:
+        with beside(Webhooks(post, root, FastClock(clock, scale(kind)), SEED).run) as told:
             done, crashes = run(wanted, tmp_path, private)
-        app = newsroom.enter(root, FastClock(clock, SCALE))
+        app = newsroom.enter(root, FastClock(clock, scale(kind)))
         named, arrived, unclear = newsroom.held(app), list(post.arrived()), post.unclear
         app.close()
     lost, repeated, had = judge(

@@ -32,14 +32,18 @@ class Webhooks:
             self.post.forget_calls()
             if not self.clock.wrong:
                 try:
-                    self._listen()
+                    self.listen()
                 except PublisherError:
                     continue
-        if self._app is not None:
-            self._app.close()
+        self.close()
         return self.kept
 
-    def _listen(self) -> None:
+    def close(self) -> None:
+        if self._app is not None:
+            self._app.close()
+
+    def listen(self) -> None:
+        """Take what there is now. Raises StoreError, WebhookRejected."""
         if self._app is None:
             mailer = posts.mailer(self.post.kind.name, self.root, self.post.url, certificates=self.post.certificates)
             self._app = newsroom.enter(self.root, self.clock, mailer)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from publisher import compose, notices
+from publisher.compose.stories import EditionView, ImageView, NewsletterView, SectionView, SiteView, StoryView
 from publisher.kit import message, templating
 from publisher.kit.templating import TemplateFolders
-from publisher.model import Article, Rendered, Slot
+from publisher.model import Article, Label, Rendered, Slot
+from tests.more_stories import arabic, busy
 from tests.people import NOW, newsletter, site
 from tests.stories import PICTURE, told
 
@@ -23,16 +26,27 @@ TEMPLATES = TemplateFolders([ROOT])
 HOSTILE = '"><script>alert(1)</script>'
 
 
-def digest(articles: tuple[Article, ...] = told(), language: str = "en") -> Rendered:
-    daily = newsletter(language=language)
+DIGESTS = ("daily", "headlines", "alert")
+
+
+def digest(
+    articles: tuple[Article, ...] = told(),
+    language: str = "en",
+    template: str = "daily",
+    labels: Mapping[int, Label] | None = None,
+    online_url: str = "",
+) -> Rendered:
+    daily = newsletter(language=language, template=f"digest/{template}")
+    items = compose.choose(daily, articles, {}, now=NOW).items
     return compose.render(
         daily,
         Slot(name="daily:2026-11-22", due_at=NOW + timedelta(hours=1)),
-        compose.choose(daily, articles, {}, now=NOW).items,
+        [replace(item, label=(labels or {}).get(item.article, item.label)) for item in items],
         {one.id: one for one in articles},
         site=site(),
         templates=TEMPLATES,
         now=NOW,
+        online_url=online_url,
     )
 
 
@@ -43,8 +57,9 @@ def attributes(html: str, selector: str, name: str) -> list[str | None]:
 # ---------------------------------------------------------------- the digest
 
 
-def test_layout_tables_are_no_tables_to_a_screen_reader() -> None:
-    assert set(attributes(digest().html, "table", "role")) == {"presentation"}
+@pytest.mark.parametrize("template", DIGESTS)
+def test_layout_tables_are_no_tables_to_a_screen_reader(template: str) -> None:
+    assert set(attributes(digest(template=template).html, "table", "role")) == {"presentation"}
 
 
 def test_headings_tell_the_edition_in_order() -> None:
@@ -83,21 +98,26 @@ def test_pictures_have_words_and_a_size_that_fits() -> None:
     assert (attributes(made, "img", "width"), attributes(made, "img", "height")) == (["576"], ["324"])
 
 
-def test_right_to_left_turns_everything_around() -> None:
-    made = digest(language="ar").html
+@pytest.mark.parametrize("template", DIGESTS)
+def test_right_to_left_turns_everything_around(template: str) -> None:
+    made = digest(arabic(), "ar", template).html
 
-    assert {*attributes(made, "html", "dir"), *attributes(made, "table[dir]", "dir")} == {"rtl"}
+    assert {*attributes(made, "html", "dir"), *attributes(made, "[dir]", "dir")} == {"rtl"}
+    assert {*attributes(made, "td[align]", "align")} == {"right", "center"}  # Word aligns by this alone
     assert "letter-spacing" not in made  # it would tear joined letters apart
     assert "text-align: left" not in made
-    assert "←" in made
+    assert "←" in digest(language="ar").html
 
 
-def test_nothing_that_outlook_cannot_lay_out() -> None:
-    made = digest().html
+@pytest.mark.parametrize("template", DIGESTS)
+def test_nothing_that_outlook_cannot_lay_out(template: str) -> None:
+    made = digest(busy(), template=template).html
     inline = " ".join(style or "" for style in attributes(made, "[style]", "style"))
 
     for feature in ("flex", "grid", "position", "float", "background-image", "url(", "calc(", "var(", "rem"):
         assert feature not in inline
+    texts = [style or "" for style in attributes(made, "h1, h2, h3, p, a, span", "style")]
+    assert not [style for style in texts if "padding" in style]  # Word knows it of cells alone
     assert made.count("<!--[if mso]>") == made.count("<![endif]-->") >= 3
     assert 'width="640"' in made
 
@@ -111,12 +131,15 @@ def test_styles_stand_on_the_elements_and_dark_mode_stays_in_the_head() -> None:
     assert "[data-ogsb] .sheet" in made
 
 
-def test_dark_mode_names_every_class_that_carries_a_colour() -> None:
-    made = digest().html
+@pytest.mark.parametrize("template", DIGESTS)
+def test_dark_mode_names_every_class_that_carries_a_colour(template: str) -> None:
+    made = digest(busy(), "en", template, {2: Label.CORRECTION, 5: Label.UPDATED}).html
     dark = made[made.index("prefers-color-scheme: dark") :]
     assert all(
         any(f".{name}" in dark for name in (node.attributes["class"] or "").split())
-        for node in LexborHTMLParser(made).css("p[class], h1, h2, h3, td.bar, td.rule, td.hair")
+        for node in LexborHTMLParser(made).css(
+            "p[class], h1, h2, h3, td.bar, td.rule, td.hair, td.panel, td.signal, td.action"
+        )
     )
 
 
@@ -128,6 +151,102 @@ def test_the_footer_says_why_and_how_to_leave() -> None:
         assert words in made.text
     assert attributes(made.html, f'a[href="{message.UNSUBSCRIBE_URL}"]', "href") == [message.UNSUBSCRIBE_URL]
     assert f"Unsubscribe:\n{message.UNSUBSCRIBE_URL}\n" in made.text
+
+
+LABELS = {2: Label.CORRECTION, 5: Label.UPDATED, 6: Label.RETRACTION}
+
+
+@pytest.mark.parametrize("template", ["daily", "headlines"])
+def test_corrections_and_retractions_say_what_they_are_and_why(template: str) -> None:
+    first, wall, *rest = told()
+    noted = replace(wall, revision=replace(wall.revision, note="The wall rises by a metre, not by two."))
+    made = digest((first, noted, *rest), "en", template, LABELS)
+    shown = [node.text(strip=True) for node in LexborHTMLParser(made.html).css(".kicker.alarm")]
+
+    assert shown == ["Correction", "Retraction"]
+    assert "CORRECTION\nSea wall to be raised by a metre before the winter\n" in made.text
+    for words in (
+        "The wall rises by a metre, not by two.",
+        "We have withdrawn this story, which was sent to you earlier.",
+    ):
+        assert words in made.html
+        assert words in made.text
+    assert "kilmarnagh-rovers" not in made.html + made.text  # nobody is sent to what was withdrawn
+    assert "two goals" not in (made.html + made.text).lower()
+
+
+def test_an_alert_is_one_story_and_says_what_it_is() -> None:
+    news, corrected = digest(told(1), template="alert"), digest(told(1), "fr", "alert", {1: Label.CORRECTION})
+
+    assert news.subject == "Ferry returns to Kilmarnagh after forty years"
+    assert corrected.subject == "Rectificatif : Ferry returns to Kilmarnagh after forty years"
+    assert "News alert" in news.html
+    assert "News alert" not in corrected.html
+    assert attributes(news.html, "td.action a", "href") == [told(1)[0].canonical_url]
+
+
+@pytest.mark.parametrize("template", DIGESTS)
+def test_the_edition_can_be_read_online_where_it_stands_there(template: str) -> None:
+    url = "https://news.harbour-gazette.example/archive/daily-2026-11-22"
+    made = digest(template=template, online_url=url)
+
+    assert attributes(made.html, f'a[href="{url}"]', "href") == [url]
+    assert f"Read online:\n{url}\n" in made.text
+    assert "Read online" not in digest(template=template).html + digest(template=template).text
+
+
+def test_a_long_edition_begins_with_its_contents() -> None:
+    long, short = digest(busy()), digest()
+
+    assert "In this edition" in long.html
+    assert "IN THIS EDITION\n\n 1. Ferry returns" in long.text
+    assert "In this edition" not in short.html + short.text
+
+
+WORDS = {
+    "de": ("Weiterlesen", "Weitere Meldungen", "Abbestellen", "Sonntag, 22. November 2026", "und 5 weitere Meldungen"),
+    "fr": ("Lire la suite", "Autres articles", "Se désabonner", "dimanche 22 novembre 2026", "et 5 autres articles"),
+    "es": (
+        "Leer el artículo completo",
+        "Más noticias",
+        "Darse de baja",
+        "domingo, 22 de noviembre de 2026",
+        "y 5 noticias",
+    ),
+    "ar": ("اقرأ المقال كاملًا", "أخبار أخرى", "إلغاء الاشتراك", "الأحد، 22 نوفمبر 2026", "و5 أخبار أخرى"),
+}
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_the_frame_speaks_the_readers_language(language: str) -> None:
+    made, plain = digest(language=language), digest(told(web=False), language)
+    more, sections, leave, day, others = WORDS[language]
+
+    assert more in made.html
+    assert sections in plain.html
+    assert sections.upper() in plain.text
+    assert others in made.subject
+    for words in (leave, day):
+        assert words in made.html
+        assert words in made.text
+
+
+@pytest.mark.parametrize("template", DIGESTS)
+@pytest.mark.parametrize("language", ["en", *WORDS])
+def test_no_text_part_is_ragged(template: str, language: str) -> None:
+    text = digest(busy(), language, template, LABELS).text
+
+    assert max(len(line) for line in text.splitlines() if "://" not in line) <= 72
+    assert "\n\n\n\n" not in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_the_guide_names_every_value() -> None:
+    guide = (ROOT.parent / "docs" / "guides" / "templates.md").read_text()
+    views = (SiteView, NewsletterView, EditionView, ImageView, StoryView, SectionView)
+    names = {field.name for view in views for field in fields(view)}
+
+    assert not {name for name in names if f"`{name}`" not in guide}
 
 
 def test_the_text_part_reads_well() -> None:
@@ -299,6 +418,8 @@ def test_the_stylesheet_is_light_and_dark_and_loads_nothing() -> None:
     assert not re.search(r"url\(|@import|https?:", css)
 
 
-@pytest.mark.parametrize("path", sorted(str(p.relative_to(ROOT)) for p in ROOT.rglob("*.*") if p.suffix != ".css"))
+@pytest.mark.parametrize(
+    "path", sorted(str(p.relative_to(ROOT)) for p in ROOT.rglob("*.*") if p.suffix not in (".css", ".po"))
+)
 def test_every_template_says_what_it_is_given(path: str) -> None:
     assert (ROOT / path).read_text().startswith("{#")

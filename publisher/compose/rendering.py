@@ -31,8 +31,10 @@ def render(
     templates: Templates,
     now: datetime,
     language: str = "",
+    online_url: str = "",
 ) -> Rendered:
-    """Render an edition in one language; `articles` holds the frozen revision of each item.
+    """Render an edition in one language; `articles` holds the frozen revision of each item, and `online_url` is the
+    edition as a web page, "" where there is none.
 
     Where the HTML would be too long for Gmail, the stories are told more shortly. Raises TemplateError,
     also when a template leaves out the unsubscribe link.
@@ -40,7 +42,7 @@ def render(
     language = language or newsletter.language
     for shortening in (1, 2, 4, 0):
         shown = stories(items, articles, shortening)
-        values = _values(newsletter, slot, shown, site, now)
+        values = _values(newsletter, slot, shown, site, now) | {"online_url": online_url}
         rendered = _fill(newsletter.template, values, templates, language)
         if len(rendered.html.encode()) <= LARGEST_HTML:
             break
@@ -83,7 +85,7 @@ def _fill(template: str, values: Mapping[str, Any], templates: Templates, langua
 
 def _values(
     newsletter: Newsletter, slot: Slot, shown: Sequence[StoryView], site: Site, now: datetime
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     return {
         "site": site_view(site),
         "newsletter": NewsletterView(slug=newsletter.slug, name=newsletter.name),
@@ -93,5 +95,6 @@ def _values(
         "items": tuple(shown),
         "timezone": newsletter.timezone,
         "now": now,
+        "preferences_url": "",  # no page of the reader's own choices yet
         "unsubscribe_url": message.UNSUBSCRIBE_URL,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -140,6 +141,67 @@ def test_a_template_that_is_not_there_or_not_text_says_so(tmp_path: Path) -> Non
         templates.render("latin.html", {})
 
 
+DOUBLING = "{% set a = namespace(x='word') %}{% for n in range(60) %}%s{% endfor %}{{ a.x | length }}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(999) %}{% for b in range(999) %}{% for c in range(9) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% macro twice(n) %}{% if n %}{{ twice(n - 1) }}{{ twice(n - 1) }}{% endif %}{% endmacro %}{{ twice(60) }}",
+        "{% for a in range(999) recursive %}{% if loop.depth < 5 %}{{ loop(range(999)) }}{% endif %}{% endfor %}",
+    ],
+)
+def test_a_template_that_would_never_end_is_stopped(tmp_path: Path, source: str) -> None:
+    with pytest.raises(TemplateError, match="longer than 1 s; make its loops shorter"):
+        show(tmp_path, source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        DOUBLING.replace("%s", "{% set a.x = a.x ~ a.x %}"),
+        DOUBLING.replace("%s", "{% set a.x = a.x + a.x %}"),
+        DOUBLING.replace("%s", "{% set a.x %}{{ a.x }}{{ a.x }}{% endset %}"),
+        DOUBLING.replace("%s", "{% set a.x = [a.x, a.x] | join %}"),
+        DOUBLING.replace("%s", "{% set a.x = a.x.replace('w', a.x) %}"),
+        DOUBLING.replace("%s", "{% set a.x = a.x | replace('w', a.x) %}"),
+        DOUBLING.replace("%s", "{% set a.x = a.x.join(a.x) %}"),
+        DOUBLING.replace("'word'", "[1]").replace("%s", "{% set a.x = a.x + a.x %}"),
+        DOUBLING.replace("'word'", "2").replace("%s", "{% set a.x = a.x * a.x %}"),
+        "{% set long = 'x' * 1999999 %}{{ range(999) | map('replace', '1', long) | list | length }}",
+        "{% set x %}{% for a in range(999) %}{% for b in range(999) %}"
+        + "long " * 20
+        + "{% endfor %}{% endfor %}{% endset %}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '%999999999d' | format(1) }}",
+        "{{ '%*d' | format(999999999, 1) }}",
+        "{{ '{:999999999}'.format(1) }}",
+        "{{ '{:{}}'.format(1, 999999999) }}",
+        "{{ 'x'.ljust(999999999) }}",
+        "{{ 'x'.zfill(width=999999999) }}",
+        "{{ 'x' | center(999999999) }}",
+        "{{ 'x\ny' | indent(999999999) }}",
+        "{{ [1] | batch(999999999, 'x') | list | length }}",
+        "{{ 1.5 | round(999999999, 'ceil') }}",
+    ],
+)
+def test_a_template_cannot_fill_the_memory(tmp_path: Path, source: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateError):
+            show(tmp_path, source)
+        assert tracemalloc.get_traced_memory()[1] < 400_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_one_template_used_up_is_no_loss_to_the_next(tmp_path: Path) -> None:
+    heavy = "{% for a in range(900) %}{% for b in range(100) %}{% endfor %}{% endfor %}done"
+
+    assert [show(tmp_path, heavy) for _ in range(3)] == ["done"] * 3
+
+
 def test_output_is_bounded(tmp_path: Path) -> None:
     loop = "{% for a in range(1000) %}{% for b in range(1000) %}long{% endfor %}{% endfor %}"
 
@@ -172,6 +234,31 @@ def test_output_is_bounded(tmp_path: Path) -> None:
         "{% include '/etc/hostname' %}",
         "{{ stories.append(1) }}",
         "{{ words.update({'a': 1}) }}",
+        "{{ story | map(attribute='__class__') | list }}",
+        "{{ ([story] | groupby('__class__') | first).grouper }}",
+        "{{ [story] | sort(attribute='__class__.__name__') }}",
+        "{{ ('{0.__class__.__mro__}' | format(story)) ~ story.__reduce__ }}",
+        "{{ '{x.__class__}'.format_map({'x': story}) }}",
+        "{{ shout.__globals__ }}",
+        "{{ _.__globals__ }}",
+        "{{ gettext.__wrapped__ }}",
+        "{{ ngettext.__code__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{{ self.__init__.__globals__ }}",
+        "{% macro m() %}{% endmacro %}{{ m.__init__ }}",
+        "{% macro m() %}{% endmacro %}{{ m._func.__globals__ }}",
+        "{% for x in [1] %}{{ loop.__class__ }}{% endfor %}",
+        "{% for x in [1] %}{{ loop._iterable.gi_frame.f_globals }}{% endfor %}",
+        "{{ ([1] | map('upper')).gi_frame }}",
+        "{{ namespace(a=1).__class__ }}",
+        "{{ joiner }}",
+        "{{ environment.loader }}",
+        "{{ story | attr('__dict__') }}",
+        "{% set words.a = 2 %}",
+        "{% set story.title = 'x' %}",
+        "{% import 'os' as os %}",
+        "{% extends '/etc/passwd' %}",
+        "{% include 'locales/../../secret.txt' %}",
     ],
 )
 def test_there_is_no_way_out(tmp_path: Path, source: str) -> None:
@@ -213,6 +300,63 @@ def test_an_instant_is_shown_in_its_time_zone(tmp_path: Path) -> None:
     assert show(tmp_path, "{{ at | date('d MMMM, HH:mm') }}", at=late, timezone="Europe/Dublin") == "2 July, 00:30"
     assert show(tmp_path, "{{ at | date('d MMMM, HH:mm', 'Asia/Tokyo') }}", at=late) == "2 July, 08:30"
     assert show(tmp_path, "{{ at | date('long', 'Asia/Tokyo') }}", at=late) == "July 2, 2026"
+
+
+def test_times_and_numbers_are_the_readers_own(tmp_path: Path) -> None:
+    at = datetime(2026, 11, 22, 17, 5, tzinfo=UTC)
+    source = "{{ at | time('Europe/Vienna') }} {{ 1234567 | number }}"
+
+    assert show(tmp_path, source, language="de", at=at) == "18:05 1.234.567"
+    assert show(tmp_path, source, language="en-US", at=at) == "6:05\u202fPM 1,234,567"
+
+
+CATALOGUE = """
+msgid ""
+msgstr "Content-Type: text/plain; charset=utf-8\\nPlural-Forms: nplurals=2; plural=(n != 1);\\n"
+
+msgid "Read on"
+msgstr "{read}"
+
+msgid "%(num)s story by %(who)s"
+msgid_plural "%(num)s stories by %(who)s"
+msgstr[0] "eine Meldung von %(who)s"
+msgstr[1] "%(num)s Meldungen von %(who)s"
+"""
+
+
+def test_words_are_the_readers_own_and_a_site_changes_one_of_them(tmp_path: Path) -> None:
+    packaged = folder(
+        tmp_path / "packaged",
+        {
+            "page.html": "{{ _('Read on') }}, "
+            "{{ ngettext('%(num)s story by %(who)s', '%(num)s stories by %(who)s', n, who=who) }}",
+            "locales/de.po": CATALOGUE.replace("{read}", "Weiterlesen"),
+        },
+    )
+    own = tmp_path / "own"
+    templates = TemplateFolders([own, packaged])
+    before = templates.fingerprint("digest/daily")
+
+    def page(language: str, n: int) -> str:
+        return templates.render("page.html", {"n": n, "who": "<Tom>"}, language=language)
+
+    assert page("en", 1) == "Read on, 1 story by &lt;Tom&gt;"
+    assert page("de", 1) == "Weiterlesen, eine Meldung von &lt;Tom&gt;"
+    assert page("de-AT", 3) == "Weiterlesen, 3 Meldungen von &lt;Tom&gt;"
+    assert page("xx", 3) == "Read on, 3 stories by &lt;Tom&gt;"
+
+    folder(own, {"locales/de-AT.po": CATALOGUE.replace("{read}", "Mehr").split('\nmsgid "%(num)s')[0]})
+
+    assert page("de-AT", 3) == "Mehr, 3 Meldungen von &lt;Tom&gt;"
+    assert page("de", 3) == "Weiterlesen, 3 Meldungen von &lt;Tom&gt;"
+    assert templates.fingerprint("digest/daily") != before
+
+
+def test_a_catalogue_that_is_none_says_so(tmp_path: Path) -> None:
+    folder(tmp_path, {"locales/de.po": "Weiterlesen, bitte"})
+
+    with pytest.raises(TemplateError, match=r"page\.html, line 2: .*locales/de\.po is no gettext catalogue"):
+        show(tmp_path, "\n{{ _('Read on') }}", language="de")
 
 
 def test_text_and_names_and_direction(tmp_path: Path) -> None:

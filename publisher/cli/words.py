@@ -21,8 +21,10 @@ def when(moment: datetime | None, zone: str) -> str:
 
 
 def span(length: timedelta) -> str:
-    """How long, in its two largest units: "2 d 4 h", "3 h 12 min", "40 s"."""
+    """How long, in its two largest units, rounded to the smaller one: "2 d 4 h", "3 h 12 min", "40 s"."""
     seconds = max(0, round(length.total_seconds()))
+    smaller = 3_600 if seconds >= 86_400 - 1_800 else 60 if seconds >= 3_600 - 30 else 1
+    seconds = (seconds + smaller // 2) // smaller * smaller
     shown: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         number, seconds = divmod(seconds, size)

@@ -43,7 +43,9 @@ def test_a_site_behind_an_address_is_found(tmp_path: Path) -> None:
         assert settings["site"]["name"] == "The Harbour Gazette"
         assert [source["kind"] for source in settings["sources"]] == ["wordpress"]
         report = as_json(site, "run", "--once")
-    assert report["sources"] == [{"source": "website", "error": "", "new": 1, "changed": 0, "removed": 0, "refused": 0}]
+    assert report["sources"] == [
+        {"source": "website", "error": "", "new": 1, "changed": 0, "removed": 0, "returned": 0, "refused": 0}
+    ]
 
 
 def test_a_private_address_is_not_looked_at_unasked(tmp_path: Path) -> None:

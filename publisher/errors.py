@@ -93,6 +93,10 @@ class FolderError(PublisherError):
     """The feed folder could not be written; the last good files stay."""
 
 
+class HubError(PublisherError):
+    """The WebSub hub could not be told of a change; it is told again later."""
+
+
 class GateError(PublisherError):
     """A feed document did not pass the publication gate; the last good file stays."""
 

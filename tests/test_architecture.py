@@ -35,6 +35,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "publisher.ports": WORDS,
     "publisher.kit": WORDS,
     "publisher.kit.message": (*WORDS, "publisher.kit.dkim"),
+    "publisher.kit.websub": (*WORDS, "publisher.kit.http_session"),
     "publisher.kit.templating": (*WORDS, "publisher.kit.html"),
     **dict.fromkeys((*STEPS, *FAMILIES), PLUGS),
     STORY: (*PLUGS, *STEPS),

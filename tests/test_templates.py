@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -342,16 +342,33 @@ FEEDS = [
     {
         "title": "The Harbour Gazette",
         "description": "Everything we publish.",
+        "page": "all.html",
         "links": [{"name": "rss", "url": "/feeds/all.rss", "type": "application/rss+xml"}],
     }
 ]
+SHOWN = {
+    "title": "The ferry returns",
+    "url": "https://harbour-gazette.example/ferry",
+    "standfirst": "The island service starts again.",
+    "language": "en",
+    "authors": ["Niamh Casey"],
+    "published_at": datetime(2026, 11, 22, 6, tzinfo=UTC),
+    "correction": "It carries sixty people.",
+}
 PAGES: dict[str, dict[str, Any]] = {
     "unsubscribe": READER,
     "unsubscribed": {**READER, "back_url": "/c/token"},
     "confirm": READER,
     "confirmed": READER,
-    "feeds": {"feeds": FEEDS},
+    "feeds": {"feeds": FEEDS, "groups": [FEEDS], "opml_url": "/feeds/feeds.opml"},
+    "feed": {**FEEDS[0], "articles": [SHOWN]},
     "message": {"title": "This link is not one of ours", "text": "Copy it whole from the mail."},
+}
+
+
+HOSTILE_FEEDS: dict[str, Any] = {
+    "feeds": [{"title": HOSTILE, "description": HOSTILE, "page": "", "links": []}],
+    "articles": [{**SHOWN, "title": HOSTILE, "standfirst": HOSTILE, "authors": [HOSTILE], "correction": HOSTILE}],
 }
 
 
@@ -373,7 +390,7 @@ def test_pages_need_no_script_and_no_inline_style(name: str) -> None:
 def test_pages_escape_what_they_are_told(name: str) -> None:
     hostile = {key: HOSTILE for key, value in PAGES[name].items() if isinstance(value, str)}
 
-    made = page(name, **hostile, feeds=[{"title": HOSTILE, "description": HOSTILE, "links": []}])
+    made = page(name, **hostile, **HOSTILE_FEEDS)
 
     assert "<script" not in made
 
@@ -406,7 +423,8 @@ def test_feeds_are_found_by_people_and_by_feed_readers() -> None:
 
     assert attributes(made, "link[rel=alternate]", "href") == ["/feeds/all.rss"]
     assert attributes(made, "link[rel=alternate]", "type") == ["application/rss+xml"]
-    assert attributes(made, "main a", "href") == ["/feeds/all.rss"]
+    assert attributes(made, "main a", "href") == ["all.html", "/feeds/all.rss", "all.html", "/feeds/feeds.opml"]
+    assert [node.text() for node in LexborHTMLParser(made).css(".address")] == ["/feeds/all.rss"]
     assert "noindex" not in made
     assert "noindex" in page("unsubscribe")
 

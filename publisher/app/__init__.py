@@ -19,7 +19,7 @@ from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.app._mail import mailboxes, mailer_of
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
-from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Mailer, Parts, Receiver, Store, Watcher
+from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Hub, Mailer, Parts, Receiver, Store, Watcher
 from publisher.settings import (
     AnyMailer,
     FeedSettings,
@@ -110,6 +110,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         receiver=receiver(),
         formats=formats(),
         folder=_folder(root, settings.folder, environment),
+        hub=_hub(settings.site.hub),
         mailers=mailers,
         terms=tuple(_terms(mailer, mailers[mailer.name]) for mailer in settings.mailers),
         mailboxes=mailboxes(root, settings.bounces, environment),
@@ -190,6 +191,12 @@ def _folder(root: Path, settings: FolderSettings, environment: Mapping[str, str]
     )
 
 
+def _hub(url: str) -> Hub | None:
+    from publisher.kit.websub import WebSubHub
+
+    return WebSubHub(url) if url else None
+
+
 # ---------------------------------------------------------------- settings as nouns
 
 
@@ -206,6 +213,7 @@ def site(settings: Settings) -> Site:
         tag_authority=there.tag_authority,
         postal_address=there.postal_address,
         hub=there.hub,
+        gone=settings.folder.gone,
         alarms=settings.alarms.addresses,
         alarm_mailer=settings.alarms.mailer,
         alarm_sender=settings.alarms.sender or sender,

@@ -81,7 +81,7 @@ def syndicate(
             for slug in wanted:
                 try:
                     published = pipeline.syndicate(app.parts, slug, everything=all)
-                except (errors.GateError, errors.FolderError) as error:
+                except (errors.GateError, errors.FolderError, errors.TemplateError) as error:
                     problems.append(error)
                     results.append({"feed": slug, "written": [], "unchanged": [], "error": str(error)})
                     console.warn(f"{slug}: {error}")
@@ -91,6 +91,11 @@ def syndicate(
                     if not json:
                         _say_feed(slug, published)
                 advance(1)
+        try:
+            pipeline.tidy(app.parts)
+        except (errors.TemplateError, errors.FolderError) as error:
+            problems.append(error)
+            console.warn(f"pages beside the feeds: {error}")
     if json:
         console.dump({"feeds": results})
     elif not results:

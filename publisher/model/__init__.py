@@ -74,6 +74,7 @@ from publisher.model.feeds import (
     Output,
     ReadEntry,
     Selection,
+    Topic,
 )
 from publisher.model.house import Site, Work
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
@@ -184,6 +185,7 @@ __all__ = [
     "SuppressionReason",
     "Terms",
     "Told",
+    "Topic",
     "Variant",
     "Wave",
     "Work",

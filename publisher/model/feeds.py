@@ -210,6 +210,15 @@ class FeedDocument:
 MAX_AGE = 300
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A file of which the hub is to be told: its name, the hash of what stands there, and how often that failed."""
+
+    name: str
+    digest: str
+    tries: int
+
+
 @dataclass(frozen=True, slots=True)
 class FileStamp:
     """Which version of a file stands in the folder: `version` is another one after every replacement, `changed_at`

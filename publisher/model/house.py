@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """The newsroom's site. `public_url` is the base of every link to us, without a closing slash, ""
-    when unset; `local_url` is where the built-in server answers on this machine.
-    `tag_authority` is the authority and date of tag: URIs (RFC 4151), such as "example.org,2026"."""
+    when unset; `local_url` is where the built-in server answers on this machine. `gone` is how long a file of the
+    feed folder that has ended says so. `tag_authority` is the authority and date of tag: URIs (RFC 4151), such as
+    "example.org,2026"."""
 
     name: str
     url: str
@@ -20,6 +22,7 @@ class Site:
     local_url: str = ""
     postal_address: str = ""
     hub: str = ""
+    gone: timedelta = timedelta(days=90)
     alarms: tuple[str, ...] = ()
     alarm_mailer: str = ""
     alarm_sender: str = ""

@@ -3,6 +3,8 @@
     collect    look at a source; accepted articles and their places in feeds commit together
     release    articles whose time has come go live
     syndicate  a feed that changed is built, checked and put into the folder
+    tidy       what stands beside feeds is written anew; what ended says so, and goes when its time is over
+    announce   the hub is told which feeds changed
     compose    a newsletter whose hour has come gets its edition, or a reason why not
     plan       an approved edition, its undo window over, becomes batches
     deliver    a mailer's batches are claimed, intended, submitted and settled
@@ -22,6 +24,7 @@ from publisher.pipeline.composing import compose, compose_slot, draft, newslette
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.editing import correct, mail, restore, retract, why
 from publisher.pipeline.looking import LOOKS, ask, collect_all
+from publisher.pipeline.serving import announce, tidy
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
 from publisher.pipeline.working import adopt, due, one_pass, work
@@ -30,6 +33,7 @@ __all__ = [
     "LOOKS",
     "OVERDUE",
     "adopt",
+    "announce",
     "ask",
     "bounces",
     "collect",
@@ -56,6 +60,7 @@ __all__ = [
     "send",
     "sweep",
     "syndicate",
+    "tidy",
     "why",
     "work",
 ]

@@ -9,6 +9,7 @@ from publisher import errors
 from publisher import syndicate as syndicating
 from publisher.model import Feed, FeedPage
 from publisher.pipeline.placing import fill
+from publisher.pipeline.serving import write_page
 from publisher.ports import Parts, Store
 
 FEW = 5  # archive pages that the current document may wait for
@@ -41,7 +42,7 @@ def syndicate(parts: Parts, slug: str, *, everything: bool = False) -> syndicati
         if not feed.built:
             _remove_surplus(parts, feed)
         published, shown = _current(parts, feed, now)
-    except (errors.GateError, errors.FolderError) as error:
+    except (errors.GateError, errors.FolderError, errors.TemplateError) as error:
         feeds.built(slug, feed.built, at=now, error=str(error))
         raise
     whole = syndicating.together([*done, published])
@@ -65,8 +66,12 @@ def _current(
         known=_known(parts, feed),
         may_be_empty=feed.built > 0,
     )
+    if parts.hub:
+        parts.store.serving.changed(published.digests)  # before the feed counts as built: a kill between loses nothing
     left_out = {left.article.id for left in published.left_out}
-    return published, [article.id for article in articles if article.id not in left_out]
+    shown = [article for article in articles if article.id not in left_out]
+    write_page(parts, feed, shown)
+    return published, [article.id for article in shown]
 
 
 def _page(parts: Parts, feed: Feed, page: FeedPage) -> syndicating.Published:

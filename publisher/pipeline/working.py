@@ -13,6 +13,7 @@ from publisher.pipeline.collecting import release
 from publisher.pipeline.composing import compose, compose_slot
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.looking import collect_all, host, look
+from publisher.pipeline.serving import announce, tidy, untidy
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import sweep
 from publisher.ports import Parts
@@ -39,6 +40,8 @@ def due(parts: Parts) -> Iterator[Work]:
     yield from (Work(kind="bounces", key=mailer) for mailer in store.mailboxes.due(tuple(parts.mailboxes), now))
     yield from _looks(parts, store.sources.due(now))
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
+    yield from [Work(kind="tidy", key="")] if untidy(parts) else []
+    yield from [Work(kind="announce", key="")] if parts.hub and store.serving.waiting(now) else []
     for newsletter in parts.newsletters:
         slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
         if _is_due(parts, newsletter, slot):
@@ -77,6 +80,8 @@ def work(parts: Parts, kind: str, key: str) -> object:
         "release": lambda parts, _: release(parts),
         "collect": look,
         "syndicate": syndicate,
+        "tidy": lambda parts, _: tidy(parts),
+        "announce": lambda parts, _: announce(parts),
         "compose": compose,
         "plan": plan,
         "deliver": deliver,
@@ -104,7 +109,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
         slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
     judge(parts)
-    for kind in ("bounces", "feedback", "plan", "deliver", "notify", "sweep"):
+    for kind in ("tidy", "announce", "bounces", "feedback", "plan", "deliver", "notify", "sweep"):
         for key in [piece.key for piece in due(parts) if piece.kind == kind]:
             call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)
             _try(said, kind, call)

@@ -9,6 +9,7 @@ from publisher.ports.adapters import (
     Fetcher,
     Folder,
     Format,
+    Hub,
     Known,
     Mailbox,
     Mailer,
@@ -22,6 +23,7 @@ from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listi
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
+from publisher.ports.serving import Serving
 from publisher.ports.store import Store
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Folder",
     "Format",
     "Fragments",
+    "Hub",
     "Keys",
     "Known",
     "Listings",
@@ -47,6 +50,7 @@ __all__ = [
     "Outbox",
     "Parts",
     "Receiver",
+    "Serving",
     "Sketched",
     "Sources",
     "Store",

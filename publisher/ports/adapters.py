@@ -115,6 +115,11 @@ class Folder(Protocol):
         """Try to write; a short line such as "feeds, writable". Raises FolderError."""
 
 
+class Hub(Protocol):
+    def tell(self, topic: str) -> None:
+        """Tell the hub that what stands at this address has changed. Raises HubError."""
+
+
 class Mailer(Protocol):
     name: str
     capability: Capability

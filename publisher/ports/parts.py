@@ -15,7 +15,7 @@ from publisher.model import (
     Source,
     Terms,
 )
-from publisher.ports.adapters import Fetcher, Folder, Format, Mailbox, Mailer, Receiver, Templates
+from publisher.ports.adapters import Fetcher, Folder, Format, Hub, Mailbox, Mailer, Receiver, Templates
 from publisher.ports.clock import Clock
 from publisher.ports.store import Store
 
@@ -56,6 +56,7 @@ class Parts:
     receiver: Receiver
     formats: Mapping[str, Format]
     folder: Folder
+    hub: Hub | None
     mailers: Mapping[str, Mailer]
     terms: tuple[Terms, ...]
     mailboxes: Mapping[str, Mailbox]  # by the mailer whose bounces come back there

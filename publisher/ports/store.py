@@ -9,6 +9,7 @@ from typing import Protocol
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.readers import Audience, Notices
+from publisher.ports.serving import Serving
 
 
 class Store(Protocol):
@@ -25,6 +26,7 @@ class Store(Protocol):
     notices: Notices
     events: Events
     mailboxes: Mailboxes
+    serving: Serving
 
     @property
     def instance(self) -> str:

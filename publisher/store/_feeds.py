@@ -51,7 +51,7 @@ def keep(connection: Connection, one: Feed, known: sa.RowMapping | None) -> bool
     row = _row(one)
     refill = not known["active"] or known["selection_hash"] != row["selection_hash"]
     if refill or any(known[name] != value for name, value in row.items()):
-        changed = row | {"active": True, "removed_at": None, "wanted": feed.c.wanted + 1}
+        changed = row | {"active": True, "removed_at": None, "wanted": feed.c.wanted + 1, "tidy": False}
         connection.execute(sa.update(feed).where(feed.c.id == known["id"]).values(**changed))
         pages_due(connection, feed_page.c.feed == known["id"])
     return refill
@@ -59,7 +59,7 @@ def keep(connection: Connection, one: Feed, known: sa.RowMapping | None) -> bool
 
 def insert_feed(connection: Connection, one: Feed) -> bool:
     """True when there was none of that slug, or only one that had been removed."""
-    values = _row(one) | {"active": True, "removed_at": None, "error": ""}
+    values = _row(one) | {"active": True, "removed_at": None, "error": "", "tidy": False}
     statement = shared.insert(connection, feed).values(**values, wanted=1, built=0, pages=0)
     statement = statement.on_conflict_do_update(
         index_elements=["slug"], set_=values | {"wanted": feed.c.wanted + 1}, where=sa.not_(feed.c.active)

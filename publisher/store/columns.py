@@ -58,8 +58,8 @@ def whole(name: str, **options: Any) -> sa.Column[int]:
     return sa.Column(name, BIG, nullable=options.pop("nullable", False), **options)
 
 
-def yes_no(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean(), nullable=False)
+def yes_no(name: str, **options: Any) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean(), nullable=False, **options)
 
 
 def moment(name: str, **options: Any) -> sa.Column[datetime]:

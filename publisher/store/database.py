@@ -21,6 +21,7 @@ from publisher.store.listings import Listings
 from publisher.store.mailboxes import Mailboxes
 from publisher.store.notices import Notices
 from publisher.store.outbox import Outbox
+from publisher.store.serving import Serving
 from publisher.store.sources import Sources
 from publisher.store.stories import Stories
 from publisher.store.tables import instance
@@ -45,6 +46,7 @@ class Database:
         self.notices: ports.Notices = Notices(access)
         self.events: ports.Events = Events(access)
         self.mailboxes: ports.Mailboxes = Mailboxes(access)
+        self.serving: ports.Serving = Serving(access)
 
     @property
     def instance(self) -> str:

@@ -35,7 +35,7 @@ class Feeds:
             for one in made:
                 keep(connection, one, known[one.slug])
             wanted = [one.slug for one in (*feeds, *made)]
-            shared.retire(connection, feed, wanted, removed_at=now)
+            shared.retire(connection, feed, wanted, removed_at=now, tidy=False)
             return (*refill, *changed)
 
     def all(self) -> tuple[Feed, ...]:

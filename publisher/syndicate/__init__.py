@@ -5,8 +5,9 @@ all its formats, read back by parsers that did not write it, compared with what 
 do its files replace the last ones.
 """
 
-from publisher.syndicate.documents import document
+from publisher.syndicate.documents import base_url, document, page_name
 from publisher.syndicate.gate import LeftOut, Published, publish, together
+from publisher.syndicate.pages import autodiscovery, belongs, catalogue, opml, page, slug_of
 from publisher.syndicate.placing import Leader, Placement, place, put, slugify, sort_key
 
 __all__ = [
@@ -14,10 +15,18 @@ __all__ = [
     "LeftOut",
     "Placement",
     "Published",
+    "autodiscovery",
+    "base_url",
+    "belongs",
+    "catalogue",
     "document",
+    "opml",
+    "page",
+    "page_name",
     "place",
     "publish",
     "put",
+    "slug_of",
     "slugify",
     "sort_key",
     "together",

@@ -16,13 +16,24 @@ def document(
     return FeedDocument(
         feed=feed,
         feed_id=f"tag:{site.tag_authority}:feed/{feed.slug}",
-        base_url=(site.public_url or site.url).rstrip("/") + "/feeds",
+        base_url=base_url(site),
         hub=site.hub,
         articles=tuple(articles),
         updated_at=max(map(_changed_at, articles), default=_birth(site.tag_authority)),
         page=page,
         pages=feed.pages if pages is None else pages,
+        page_url=f"{base_url(site)}/{page_name(feed)}" if page_name(feed) else "",
     )
+
+
+def base_url(site: Site) -> str:
+    """Where the feed folder is served, without a closing slash."""
+    return (site.public_url or site.url).rstrip("/") + "/feeds"
+
+
+def page_name(feed: Feed) -> str:
+    """The file of a feed's page for people, "" when it has none: the list of all feeds has that address."""
+    return f"{feed.slug}.html" if feed.slug != "index" else ""
 
 
 def _changed_at(article: Article) -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from publisher.errors import GateError
 from publisher.model import Article, Feed, FeedDocument, Fragment
@@ -30,11 +30,13 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What became of a feed: names of files written and of files that already held those bytes."""
+    """What became of a feed: names of files written and of files that already held those bytes; `digests` are the
+    SHA-256 of all of them, by name."""
 
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ def publish(
         written=written,
         unchanged=tuple(file.name for file in files if file.name not in written),
         left_out=left_out,
+        digests={file.name: hashlib.sha256(file.data).hexdigest() for file in files},
     )
 
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from publisher.errors import PublisherError
 from publisher.ports import Parts
 from publisher.web import errors
-from publisher.web.feeds import FeedFiles, index
+from publisher.web.feeds import FeedFiles
 from publisher.web.hooks import Hooks
 from publisher.web.public import Public
 from publisher.web.pushes import Pushes
@@ -35,14 +35,11 @@ def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> ASGIAp
     """The ASGI application of a site; `wake` tells whoever works in this process that something is due."""
     public, pushes = Public(parts), Pushes(parts, wake)
 
-    async def feeds(request: Request) -> Response:
-        return await index(parts)
-
     pages = Starlette(
         routes=[
             Route("/", _to_feeds),
             Route("/feeds", _to_feeds),
-            Route("/feeds/", feeds),
+            Route("/feeds/", public.no_feeds),
             Route("/u/{token}", public.unsubscribe, methods=["GET", "POST"]),
             Route("/c/{token}", public.confirm, methods=["GET", "POST"]),
             Route("/static/public.css", public.style),
@@ -53,7 +50,7 @@ def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> ASGIAp
         exception_handlers=dict.fromkeys((HTTPException, PublisherError, Exception), _in_words(public)),
     )
     pages.router.redirect_slashes = False  # a redirect would lose a one-click POST (RFC 8058 section 3.1)
-    return Entrance(pages, FeedFiles(parts), public)
+    return Entrance(pages, FeedFiles(parts, pages), public)
 
 
 class Entrance:
@@ -79,7 +76,7 @@ class Entrance:
             await send(message)
 
         path = scope["path"]
-        app = self._feeds if path.startswith("/feeds/") and path != "/feeds/" else self._pages
+        app = self._feeds if path.startswith("/feeds/") else self._pages
         try:
             await app(scope, receive, with_headers)
         except Exception as error:

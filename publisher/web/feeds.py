@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from email.utils import formatdate
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from publisher.compose import site_view
 from publisher.kit import compression
-from publisher.model import MAX_AGE, Feed, FileStamp
+from publisher.model import MAX_AGE, FileStamp
 from publisher.ports import Parts
+from publisher.syndicate import base_url
 from publisher.web.conditional import codings, matches, part, still_whole, unmodified
 
 #: A feed's slug, for an archive page its number, and an ending. Nothing else is looked for in the folder.
@@ -31,6 +30,10 @@ MOST_KEPT = 64_000_000
 #: Seconds. A stamp that is younger when its file is read may be shared by the next version: file systems count in
 #: milliseconds at best.
 SETTLED = 2.0
+
+#: By ending: what stands beside feeds.
+BESIDE = {"html": b"text/html; charset=utf-8", "opml": b"text/x-opml; charset=utf-8", "css": b"text/css; charset=utf-8"}
+INDEX = "index.html"
 
 Headers = list[tuple[bytes, bytes]]
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -68,9 +71,13 @@ class _Kept:
 class FeedFiles:
     """Answers GET and HEAD for the files of the feed folder, each in up to three codings with an ETag of its own."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, otherwise: ASGIApp) -> None:
+        """`otherwise` answers at the folder's own address while there is no list of feeds."""
         self._folder = parts.folder
-        self._types = {format.ending: format.media_type.encode() for format in parts.formats.values()}
+        self._otherwise = otherwise
+        self._endings = frozenset(format.ending for format in parts.formats.values())
+        self._hub, self._base = parts.site.hub, base_url(parts.site)
+        self._types = {format.ending: format.media_type.encode() for format in parts.formats.values()} | BESIDE
         self._kept: dict[str, _Kept] = {}
         self._reading: dict[tuple[str, FileStamp], asyncio.Future[_Kept | None]] = {}
 
@@ -79,11 +86,13 @@ class FeedFiles:
         if method not in ("GET", "HEAD"):
             await (_preflight(send) if method == "OPTIONS" else _not_allowed(scope, send))
             return
-        name = scope["path"].removeprefix("/feeds/")
+        name = scope["path"].removeprefix("/feeds/") or INDEX
         found = FILE.fullmatch(name)
         file = await self._file(name) if found and found[1] in self._types else None
         if file is not None:
             await _tell(scope, send, file)
+        elif name == INDEX:
+            await self._otherwise(scope, receive, send)
         elif found and found[1] in self._types and await run_in_threadpool(self._folder.is_gone, name):
             await _answer(scope, send, 410, [TEXT, KEPT], b"This feed has ended, and will not come back.\n")
         else:
@@ -115,8 +124,14 @@ class FeedFiles:
         now, data = time.time(), self._folder.get(name)
         if data is None:
             return None
-        media_type = self._types[name.rpartition(".")[2]]
-        return _read(data, media_type, stamp, last, now=now)
+        told = [(b"content-type", self._types[name.rpartition(".")[2]]), *self._links(name)]
+        return _read(data, told, stamp, last, now=now)
+
+    def _links(self, name: str) -> Headers:
+        """How a subscriber finds the hub (WebSub section 4) without reading the feed. Archive pages have none."""
+        if not self._hub or "/" in name or name.rpartition(".")[2] not in self._endings:
+            return []
+        return [(b"link", f'<{self._hub}>; rel="hub", <{self._base}/{name}>; rel="self"'.encode())]
 
     def _keep(self, name: str, file: _Kept | None) -> None:
         self._kept.pop(name, None)
@@ -126,7 +141,7 @@ class FeedFiles:
             self._kept.pop(next(iter(self._kept)))
 
 
-def _read(data: bytes, media_type: bytes, stamp: FileStamp, last: _Kept | None, *, now: float) -> _Kept:
+def _read(data: bytes, about: Headers, stamp: FileStamp, last: _Kept | None, *, now: float) -> _Kept:
     digest = hashlib.sha256(data).hexdigest()[:32]
     told = int(stamp.changed_at)
     changed_at = told if told < int(now) else None  # the second is not over: another version may share it
@@ -134,7 +149,7 @@ def _read(data: bytes, media_type: bytes, stamp: FileStamp, last: _Kept | None, 
         bodies = {coding: copy.body for coding, copy in last.copies.items()}
     else:
         bodies = {b"": data, **{name.encode(): body for name, body in compression.copies(data).items()}}
-    copies = {coding: _copy(body, digest, coding, media_type, changed_at) for coding, body in bodies.items()}
+    copies = {coding: _copy(body, digest, coding, about, changed_at) for coding, body in bodies.items()}
     return _Kept(
         stamp=stamp,
         settled=stamp.changed_at < now - SETTLED,
@@ -145,12 +160,12 @@ def _read(data: bytes, media_type: bytes, stamp: FileStamp, last: _Kept | None, 
     )
 
 
-def _copy(body: bytes, digest: str, coding: bytes, media_type: bytes, changed_at: int | None) -> _Copy:
+def _copy(body: bytes, digest: str, coding: bytes, about: Headers, changed_at: int | None) -> _Copy:
     etag = b'"%s%s"' % (digest.encode(), b"-" + coding if coding else b"")
     known = [(b"etag", etag), KEPT, VARY, *ANYBODY]
     if changed_at is not None:
         known.append((b"last-modified", formatdate(changed_at, usegmt=True).encode()))
-    told = [(b"content-type", media_type), (b"accept-ranges", b"bytes")]
+    told = [*about, (b"accept-ranges", b"bytes")]
     if coding:
         told.append((b"content-encoding", coding))
     return _Copy(body=body, etag=etag, known=known, whole=[*told, *known, _length(len(body))])
@@ -220,27 +235,3 @@ async def _not_allowed(scope: Scope, send: Send) -> None:
 async def _answer(scope: Scope, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
     await _start(send, status, [*headers, *ANYBODY, _length(len(body))])
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-async def index(parts: Parts) -> Response:
-    """All feeds that are there, as a page with autodiscovery links."""
-    html = await run_in_threadpool(_index, parts)
-    return HTMLResponse(html, headers={"cache-control": f"public, max-age={MAX_AGE}"})
-
-
-def _index(parts: Parts) -> str:
-    there = frozenset(parts.folder.names())
-    linked = [(feed, _links(feed, parts, there)) for feed in parts.store.feeds.all()]
-    feeds = [{"title": feed.title, "description": feed.description, "links": links} for feed, links in linked if links]
-    values = {"site": site_view(parts.site), "feeds": feeds}
-    return parts.templates.render("web/public/feeds.html", values, language=parts.site.language)
-
-
-def _links(feed: Feed, parts: Parts, there: frozenset[str]) -> list[Mapping[str, str]]:
-    """The formats of a feed that are in the folder: one that was never built would lead nowhere."""
-    formats = {f"{feed.slug}.{parts.formats[name].ending}": parts.formats[name] for name in feed.formats}
-    return [
-        {"name": format.name, "url": f"/feeds/{file}", "type": format.media_type}
-        for file, format in formats.items()
-        if file in there
-    ]

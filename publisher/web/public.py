@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -51,6 +52,10 @@ class Public:
     async def style(self, request: Request) -> Response:
         css = await run_in_threadpool(self._parts.templates.render, "web/public/public.css", {})
         return Response(css, media_type="text/css", headers={"cache-control": "public, max-age=3600"})
+
+    async def no_feeds(self, request: Request) -> Response:
+        """The list of feeds, before there is one."""
+        return await run_in_threadpool(partial(self._page, "feeds", feeds=[], groups=[], opml_url=""))
 
     def message(self, status: int, title: str, text: str) -> Response:
         """A page that says something, also where a site's own template is broken."""

@@ -67,7 +67,7 @@ class TestAtom(FormatCases):
             "prev-archive": f"{base}/1.atom",
             "next-archive": f"{base}/3.atom",
             "next": f"{base}/1.atom",
-            "alternate": HOME,
+            "alternate": "https://news.harbour-gazette.example/feeds/all.html",
         }
 
     def test_the_page_for_people_takes_the_place_of_the_home_page(self) -> None:

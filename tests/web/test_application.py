@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_the_start_page_is_the_list_of_feeds(visitor: TestClient) -> None:
     [
         ("DELETE", "/u/anything", {"GET", "HEAD", "POST"}),
         ("PUT", "/c/anything", {"GET", "HEAD", "POST"}),
-        ("POST", "/feeds/", {"GET", "HEAD"}),
+        ("POST", "/feeds/", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/feeds/all.rss", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/static/public.css", {"GET", "HEAD"}),
     ],
@@ -71,7 +72,10 @@ def test_pages_are_dressed(visitor: TestClient) -> None:
 
     assert style.headers["content-type"] == "text/css; charset=utf-8"
     assert "--canvas" in style.text
-    assert 'href="/static/public.css"' in visitor.get("/feeds/").text
+    assert 'href="/static/public.css"' in visitor.get("/nowhere").text
+    beside = visitor.get("/feeds/feeds.css")
+    assert (beside.headers["content-type"], beside.text) == ("text/css; charset=utf-8", style.text)
+    assert 'href="feeds.css"' in visitor.get("/feeds/").text
 
 
 # ---------------------------------------------------------------- out of order
@@ -118,13 +122,12 @@ def test_a_feed_that_cannot_be_read_is_out_of_order(tmp_path: Path, client: Test
 
 
 def test_a_bug_is_logged_whole_and_shown_to_nobody(app: App) -> None:
-    """A site whose settings name a format that nothing writes: no check lets that pass, so it stands for any bug."""
-    run_due(app)
-    app.parts.formats.pop("atom")  # type: ignore[attr-defined]  # a mapping that is a dict
+    """A site without keys: no start lets that pass, so it stands for any bug."""
+    parts = replace(app.parts, keys={})  # type: ignore[arg-type]
     with capture_logs() as lines:
-        answer = TestClient(application(app.parts)).get("/feeds/")
+        answer = TestClient(application(parts)).get("/u/token")
 
     assert answer.status_code == 503
-    assert "KeyError" not in answer.text
+    assert "AttributeError" not in answer.text
     assert "Traceback" not in answer.text
-    assert [(line["event"], type(line["exc_info"])) for line in lines] == [("web.bug", KeyError)]
+    assert [(line["event"], type(line["exc_info"])) for line in lines] == [("web.bug", AttributeError)]

@@ -7,11 +7,14 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from starlette.testclient import TestClient
 
 from publisher.app import App
+from publisher.web import application
 from publisher.web.conditional import codings, matches, part
 from tests.sites import FERRY, TestClock, run_due, write
 
@@ -291,20 +294,62 @@ def test_nothing_can_be_sent_to_a_feed(visitor: TestClient) -> None:
         assert visitor.request(method, "/feeds/all.rss").status_code == 405
 
 
+# ---------------------------------------------------------------- the hub
+
+
+def test_a_subscriber_finds_the_hub_without_reading_the_feed(still: App) -> None:
+    parts = replace(still.parts, site=replace(still.parts.site, hub="https://hub.example/"))
+    client = TestClient(application(parts))
+
+    links = '<https://hub.example/>; rel="hub", <https://news.harbour-gazette.example/feeds/all.rss>; rel="self"'
+    assert client.head("/feeds/all.rss").headers["link"] == links
+    assert "link" not in client.get("/feeds/all.html").headers
+
+
 # ---------------------------------------------------------------- the page that lists them
 
 
-def test_the_list_has_every_feed_for_people_and_programs(visitor: TestClient) -> None:
-    page = visitor.get("/feeds/").text
+BASE = "https://news.harbour-gazette.example"
 
-    announced = re.findall(r'<link rel="alternate" type="([^"]+)" title="[^"]+" href="([^"]+)">', page)
-    linked = re.findall(r'<a href="(/feeds/[^"]+)"', page)
-    assert ("application/atom+xml", "/feeds/all.atom") in announced
-    assert "/feeds/section-news.rss" in linked
-    assert sorted(linked) == sorted(href for _, href in announced)
+
+def test_the_list_has_every_feed_for_people_and_programs(visitor: TestClient) -> None:
+    page = visitor.get("/feeds/")
+    announced = re.findall(r'<link rel="alternate" type="([^"]+)" title="[^"]+" href="([^"]+)">', page.text)
+
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert ("application/atom+xml", f"{BASE}/feeds/all.atom") in announced
     for type, href in announced:
         answer = visitor.get(href)
         assert (answer.status_code, answer.headers["content-type"]) == (200, type)
+    pages = re.findall(r'<a href="([a-z-]+\.html)"', page.text)
+    assert {"all.html", "section-news.html"} <= set(pages)
+    for name in pages:
+        assert visitor.get(f"/feeds/{name}").status_code == 200
+    assert visitor.get("/feeds/", headers={"if-none-match": page.headers["etag"]}).status_code == 304
+
+
+def test_a_feed_has_a_page_that_leads_to_it_and_back(visitor: TestClient) -> None:
+    page = visitor.get("/feeds/all.html").text
+
+    assert "The ferry returns after forty years" in page
+    for ending, type in TYPES.items():
+        assert f'href="{BASE}/feeds/all.{ending}" type="{type}"' in page
+        assert f'<code class="address">{BASE}/feeds/all.{ending}</code>' in page
+    assert f'href="{BASE}/feeds/all.html"' in visitor.get("/feeds/all.atom").text
+    assert f'href="{BASE}/feeds/all.html"' in visitor.get("/feeds/all.rss").text
+
+
+def test_all_feeds_can_be_taken_in_at_once(visitor: TestClient) -> None:
+    answer = visitor.get("/feeds/feeds.opml")
+    outlines = ElementTree.fromstring(answer.content).findall("body/outline")
+
+    assert answer.headers["content-type"] == "text/x-opml; charset=utf-8"
+    assert {one.get("xmlUrl") for one in outlines} == {f"{BASE}/feeds/{name}.rss" for name in ("all", "section-news")}
+    for one in outlines:
+        assert one.get("type") == "rss"
+        assert one.get("text")
+        assert visitor.get(str(one.get("xmlUrl"))).status_code == 200
+        assert visitor.get(str(one.get("htmlUrl"))).status_code == 200
 
 
 def test_a_feed_that_is_not_built_yet_is_not_listed(app: App, client: TestClient) -> None:

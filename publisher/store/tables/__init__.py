@@ -9,6 +9,7 @@ from publisher.store.tables.base import metadata
 from publisher.store.tables.content import (
     article,
     decision,
+    ended_file,
     feed,
     feed_entry,
     feed_page,
@@ -18,6 +19,7 @@ from publisher.store.tables.content import (
     revision,
     sketch,
     source,
+    topic,
 )
 from publisher.store.tables.editions import (
     edition,
@@ -54,6 +56,7 @@ __all__ = [
     "edition",
     "edition_item",
     "editor",
+    "ended_file",
     "feed",
     "feed_entry",
     "feed_page",
@@ -76,6 +79,7 @@ __all__ = [
     "subscription",
     "subscription_past",
     "suppression",
+    "topic",
     "variant",
     "variant_item",
 ]

@@ -130,7 +130,28 @@ feed = table(
     text("error"),
     yes_no("active"),
     moment("removed_at"),
+    yes_no("tidy", server_default=sa.false()),  # its files, and all that names it, are as they should be
     unique("slug"),
+)
+
+# Files that say that they are gone, and since when.
+ended_file = table(
+    "ended_file",
+    text("name"),
+    moment("at", nullable=False),
+    primary("name"),
+)
+
+# Files whose readers may be told of changes by a hub: the hash of what stands there, and of what the hub was told of.
+topic = table(
+    "topic",
+    text("name"),
+    text("digest"),
+    text("told"),
+    whole("tries"),
+    moment("next_try_at"),
+    text("last_error"),
+    primary("name"),
 )
 
 # What each pattern selected when its feeds were last filled.

@@ -33,20 +33,27 @@ def plan(
     Any number of planners may do so at once, and any may be killed: cursor, chunk and batches commit together.
     """
     able = replace(capability, batch=min(capability.batch, store.outbox.largest(edition.mailer) or capability.batch))
+    step = wave_step(store, edition, newsletter)  # counts all readers, so once and not for each chunk
     while edition.state is EditionState.PLANNING:
         with suppress(Conflict):  # another planner was quicker; its cursor is read below
-            _plan_chunk(store, edition, newsletter, able, choose, limit=chunk)
+            _plan_chunk(store, edition, newsletter, able, choose, limit=chunk, step=step)
         edition = store.editions.get(edition.key)
     return edition
 
 
 def _plan_chunk(
-    store: Store, edition: Edition, newsletter: Newsletter, capability: Capability, choose: Chooser, *, limit: int
+    store: Store,
+    edition: Edition,
+    newsletter: Newsletter,
+    capability: Capability,
+    choose: Chooser,
+    *,
+    limit: int,
+    step: int,
 ) -> None:
     after, upto = edition.plan_cursor, edition.maximum_subscriber
     chunk = next_chunk(store, newsletter, capability, choose, after=after, upto=upto, limit=limit)
     first = store.outbox.next_sequence(edition.id)
-    step = wave_step(store, edition, newsletter)
     store.outbox.plan(
         edition,
         upto=chunk.upto,

@@ -82,13 +82,15 @@ def domain(sender: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mould:
-    """One variant as bytes, without what is personal. `text` and `html` are cut at the unsubscribe link."""
+    """One variant as bytes, without what is personal. `text` and `html` are cut at the unsubscribe link. `proof` is
+    the SHA-256 of all that."""
 
     head: bytes
     text: tuple[bytes, ...]
     between: bytes
     html: tuple[bytes, ...]
     tail: bytes
+    proof: bytes
 
 
 @lru_cache(maxsize=16)  # the batches of an edition share a few variants
@@ -104,28 +106,50 @@ def mould(rendered: Rendered, *, sender: str, reply_to: str, list_id: str, date:
         head.append(("Reply-To", address_header(reply_to)))
     head += [("Date", format_datetime(date.astimezone(UTC))), *list_headers(list_id)]
     head += [("MIME-Version", "1.0"), ("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"')]
-    return Mould(
-        head=_headers(head) + _part(boundary, "plain"),
-        text=_cut(rendered.text),
-        between=_part(boundary, "html"),
-        html=_cut(rendered.html),
-        tail=f"\r\n--{boundary}--\r\n".encode(),
-    )
+    whole = _headers(head) + _part(boundary, "plain")
+    text, between, html = _cut(rendered.text), _part(boundary, "html"), _cut(rendered.html)
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    # How many pieces there are goes before them, and before each its length: no other mould has the same proof.
+    proof = _proof(str(len(text)).encode(), whole, *text, between, *html, tail)
+    return Mould(head=whole, text=text, between=between, html=html, tail=tail, proof=proof)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A whole message (RFC 5322, CRLF) to one reader. `proof` is a SHA-256 over its mould's proof and what was put into
+    that. A message is nothing but these joined, so where proofs are equal the bytes are, and reading a thousandth of
+    them proves it."""
+
+    data: bytes
+    proof: bytes
 
 
 def fill(form: Mould, letter: Letter) -> bytes:
     """The message (RFC 5322, CRLF) to one reader. Without an unsubscribe link it carries no List-Unsubscribe."""
+    return filled(form, letter).data
+
+
+def filled(form: Mould, letter: Letter) -> Message:
+    """The message as `fill` makes it, with its proof."""
     url = web_address(letter.unsubscribe_url)
     to = _name(letter.name, len("To: "), address(letter.email))
-    personal = [("To", to), ("Message-ID", _clean(letter.message_id)), *unsubscribe_headers(url)]
+    personal = _headers([("To", to), ("Message-ID", _clean(letter.message_id)), *unsubscribe_headers(url)])
     text, html = _gap(url), _gap(escape(url))
-    return b"".join(
-        (_headers(personal), form.head, text.join(form.text), form.between, html.join(form.html), form.tail)
-    )
+    pieces = (personal, form.head, text.join(form.text), form.between, html.join(form.html), form.tail)
+    return Message(b"".join(pieces), _proof(form.proof, personal, text, html))
+
+
+def _proof(*pieces: bytes) -> bytes:
+    return sha256(b"".join([len(piece).to_bytes(8, "big") + piece for piece in pieces])).digest()
 
 
 def messages(mailing: Mailing) -> tuple[bytes, ...]:
     """Every letter of a mailing as a whole message, in order."""
+    return tuple(message.data for message in proved_messages(mailing))
+
+
+def proved_messages(mailing: Mailing) -> tuple[Message, ...]:
+    """As `messages`, with their proofs."""
     forms = {
         number: mould(
             rendered,
@@ -136,7 +160,7 @@ def messages(mailing: Mailing) -> tuple[bytes, ...]:
         )
         for number, rendered in mailing.variants.items()
     }
-    return tuple(fill(forms[letter.variant], letter) for letter in mailing.letters)
+    return tuple(filled(forms[letter.variant], letter) for letter in mailing.letters)
 
 
 def personal(rendered: Rendered, letter: Letter) -> Rendered:

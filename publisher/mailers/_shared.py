@@ -51,12 +51,13 @@ class NoWebhook:
         raise WebhookRejected("this mailer sends no events")
 
 
-def prepared(mailing: Mailing, payloads: Sequence[bytes]) -> Prepared:
-    """The payloads with their digest, which also covers who they are from and to, outside of their own bytes."""
+def prepared(mailing: Mailing, payloads: Sequence[bytes], proofs: Sequence[bytes] = ()) -> Prepared:
+    """The payloads with their digest, which also covers who they are from and to, outside of their own bytes. Where
+    there are `proofs` the digest is over these: each is equal only where its payload is."""
     sender = address(mailbox(mailing.sender)[1])
     envelope = (sender, *addresses([letter.email for letter in mailing.letters]))
     digest = sha256(b"".join([_measured(part.encode()) for part in envelope]))
-    for payload in payloads:
+    for payload in proofs or payloads:
         digest.update(_size(payload))
         digest.update(payload)  # apart: a copy of a large one takes as long as its hash
     return Prepared(

@@ -65,6 +65,7 @@ class Talk:
         self._ends = ends
         self._pipelines = connection.has_extn("pipelining")
         self._made: tuple[Turn | None, _Envelope | None] = (None, None)
+        self._waits = 0.0
         self._ahead = False  # the next letter's envelope was sent, and its answers were not read
         self.relays = False
         self.lost = ""
@@ -184,7 +185,7 @@ class Talk:
         """The final dot: from its first byte to the answer nobody can tell."""
         letter = turn.letter
         try:
-            socket_of(self._connection).settimeout(self._patience)
+            self._wait(self._patience)
             self._send_with_next(b".\r\n", following)
             if self._ahead and following:
                 _ = following.content  # made while the server is busy with this one
@@ -223,7 +224,14 @@ class Talk:
         return reply
 
     def _limit(self) -> None:
-        socket_of(self._connection).settimeout(max(0.1, min(_COMMAND, self._ends - time.monotonic())))
+        self._wait(max(0.1, min(_COMMAND, self._ends - time.monotonic())))
+
+    def _wait(self, seconds: float) -> None:
+        """At most so long for the next bytes. Said to the socket only when it changes: it is asked five times a letter,
+        and each time is a call of the system."""
+        if seconds != self._waits:
+            socket_of(self._connection).settimeout(seconds)
+            self._waits = seconds
 
 
 def socket_of(connection: smtplib.SMTP) -> socket.socket:

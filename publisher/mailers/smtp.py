@@ -13,7 +13,7 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from itertools import zip_longest
 
 from publisher.errors import Failure, MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
-from publisher.kit.message import messages
+from publisher.kit.message import proved_messages
 from publisher.kit.verp import ReturnPaths
 from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, failure_of, is_loopback, one_line, prepared
 from publisher.mailers._smtp_lines import Line, Lines
@@ -78,10 +78,11 @@ class Smtp(NothingToAsk, NoWebhook):
         self._lines = Lines()
 
     def prepare(self, mailing: Mailing) -> Prepared:
-        payloads: Sequence[bytes] = messages(mailing)
+        made = proved_messages(mailing)
+        mailing = replace(mailing, sender=self.return_paths.base) if self.return_paths else mailing
         if self.signer:
-            payloads = [self.signer.sign(payload, mailing.date) for payload in payloads]
-        return prepared(replace(mailing, sender=self.return_paths.base) if self.return_paths else mailing, payloads)
+            return prepared(mailing, [self.signer.sign(one.data, mailing.date) for one in made])
+        return prepared(mailing, [one.data for one in made], [one.proof for one in made])
 
     def submit(self, prepared: Prepared) -> tuple[Result, ...]:
         """Raises TryLater or MailerMisconfigured while no letter has been decided; later the rest is deferred."""

@@ -120,7 +120,8 @@ class Mailing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A mailing as the exact bytes that will be handed over, and their SHA-256 in hex."""
+    """A mailing as the exact bytes that will be handed over, and a SHA-256 in hex that is the same only where these
+    are."""
 
     key: str
     payloads: tuple[bytes, ...]
@@ -174,8 +175,7 @@ class EventKind(StrEnum):
     CLICKED = "clicked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailEvent:
+class MailEvent(NamedTuple):
     """What became of one message, as a provider tells it. `event_id` is unique per mailer; `batch` is our key
     and `position` the place in that batch (-1 when the provider did not give them back)."""
 
@@ -231,8 +231,7 @@ class MailboxLook:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptEvent:
+class KeptEvent(NamedTuple):
     """An event that was kept and is not merged into the ledger yet. `mailer` is the name of the one that told it."""
 
     id: int

@@ -85,15 +85,11 @@ def candidates_given(sqlite: bool) -> sa.Select[Any]:
 
 
 def candidates_in(found: sa.CursorResult[Any]) -> list[Candidate]:
-    """The people of `candidates`, read by place and straight from the driver: there may be millions of them, and
-    SQLAlchemy's own rows take as long again as the database does."""
-    assert found.cursor
-    people = [
+    """The people of `candidates`."""
+    return [
         Candidate(id, public_id, email, name, language, _STATUSES[status], suppressed, _topics(topics))
-        for id, public_id, email, name, language, status, topics, suppressed in found.cursor.fetchall()
+        for id, public_id, email, name, language, status, topics, suppressed in shared.rows_of(found)
     ]
-    found.close()
-    return people
 
 
 @lru_cache(maxsize=1000)

@@ -62,19 +62,21 @@ def _text(said: str) -> str:
 
 def _plain(said: str) -> str:
     """Without what UTF-8 or PostgreSQL's text cannot hold: halves of surrogate pairs, and NUL."""
+    if said.isascii() and "\0" not in said:
+        return said
     return said.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def event_from(event_id: str, body: bytes) -> MailEvent:
     said = orjson.loads(body)
     return MailEvent(
-        event_id=event_id,
-        kind=_KINDS[said["kind"]],
-        at=datetime.fromisoformat(said["at"]),
-        recipient=said["recipient"],
-        batch=said["batch"],
-        position=said["position"],
-        message_id=said["message_id"],
-        code=said["code"],
-        detail=said["detail"],
+        event_id,
+        _KINDS[said["kind"]],
+        datetime.fromisoformat(said["at"]),
+        said["recipient"],
+        said["batch"],
+        said["position"],
+        said["message_id"],
+        said["code"],
+        said["detail"],
     )

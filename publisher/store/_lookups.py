@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -52,7 +53,7 @@ def members_of(connection: Connection, ids: Collection[int]) -> dict[int, Member
     rows = connection.execute(sa.select(*columns).where(shared.among(connection, batch.c.id, ids)))
     return {
         id: Members(
-            tuple(member for _, run in unpack_runs(runs) for member in run),
+            tuple(chain.from_iterable([run for _, run in unpack_runs(runs)])),
             unpack_positions(skipped) | unpack_positions(rejected) | unpack_positions(moved),
         )
         for id, runs, skipped, rejected, moved in rows

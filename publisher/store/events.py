@@ -59,8 +59,9 @@ class Events:
                 return ()
             columns = (mail_event.c.id, mail_event.c.mailer, mail_event.c.event_id, mail_event.c.body)
             rows = connection.execute(sa.select(*columns).where(keeping.WAITING).order_by(mail_event.c.id).limit(limit))
+            found = shared.rows_of(rows)
             return tuple(
-                KeptEvent(id, mailer, keeping.event_from(event_id, body)) for id, mailer, event_id, body in rows
+                [KeptEvent(id, name, keeping.event_from(event_id, body)) for id, name, event_id, body in found]
             )
 
     def merge(self, kept: Sequence[KeptEvent], *, at: datetime) -> Merged:

@@ -25,7 +25,9 @@ from publisher.kit.message import (
     messages,
     mould,
     neutralise,
+    proved_messages,
 )
+from publisher.mailers.smtp import Smtp
 from publisher.model import Letter, Mailing, Rendered
 
 DATE = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -254,3 +256,48 @@ def test_a_link_too_long_for_any_header_is_an_error_and_not_a_broken_message():
     form = mould(DIGEST, sender="a@b.example", reply_to="", list_id="d.b.example", date=DATE)
     with pytest.raises(ValueError, match="998"):
         fill(form, ORLA._replace(unsubscribe_url="https://x.example/" + "a" * 1000))
+
+
+_FEW = st.text("ab: \n.", max_size=4)  # so few letters that what is said in two places is often the same altogether
+_SHOWN = st.builds(
+    lambda subject, html, text, links: Rendered(
+        subject=subject, html=html + UNSUBSCRIBE_URL * links + html, text=text + UNSUBSCRIBE_URL * links
+    ),
+    _FEW,
+    _FEW,
+    _FEW,
+    st.integers(0, 2),
+)
+_LETTERS = st.builds(
+    lambda name, email, own, link: ORLA._replace(
+        name=name, email=f"{email}@x.example", message_id=own, unsubscribe_url=link
+    ),
+    _FEW,
+    st.sampled_from(["a", "b", "a.b"]),
+    _FEW,
+    _FEW,
+)
+
+
+@given(first=st.tuples(_LETTERS, _SHOWN), second=st.tuples(_LETTERS, _SHOWN))
+def test_messages_have_the_same_proof_only_when_they_are_the_same(first, second):
+    one, other = (proved_messages(mailing(letter, rendered=rendered))[0] for letter, rendered in (first, second))
+    assert (one.proof == other.proof) == (one.data == other.data)
+
+
+@pytest.mark.parametrize("change", [{"name": "Orla"}, {"email": "o@reader.example"}, {"message_id": "<1@x>"}])
+def test_whatever_changes_in_a_message_changes_what_is_committed_before_it_leaves(change):
+    mailer, letter = Smtp("smtp", "localhost"), ORLA._replace(**change)
+    digests = {
+        mailer.prepare(changed).digest
+        for changed in (
+            mailing(ORLA),
+            mailing(letter),
+            mailing(ORLA, letter),
+            mailing(letter, ORLA),
+            mailing(ORLA, rendered=replace(DIGEST, html=DIGEST.html + " ")),
+            mailing(ORLA, sender="Another <daily@harbour-gazette.example>"),
+        )
+    }
+    assert len(digests) == 6
+    assert mailer.prepare(mailing(ORLA)).digest in digests

@@ -19,7 +19,20 @@ from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.app._mail import mailboxes, mailer_of
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
-from publisher.ports import Clock, Engine, Fetcher, Folder, Format, Hub, Mailer, Parts, Receiver, Store, Watcher
+from publisher.ports import (
+    Clock,
+    Engine,
+    Fetcher,
+    Folder,
+    Format,
+    Hub,
+    HubCaller,
+    Mailer,
+    Parts,
+    Receiver,
+    Store,
+    Watcher,
+)
 from publisher.settings import (
     AnyMailer,
     FeedSettings,
@@ -108,6 +121,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         sources=tuple(_source(root, settings, source, environment) for source in settings.sources),
         fetchers=fetchers(settings.site.url),
         receiver=receiver(),
+        hubs=_hub_caller(settings.site.url),
         formats=formats(),
         folder=_folder(root, settings.folder, environment),
         hub=_hub(settings.site.hub),
@@ -139,10 +153,21 @@ def fetchers(home: str) -> dict[str, Fetcher]:
     from publisher.fetchers.wordpress import WordPress
 
     def of_site(fetcher: type[Ghost | Syndication | WordPress]) -> Fetcher:
-        return fetcher(user_agent=f"Publisher/{__version__} (+{home})")  # whom they ask for
+        return fetcher(user_agent=_user_agent(home))
 
     by_http = {"ghost": of_site(Ghost), "syndication": of_site(Syndication), "wordpress": of_site(WordPress)}
     return {"folder": ArticleFolder(settle=SETTLE), "push": Push(), **by_http}
+
+
+def _user_agent(home: str) -> str:
+    """Who asks, and for whom."""
+    return f"Publisher/{__version__} (+{home})"
+
+
+def _hub_caller(home: str) -> HubCaller:
+    from publisher.fetchers.websub import WebSub
+
+    return WebSub(user_agent=_user_agent(home))
 
 
 def receiver() -> Receiver:

@@ -11,6 +11,7 @@ from typing import Any
 from publisher.fetchers._json_feed import read_json_feed
 from publisher.fetchers._shared import Before, Reading, count, credentials, decoded, whole
 from publisher.fetchers._xml_feed import read_xml
+from publisher.fetchers.websub import hub_of
 from publisher.kit.html import scrub
 from publisher.kit.http_session import Limits, Reply, fresh_for, get, open_session
 from publisher.model import Fetched, FetchedArticle, Refusal, Source
@@ -56,6 +57,7 @@ class Syndication:
             refused=reading.refused,
             same=reading.same,
             next_look=_next_look(reply, cursor),
+            hub=hub_of(reply.body, reply.headers, reply.url),
         )
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's

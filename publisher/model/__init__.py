@@ -77,6 +77,7 @@ from publisher.model.feeds import (
     Topic,
 )
 from publisher.model.house import Site, Work
+from publisher.model.hubs import HubLease, HubLink, LeaseState
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
 from publisher.model.preflight import (
@@ -136,10 +137,13 @@ __all__ = [
     "FirstWave",
     "Fragment",
     "HandedOver",
+    "HubLease",
+    "HubLink",
     "Image",
     "Item",
     "KeptEvent",
     "Label",
+    "LeaseState",
     "Letter",
     "Letterhead",
     "Level",

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from publisher.model.hubs import HubLink
+
 
 class ArticleState(StrEnum):
     HELD = "held"  # not yet: its publication time lies ahead
@@ -173,7 +175,8 @@ class Fetched:
     `listing` is None for sources that cannot be listed completely, and when this look does not list. An item
     that was refused, but is there, is listed too. `next_look` is how long the source itself asks to be left
     alone (`ttl`, `sy:`, Cache-Control), None when it does not say. `same` counts further items that are there
-    and were left out, since their raw hash was known.
+    and were left out, since their raw hash was known. `hub` is what the source says of a hub that tells of news, None
+    when this look did not read that.
     """
 
     articles: tuple[FetchedArticle, ...]
@@ -183,6 +186,7 @@ class Fetched:
     listing: Listing | None = None
     next_look: timedelta | None = None
     same: int = 0
+    hub: HubLink | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@
     feedback   what mailers told is merged: bounces, complaints, who left
     notify     mail that is no edition leaves
     judge      a first wave that went well lets the rest follow, one that went badly pauses the edition
+    websub     a hub is asked to tell of a source's news, again before its lease ends, or to stop
     sweep      leases that ended are given back; first waves are judged; editions without open batches are done;
                alarms are raised
 
@@ -23,6 +24,7 @@ from publisher.pipeline.collecting import collect, push, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.editing import correct, mail, restore, retract, why
+from publisher.pipeline.hubs import told_by_hub, verify
 from publisher.pipeline.looking import LOOKS, ask, collect_all
 from publisher.pipeline.serving import announce, tidy
 from publisher.pipeline.syndicating import refill, syndicate
@@ -61,6 +63,8 @@ __all__ = [
     "sweep",
     "syndicate",
     "tidy",
+    "told_by_hub",
+    "verify",
     "why",
     "work",
 ]

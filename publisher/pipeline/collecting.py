@@ -10,6 +10,7 @@ from hashlib import blake2b
 from publisher import collect as collecting
 from publisher import errors, memory, notices
 from publisher.model import Article, Decision, Fetched, Source
+from publisher.pipeline import hubs
 from publisher.pipeline.placing import TOGETHER, pages, place
 from publisher.ports import Known, Parts, Store
 
@@ -52,6 +53,8 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
             _listed(parts, look, page)
             _page(parts, look, page, newest)
             look.wish = page.next_look or look.wish
+            if page.hub:
+                hubs.named(parts, look.source, page.hub)
         _retire(parts, look)
     except Exception as error:  # a fault of ours too: nobody's server is asked at every tick because of it
         if not isinstance(error, errors.StoreError):

@@ -12,6 +12,7 @@ from publisher.model import EditionState, Newsletter, Slot, Work
 from publisher.pipeline.collecting import release
 from publisher.pipeline.composing import compose, compose_slot
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
+from publisher.pipeline.hubs import adopt_hubs, websub
 from publisher.pipeline.looking import collect_all, host, look
 from publisher.pipeline.serving import announce, tidy, untidy
 from publisher.pipeline.syndicating import refill, syndicate
@@ -27,6 +28,7 @@ def adopt(parts: Parts) -> None:
     store.sources.sync(parts.sources, renamed={old: source.slug for source in parts.sources for old in source.was})
     store.editions.sync(parts.newsletters, now=parts.clock.now())
     store.outbox.agree(parts.terms)
+    adopt_hubs(parts)
     with store.transaction() as together:
         together.feeds.lock()
         refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns))
@@ -39,6 +41,7 @@ def due(parts: Parts) -> Iterator[Work]:
     yield from (Work(kind=kind, key="") for kind, due in always.items() if due)
     yield from (Work(kind="bounces", key=mailer) for mailer in store.mailboxes.due(tuple(parts.mailboxes), now))
     yield from _looks(parts, store.sources.due(now))
+    yield from (Work(kind="websub", key=str(id)) for id in store.hubs.due(now))
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
     yield from [Work(kind="tidy", key="")] if untidy(parts) else []
     yield from [Work(kind="announce", key="")] if parts.hub and store.serving.waiting(now) else []
@@ -86,6 +89,7 @@ def work(parts: Parts, kind: str, key: str) -> object:
         "plan": plan,
         "deliver": deliver,
         "bounces": bounces,
+        "websub": websub,
         "feedback": lambda parts, _: feedback(parts),
         "notify": lambda parts, _: notify(parts),
     }

@@ -20,6 +20,7 @@ from publisher.ports.adapters import (
 )
 from publisher.ports.clock import Clock
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sketched, Sources, Stories
+from publisher.ports.hubs import HubCaller, Hubs
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
@@ -40,6 +41,8 @@ __all__ = [
     "Format",
     "Fragments",
     "Hub",
+    "HubCaller",
+    "Hubs",
     "Keys",
     "Known",
     "Listings",

@@ -17,6 +17,7 @@ from publisher.model import (
 )
 from publisher.ports.adapters import Fetcher, Folder, Format, Hub, Mailbox, Mailer, Receiver, Templates
 from publisher.ports.clock import Clock
+from publisher.ports.hubs import HubCaller
 from publisher.ports.store import Store
 
 
@@ -54,6 +55,7 @@ class Parts:
     sources: tuple[Source, ...]
     fetchers: Mapping[str, Fetcher]
     receiver: Receiver
+    hubs: HubCaller  # those that other people's feeds name
     formats: Mapping[str, Format]
     folder: Folder
     hub: Hub | None

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
+from publisher.ports.hubs import Hubs
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.readers import Audience, Notices
 from publisher.ports.serving import Serving
@@ -27,6 +28,7 @@ class Store(Protocol):
     events: Events
     mailboxes: Mailboxes
     serving: Serving
+    hubs: Hubs
 
     @property
     def instance(self) -> str:

@@ -17,6 +17,7 @@ from publisher.store.engine import Access, hidden
 from publisher.store.events import Events
 from publisher.store.feeds import Feeds
 from publisher.store.fragments import Fragments
+from publisher.store.hubs import Hubs
 from publisher.store.listings import Listings
 from publisher.store.mailboxes import Mailboxes
 from publisher.store.notices import Notices
@@ -47,6 +48,7 @@ class Database:
         self.events: ports.Events = Events(access)
         self.mailboxes: ports.Mailboxes = Mailboxes(access)
         self.serving: ports.Serving = Serving(access)
+        self.hubs: ports.Hubs = Hubs(access)
 
     @property
     def instance(self) -> str:

@@ -44,6 +44,8 @@ def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> ASGIAp
             Route("/c/{token}", public.confirm, methods=["GET", "POST"]),
             Route("/static/public.css", public.style),
             Route("/hooks/mail/{mailer}", Hooks(parts).mail, methods=["POST"]),
+            Route("/hooks/websub/{key}", pushes.verify, methods=["GET"]),
+            Route("/hooks/websub/{key}", pushes.news, methods=["POST"]),
             Route("/hooks/articles", pushes.articles, methods=["POST"]),
             Route("/hooks/articles/{source}", pushes.articles, methods=["POST"]),
         ],

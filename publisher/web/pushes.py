@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from publisher import pipeline
 from publisher.errors import SourceInvalid, WebhookRejected
@@ -45,6 +45,29 @@ class Pushes:
             return answer(401, f"{str(rejected).capitalize()}.")
         except SourceInvalid as invalid:
             return answer(400, str(invalid))
+
+    async def verify(self, request: Request) -> Response:
+        """A hub makes sure that we asked it (WebSub section 5.3)."""
+        told, key = dict(request.query_params), request.path_params["key"]
+        challenge = await run_in_threadpool(pipeline.verify, self._parts, key, told)
+        if challenge is None:
+            return answer(404, "Nobody asked for that.")
+        return PlainTextResponse(challenge, headers={"cache-control": "no-store"})
+
+    async def news(self, request: Request) -> Response:
+        """A hub delivers (section 7). One whose signature does not fit is thanked like any other (section 8)."""
+        body = await body_of(request, LARGEST)
+        if isinstance(body, Response):
+            return body
+        signature = request.headers.get("x-hub-signature", "")
+        due = await run_in_threadpool(pipeline.told_by_hub, self._parts, request.path_params["key"], signature, body)
+        if due is None:
+            return answer(410, "Nobody asks for that any more.")
+        if due:
+            await run_in_threadpool(self._wake)
+        else:
+            structlog.get_logger("publisher.web").warning("web.hook", rejected="a hub's signature does not fit")
+        return answer(202, "Thank you.")
 
     def _source(self, slug: str | None) -> Source | None:
         """The one of that name; without a name, the only one there is."""

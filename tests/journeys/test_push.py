@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -18,9 +19,10 @@ import pytest
 
 from tests import signing
 from tests.fakes.ghost import GhostSite
+from tests.fakes.hub import FeedWithHub
 from tests.fakes.newsroom import Newsroom
 from tests.sites import LANTERNS, SETTINGS, lay_out
-from tests.test_schedule import PROGRAM, Running, running
+from tests.test_schedule import PROGRAM, Running, eventually, running
 
 HOURLY = SETTINGS.replace('path = "articles"', 'path = "articles"\ninterval = "1h"')
 #: The process as it is installed: it looks by itself every five seconds.
@@ -103,3 +105,29 @@ def call(port: int, source: str, body: bytes, signed: signing.Signed) -> int:
     request = Request(f"http://127.0.0.1:{port}/hooks/articles/{source}", body, dict(headers), method="POST")
     with urlopen(request, timeout=10) as answer:
         return int(answer.status)
+
+
+def test_a_hub_brings_an_item_into_the_feed_within_seconds(tmp_path: Path) -> None:
+    with FeedWithHub(tmp_path) as there, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        there.publish("ferry", "The ferry returns")
+        entry = (
+            f'slug = "site"\nkind = "syndication"\nurl = "{there.url}/feed"\nallow_private = true\ninterval = "1h"\n'
+        )
+        settings = HOURLY.replace("\n[[feeds]]", f"\n[[sources]]\n{entry}\n[[feeds]]", 1)
+        settings = settings.replace("https://news.harbour-gazette.example", f"http://127.0.0.1:{port}")
+        site = lay_out(tmp_path, settings, {})
+        feed = site / "feeds" / "all.rss"
+        with running(site, AS_INSTALLED.replace("port=0", f"port={port}")) as process:
+            process.port()
+            until_published(process, feed, "The ferry returns")
+            eventually(lambda: bool(there.callbacks()), process)  # the hub was asked, and has made sure of us
+
+            there.publish("lanterns", "Lantern night moves indoors")
+            published = time.monotonic()
+            there.tell()
+            until_published(process, feed, "Lantern night")
+            seconds = time.monotonic() - published
+            assert process.stop() == 0
+    tell("an item of which a hub tells", seconds)

@@ -5,7 +5,7 @@ for their own calls: an API's address is the settings' business, and retrying is
 """
 
 from publisher.kit.http_session._connections import Deadline, is_private, open_session
-from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, fresh_for, get, retry_after, shown
+from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, fresh_for, get, post, retry_after, shown
 
 __all__ = [
     "LONGEST_WAIT",
@@ -16,6 +16,7 @@ __all__ = [
     "get",
     "is_private",
     "open_session",
+    "post",
     "retry_after",
     "shown",
 ]

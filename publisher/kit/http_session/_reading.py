@@ -86,6 +86,19 @@ def get(
         )
 
 
+def post(session: requests.Session, url: str, form: Mapping[str, str], *, limits: Limits = Limits()) -> Reply:
+    """Send a form; a redirect is followed where it says that the form goes along (307, 308). Raises as `get` does."""
+    with Deadline(session, limits.total) as deadline:
+        hop = _first(url, None, None)
+        for _ in range(limits.redirects + 1):
+            with _in_words(hop.url, deadline, limits), _ask(session, hop, limits, form) as response:
+                location = response.headers.get("Location", "")
+                if response.status_code not in (307, 308) or not location:
+                    return _reply(response, hop, limits, ())
+            hop = _next(hop, location)
+        raise SourceInvalid(f"{shown(url)} redirects more than {limits.redirects} times", url=shown(url))
+
+
 def shown(url: str) -> str:
     """A URL as messages may name it: without user name, password, query and fragment."""
     try:
@@ -178,9 +191,13 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 
 @contextmanager
-def _ask(session: requests.Session, hop: _Hop, limits: Limits) -> Iterator[requests.Response]:
-    response = session.get(
+def _ask(
+    session: requests.Session, hop: _Hop, limits: Limits, form: Mapping[str, str] | None = None
+) -> Iterator[requests.Response]:
+    response = session.request(
+        "GET" if form is None else "POST",
         hop.url,
+        data=form,
         headers=hop.headers,
         auth=HTTPBasicAuth(hop.auth[0].encode(), hop.auth[1].encode()) if hop.auth else None,
         allow_redirects=False,

@@ -27,6 +27,24 @@ source = table(
     unique("slug"),
 )
 
+hub_lease = table(
+    "hub_lease",
+    identity(),
+    text("key"),
+    refers("source", "source.id", index=True),
+    text("topic"),
+    text("hub"),
+    text("callback"),
+    text("secret"),
+    text("state"),
+    moment("until"),
+    moment("next_at", nullable=False),
+    whole("failures"),
+    text("error"),
+    unique("key"),
+    sa.Index(None, "next_at"),
+)
+
 # Calls that pushed articles, for as long as one of them could be repeated.
 pushed = table(
     "pushed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -96,23 +96,20 @@ def accept(
     is measured by it. Of two articles with one identity in a page the first is taken and the other refused by name.
     """
     named, refused = naming.named(source, fetched)
-    known = _Known.of(source, named, articles)
+    known = _Known.of(source, named.values(), articles)
     sorted_ = _Sorted()
-    said: list[tuple[str, Revision, Article | None]] = []
-    for identity, sent in named.items():
-        before = known.find(source, identity, sent)
+    said: list[tuple[str, FetchedArticle, Revision, Article | None]] = []
+    for identity, one in named.items():
+        sent, before = one.sent, known.find(one)
         if before and before.native_id == identity and _is_same(before, sent):
             sorted_.unchanged += 1
             continue
         try:
-            said.append((identity, cleaned(sent, site), before))
+            said.append((identity, sent, cleaned(sent, site), before))
         except ValueError as error:
             refused.append(Refusal(item=naming.shown(sent), reason=str(error)))
-    known.miss(
-        source, {says.title for identity, says, before in said if named[identity].movable and not before}, articles
-    )
-    for identity, says, found in said:
-        sent = named[identity]
+    known.miss(source, {says.title for _, sent, says, before in said if sent.movable and not before}, articles)
+    for identity, sent, says, found in said:
         before = found or (known.moved(says) if sent.movable else None)
         if before is None:
             sorted_.new.append(_first(source, identity, sent, says, site=site, now=now, newest=newest))
@@ -152,16 +149,17 @@ class _Known:
     missing: tuple[Article, ...] = ()
 
     @classmethod
-    def of(cls, source: Source, named: Mapping[str, FetchedArticle], articles: Articles) -> _Known:
-        every = {name for sent in named.values() for name in naming.names(source, sent)}
-        by_name = dict(articles.known(source.slug, native_ids=list(every)))
-        return cls(by_name, {by_name[identity].id for identity in named if identity in by_name})
+    def of(cls, source: Source, named: Collection[naming.Named], articles: Articles) -> _Known:
+        every = {name for one in named for name in one.names}
+        by_name = dict(articles.known(source.slug, native_ids=every))
+        return cls(by_name, {by_name[one.names[0]].id for one in named if one.names[0] in by_name})
 
-    def find(self, source: Source, identity: str, sent: FetchedArticle) -> Article | None:
+    def find(self, one: naming.Named) -> Article | None:
         """By its identity; else by what it was known by before the setting changed, or before it had an id."""
+        identity, *names = one.names
         if found := self.by_name.get(identity):
             return found
-        others = (self.by_name.get(name) for name in naming.names(source, sent)[1:])
+        others = (self.by_name.get(name) for name in names)
         return self._take(one for one in others if one)
 
     def miss(self, source: Source, titles: Collection[str], articles: Articles) -> None:

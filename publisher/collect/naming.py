@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -24,12 +24,21 @@ _ORDERS: Final = {
 }
 
 
-def named(source: Source, fetched: Fetched) -> tuple[dict[str, FetchedArticle], list[Refusal]]:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a source sent, and what that may be known by: its identity first."""
+
+    sent: FetchedArticle
+    names: tuple[str, ...]
+
+
+def named(source: Source, fetched: Fetched) -> tuple[dict[str, Named], list[Refusal]]:
     """The articles by identity, in their order, and those that were refused by the source or have another's."""
-    found: dict[str, FetchedArticle] = {}
+    found: dict[str, Named] = {}
     refused = list(fetched.refused)
     for sent in fetched.articles:
-        first = found.setdefault(names(source, sent)[0], sent)
+        one = Named(sent, names(source, sent))
+        first = found.setdefault(one.names[0], one).sent
         if first is sent or (first.raw_hash and first.raw_hash == sent.raw_hash):
             continue
         refused.append(Refusal(item=shown(sent), reason=f"same id as “{shown(first)}”: give each its own"))

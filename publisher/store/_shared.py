@@ -59,6 +59,14 @@ def rows_of(found: sa.CursorResult[Any]) -> list[tuple[Any, ...]]:
     return rows
 
 
+def each_given(sqlite: bool, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+    """The same values as rows of a SELECT."""
+    if sqlite:
+        return sa.func.json_each(sa.bindparam(name)).table_valued("value").c.value
+    array = sa.ARRAY(column.type)
+    return sa.func.unnest(sa.cast(sa.bindparam(name, type_=array), array))
+
+
 def given(connection: Connection, values: Collection[int | str]) -> str | list[int | str]:
     return orjson.dumps(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
 

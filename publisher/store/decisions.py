@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -13,17 +15,27 @@ from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import decision as table
 
+_SAID = ("output", "revision", "included", "rule", "at")
+_Said = tuple[str, int, bool, str, datetime]
+
 
 class Decisions:
     def __init__(self, access: Access) -> None:
         self._access = access
 
     def record(self, decisions: Iterable[Decision]) -> None:
-        rows = {(one.output, one.article, one.revision): _row(one) for one in decisions}
-        if not rows:
+        last = {(one.output, one.article, one.revision): one for one in decisions}
+        alike: dict[_Said, list[int]] = defaultdict(list)
+        for one in last.values():
+            alike[one.output, one.revision, one.included, one.rule, one.at].append(one.article)
+        if not alike:
             return
         with self._access.write() as connection:
-            connection.execute(_record(self._access.sqlite), list(rows.values()))
+            rows = [
+                dict(zip(_SAID, said, strict=True)) | {"articles": shared.given(connection, articles)}
+                for said, articles in alike.items()
+            ]
+            connection.execute(_record(self._access.sqlite), rows)
 
     def of(self, article: int) -> tuple[Decision, ...]:
         """The newest first."""
@@ -35,7 +47,11 @@ class Decisions:
 
 @cache
 def _record(sqlite: bool) -> Any:
-    statement = shared.insert_of(sqlite, table)
+    """What is said alike of several articles, in one go: a page of articles is said the same of by most feeds."""
+    told = [sa.bindparam(name, type_=table.c[name].type).label(name) for name in _SAID]
+    # SQLite takes ON CONFLICT for a part of the join, where no WHERE ends it.
+    rows = sa.select(shared.each_given(sqlite, table.c.article, "articles"), *told).where(sa.true())
+    statement = shared.insert_of(sqlite, table).from_select(["article", *_SAID], rows)
     new = statement.excluded
     differs = sa.or_(table.c.included != new.included, table.c.rule != new.rule)
     return statement.on_conflict_do_update(
@@ -43,14 +59,3 @@ def _record(sqlite: bool) -> Any:
         set_={"included": new.included, "rule": new.rule, "at": new.at},
         where=differs,
     )
-
-
-def _row(one: Decision) -> dict[str, object]:
-    return {
-        "output": one.output,
-        "article": one.article,
-        "revision": one.revision,
-        "included": one.included,
-        "rule": one.rule,
-        "at": one.at,
-    }

@@ -97,7 +97,12 @@ class Token(NamedTuple):
     text: str
 
     def has(self) -> dict[str, str]:
-        return {name: unescape(value) for name, value in _ATTRIBUTE.findall(self.attributes)}
+        return attributes(self.attributes) if self.attributes else {}
+
+
+def attributes(written: str) -> dict[str, str]:
+    """The attributes of a tag, as nh3 wrote them, by name."""
+    return {name: unescape(value) for name, value in _ATTRIBUTE.findall(written)}
 
 
 def scrub(text: str) -> str:

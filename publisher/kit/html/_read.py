@@ -9,13 +9,14 @@ from html import escape, unescape
 from itertools import takewhile
 from typing import Final
 
-from publisher.kit.html._parse import HEADINGS, INLINE, KNOWN, parsed, scrub, tokens
+from publisher.kit.html._parse import HEADINGS, INLINE, KNOWN, attributes, bounded, parsed, scrub, tokens
 from publisher.model import Image
 
 DIGITS: Final = re.compile(r"\d{1,5}\Z", re.ASCII)
 _SPACE: Final = re.compile(r"[ \t\n\r\f\v]+")
 _SEAMLESS: Final = INLINE | {"wbr", ""}  # tags that do not part the words beside them
 _ASIDE: Final = HEADINGS | {"audio", "figure", "pre", "table", "video"}
+_PICTURE: Final = re.compile(r'<img((?:\s[^\s=>]+="[^"]*")*)/?>')
 _OTHERS: Final = {"body", "font", "form", "html", "iframe", "input", "label", "noscript", "picture", "span"}
 _NO_TAG: Final = re.compile(
     rf"<(?!(?:/?(?:{'|'.join(sorted(KNOWN | _OTHERS))})(?=[\s/>])|!--))",  # AT&T <sales>, 5 <6
@@ -64,9 +65,10 @@ def cut(line: str, limit: int) -> str:
 
 
 def first_image(html: str) -> Image | None:
-    """The first picture in clean HTML."""
-    for token in tokens(parsed(html)):
-        has = token.has() if token.name == "img" else {}
+    """The first picture in clean HTML, where "<" begins a tag wherever it stands. Raises ValueError as `clean` does."""
+    bounded(html)
+    for found in _PICTURE.finditer(html):
+        has = attributes(found[1])
         if has.get("src", "").startswith(("http://", "https://")):
             width, height = (int(has[key]) if DIGITS.match(has.get(key, "")) else 0 for key in ("width", "height"))
             return Image(url=has["src"], alt=has.get("alt", ""), width=width, height=height)

@@ -133,6 +133,10 @@ def test_the_locks_agree() -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_wanted_package_is_locked(name: str) -> None:
     wanted = (ROOT / "requirements" / f"{name}.in").read_text(encoding="utf-8").splitlines()
-    names = {re.split(r"[<>=!;\[ ]", line)[0].lower() for line in wanted if line and not line.startswith(("#", "-r"))}
+    names = {
+        re.split(r"[<>=!;\[ ]", line)[0].lower().replace(".", "-")
+        for line in wanted
+        if line and not line.startswith(("#", "-r"))
+    }
     locked = {package.partition("[")[0] for package in pins(name)}
-    assert names <= locked
+    assert {name.replace(".", "-") for name in names} <= locked

@@ -126,17 +126,32 @@ class Message:
 
 def fill(form: Mould, letter: Letter) -> bytes:
     """The message (RFC 5322, CRLF) to one reader. Without an unsubscribe link it carries no List-Unsubscribe."""
-    return filled(form, letter).data
+    return b"".join(_pieces(form, *_own(letter)))
 
 
 def filled(form: Mould, letter: Letter) -> Message:
     """The message as `fill` makes it, with its proof."""
+    own = _own(letter)
+    return Message(b"".join(_pieces(form, *own)), _proof(form.proof, *own))
+
+
+def _own(letter: Letter) -> tuple[bytes, bytes, bytes]:
+    """What is the reader's own: the first headers, and the link as it stands in the text and in the HTML."""
     url = web_address(letter.unsubscribe_url)
     to = _name(letter.name, len("To: "), address(letter.email))
-    personal = _headers([("To", to), ("Message-ID", _clean(letter.message_id)), *unsubscribe_headers(url)])
-    text, html = _gap(url), _gap(escape(url))
-    pieces = (personal, form.head, text.join(form.text), form.between, html.join(form.html), form.tail)
-    return Message(b"".join(pieces), _proof(form.proof, personal, text, html))
+    headers = _headers([("To", to), ("Message-ID", _clean(letter.message_id)), *unsubscribe_headers(url)])
+    escaped, gap = escape(url), _gap(url)
+    return headers, gap, gap if escaped == url else _gap(escaped)
+
+
+def _pieces(form: Mould, headers: bytes, text: bytes, html: bytes) -> list[bytes]:
+    """All of a message in order, to be joined in one go: that copies each byte once."""
+    pieces = [headers, form.head]
+    for gap, parts, after in ((text, form.text, form.between), (html, form.html, form.tail)):
+        for part in parts:
+            pieces += (part, gap)
+        pieces[-1] = after  # for no gap follows the last part
+    return pieces
 
 
 def _proof(*pieces: bytes) -> bytes:
@@ -244,11 +259,14 @@ def web_addresses(urls: list[str]) -> list[str]:
 
 
 def _headers(fields: list[tuple[str, str]]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    for line in lines.split("\r\n"):
-        if len(line.encode()) > _LINE:
-            raise ValueError(f"a header line is longer than {_LINE} octets: {line[:60]}...")
-    return lines.encode()
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields]).encode()
+    if len(lines) > _LINE:
+        for line in lines.split(b"\r\n"):
+            if len(line) > _LINE:
+                raise ValueError(
+                    f"a header line is longer than {_LINE} octets: {line[:60].decode(errors='replace')}..."
+                )
+    return lines
 
 
 def _encodable(text: str) -> str:

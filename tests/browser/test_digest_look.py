@@ -1,4 +1,4 @@
-"""The daily digest in a browser: phone and desktop, light and dark, pictures off, right to left.
+"""The looks of a digest in a browser: phone and desktop, light and dark, pictures off, right to left; judged by axe.
 
 `PUBLISHER_PICTURES=1` writes the pictures in docs/pictures anew, with whatever fonts this machine has.
 """
@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from publisher import compose
 from publisher.kit.templating import TemplateFolders
-from publisher.model import Article, Slot
+from publisher.model import Article, Label, Slot
+from tests.more_stories import arabic, busy
 from tests.people import NOW, article, newsletter, site
 from tests.stories import PICTURE, told
 
@@ -99,17 +101,50 @@ def show(browser: Browser) -> Iterator[Open]:
         page.close()
 
 
-def digest(articles: tuple[Article, ...], language: str = "en-IE") -> str:
-    daily = newsletter(language=language)
+LABELS = {2: Label.CORRECTION, 5: Label.UPDATED, 6: Label.RETRACTION, 41: Label.CORRECTION}
+ONLINE = "https://news.harbour-gazette.example/editions/daily-2026-11-22"
+
+
+def digest(
+    articles: tuple[Article, ...],
+    language: str = "en-IE",
+    look: str = "daily",
+    labels: Mapping[int, Label] | None = None,
+) -> str:
+    daily = newsletter(language=language, template=f"digest/{look}")
+    items = compose.choose(daily, articles, {}, now=NOW).items
     return compose.render(
         daily,
         Slot(name="daily:2026-11-22", due_at=NOW + timedelta(hours=1)),
-        compose.choose(daily, articles, {}, now=NOW).items,
+        [replace(item, label=(labels or {}).get(item.article, item.label)) for item in items],
         {one.id: one for one in articles},
         site=site(),
         templates=TEMPLATES,
         now=NOW,
+        online_url=ONLINE,
     ).html
+
+
+#: What is shown of each look, in each language.
+SHOWN: dict[tuple[str, str], Callable[[], str]] = {
+    ("daily", "en"): lambda: digest(told()),
+    ("headlines", "en"): lambda: digest(busy(), look="headlines", labels=LABELS),
+    ("alert", "en"): lambda: digest(told(1), look="alert"),
+    ("daily", "ar"): lambda: digest(arabic(), "ar"),
+    ("headlines", "ar"): lambda: digest(arabic(), "ar", "headlines", LABELS),
+    ("alert", "ar"): lambda: digest(arabic()[:1], "ar", "alert"),
+}
+LOOKS = ("daily", "headlines", "alert")
+
+
+def keep(page: Page, tmp_path: Path, name: str) -> Path:
+    """Takes a picture of the page; into docs/pictures where that is asked for."""
+    path = (ROOT / "docs" / "pictures" if os.environ.get("PUBLISHER_PICTURES") == "1" else tmp_path) / f"{name}.png"
+    size = page.viewport_size
+    assert size
+    tall = min(1420, page.evaluate("Math.ceil(document.body.getBoundingClientRect().height)"))
+    page.screenshot(path=path, clip={"x": 0, "y": 0, "width": size["width"], "height": tall}, full_page=True)
+    return path
 
 
 def overflow(page: Page) -> int:
@@ -119,17 +154,43 @@ def overflow(page: Page) -> int:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 700])
-def test_the_digest_as_readers_see_it(show: Open, tmp_path: Path, width: int, scheme: str) -> None:
-    page = show(digest(told()), width, scheme)
-    folder = ROOT / "docs" / "pictures" if os.environ.get("PUBLISHER_PICTURES") == "1" else tmp_path
-    picture = folder / f"digest-daily-{width}-{scheme}.png"
-    page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": width, "height": 1420}, full_page=True)
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_digest_as_readers_see_it(show: Open, tmp_path: Path, look: str, width: int, scheme: str) -> None:
+    page = show(SHOWN[look, "en"](), width, scheme)
+    picture = keep(page, tmp_path, f"digest-{look}-{width}-{scheme}")
 
     assert overflow(page) == 0
     assert page.evaluate(FAINT) == []
-    assert picture.stat().st_size < 150_000
+    assert picture.stat().st_size < 200_000
     ground = page.eval_on_selector(".sheet", "node => getComputedStyle(node).backgroundColor")
     assert ground == ("rgb(24, 29, 34)" if scheme == "dark" else "rgb(255, 253, 249)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("look", "language"), SHOWN)
+def test_axe_finds_nothing_that_shuts_a_reader_out(show: Open, look: str, language: str, scheme: str) -> None:
+    """All rules, of WCAG and of good practice, on the mail as a webmail shows it: within that page's main part."""
+    page = show(SHOWN[look, language](), 700, scheme)
+    page.evaluate(
+        "() => { const main = document.createElement('main'); main.append(...document.body.childNodes); "
+        "document.body.append(main) }"
+    )
+
+    found = Axe().run(page).response["violations"]
+
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_axe_does_find_what_is_wrong(show: Open) -> None:
+    bad = SHOWN["daily", "en"]().replace(' alt="', ' data-alt="').replace("#1c1b19", "#eeeeee")
+
+    assert {"image-alt", "color-contrast"} <= {one["id"] for one in Axe().run(show(bad, 700)).response["violations"]}
+
+
+@pytest.mark.parametrize("width", [320, 480, 640, 700])
+@pytest.mark.parametrize(("look", "language"), SHOWN)
+def test_a_digest_fits_every_width(show: Open, look: str, language: str, width: int) -> None:
+    assert overflow(show(SHOWN[look, language](), width)) == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -154,8 +215,10 @@ def test_words_and_addresses_without_end_stay_in_their_column(show: Open, langua
         assert overflow(show(digest(stories, language), 320)) == 0
 
 
-def test_without_pictures_their_words_are_shown(show: Open) -> None:
-    page = show(digest(told()), 360, pictures=False)
+@pytest.mark.parametrize("look", ["daily", "alert"])
+def test_without_pictures_their_words_are_shown(show: Open, tmp_path: Path, look: str) -> None:
+    page = show(SHOWN[look, "en"](), 360, pictures=False)
+    keep(page, tmp_path, f"digest-{look}-360-no-pictures")
 
     assert overflow(page) == 0
     assert page.get_by_alt_text(PICTURE.alt).is_visible()
@@ -168,11 +231,12 @@ def test_the_preheader_is_for_the_inbox_alone(show: Open) -> None:
     assert page.locator("body > *").first.get_attribute("class") == "preheader"
 
 
-def test_right_to_left_starts_at_the_right(show: Open) -> None:
-    arabic = tuple(replace(one, revision=replace(one.revision, language="ar")) for one in told())
-    page = show(digest(arabic, "ar"), 700)
+@pytest.mark.parametrize("look", LOOKS)
+def test_right_to_left_starts_at_the_right(show: Open, tmp_path: Path, look: str) -> None:
+    page = show(SHOWN[look, "ar"](), 700)
+    keep(page, tmp_path, f"digest-{look}-700-arabic")
     heading: dict[str, Any] = page.eval_on_selector(
-        "h3", "n => { const r = document.createRange(); r.selectNodeContents(n); return r.getBoundingClientRect() }"
+        "h1", "n => { const r = document.createRange(); r.selectNodeContents(n); return r.getBoundingClientRect() }"
     )
 
     assert round(heading["right"]) == 638

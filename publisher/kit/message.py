@@ -309,6 +309,8 @@ def _words(text: str, taken: int) -> str:
     if cleaned.isascii() and taken + len(cleaned) <= 76 and "=?" not in cleaned and "  " not in cleaned:
         return cleaned
     words, room = [""], 45 - taken  # an encoded word has at most 75 characters: 45 octets in base64
+    if len(whole := cleaned.encode()) <= room:
+        return f"=?utf-8?b?{b64encode(whole).decode()}?="
     for letter in cleaned:
         size = len(letter.encode())
         if size > room:

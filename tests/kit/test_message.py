@@ -12,7 +12,7 @@ from email.utils import parseaddr
 from html import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from publisher.kit.message import (
@@ -115,6 +115,7 @@ bodies_with_links = st.lists(lines).map(UNSUBSCRIBE_URL.join)
 links = st.text("abcXYZ019-_=&%.;'", max_size=400).map(lambda path: f"https://news.harbour-gazette.example/u/{path}")
 
 
+@settings(deadline=None)  # how long one takes is the machine's business
 @given(words.filter(str.strip), words, bodies_with_links, bodies_with_links, links)
 def test_joined_pieces_are_the_message_the_standard_library_builds(name, subject, html, text, link):
     letter = ORLA._replace(name=" ".join(name.split()), unsubscribe_url=link)

@@ -36,6 +36,7 @@ bench: .venv/.tests ## time each step, feeds, mail, mailing APIs and events, eac
 	$(BIN)/python -m benchmarks.smtp
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.events
+	$(BIN)/python -m benchmarks.serving
 
 check: .venv/.tests ## ruff and mypy alone
 	$(BIN)/ruff check .

@@ -13,6 +13,9 @@ from publisher.ports import Parts
 from publisher.web.application import application
 from publisher.web.protocol import BoundedHead
 
+#: Bytes that the system takes off our hands in one call: a whole feed, mostly.
+SENT_AT_ONCE = 1_000_000
+
 
 class Server:
     """One listening server. The address is bound at once, so that a port in use is a clear error."""
@@ -61,6 +64,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_AT_ONCE)  # what it accepts inherits it
         listening.listen(1024)
     except OSError as error:
         listening.close()

@@ -136,7 +136,7 @@ def seen(answer: requests.Response) -> dict[str, str | None]:
     return {name: answer.headers.get(name) for name in TOLD}
 
 
-FILES = ("all.rss", "all.atom", "all.json", "section-news.rss")
+FILES = ("all.rss", "all.atom", "all.json", "section-news.rss", "all.html", "feeds.opml", "feeds.css", "")
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip", "br", "gzip, deflate, br"])
@@ -184,8 +184,14 @@ def test_what_has_ended_is_gone_and_what_never_was_is_missing(app: App, ours: st
             answer = ask(server, "ended.rss", **asked)
             assert answer.status_code == 410
             assert answer.headers["access-control-allow-origin"] == "*"
-        for inside in ("ended.rss.gone", "all.rss.gz", "all.rss.br", "never.rss", "../settings.toml", ".x.part"):
-            assert ask(server, inside).status_code == 404
+        for elsewhere in (
+            "never.rss",
+            "never/1.rss",
+            "../settings.toml",
+            "%2e%2e/settings.toml",
+            "../var/publisher.db",
+        ):
+            assert ask(server, elsewhere).status_code == 404
     folder.remove("ended.rss")
     for server in (ours, theirs):
         assert ask(server, "ended.rss").status_code == 404

@@ -24,6 +24,7 @@ test-full: check ## the same with WordPress, Postfix and other people's feed rea
 	$(PYTEST) -n 2 --dist worksteal
 
 faults: export PUBLISHER_KILLS ?= 1000
+faults: export PUBLISHER_FAULTS ?= build/faults.md
 faults: .venv/.tests ## kill Publisher at work and count what arrived; PUBLISHER_KILLS=100 makes it shorter
 	@.ci/system-packages test
 	$(PYTEST) -n 2 --dist worksteal tests/faults

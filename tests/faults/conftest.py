@@ -28,4 +28,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("fault runs: what the provider's own log says")
     terminalreporter.write_line(table(rows))
     if path := os.environ.get("PUBLISHER_FAULTS"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(table(rows) + "\n")

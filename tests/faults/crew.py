@@ -34,11 +34,13 @@ from tests.faults.clock import FastClock
 
 SCHEDULERS, WORKERS = 2, 4
 #: Seconds without progress, and with no call under way, after which time leaps.
-QUIET = 0.25
+QUIET = 0.15
 #: Seconds without progress after which a kill that is due only later strikes all the same.
 STUCK = 1.5
 #: Seconds after which a run that does not end is given up.
 LONGEST = 3000.0
+#: And one in which nothing has been sent by then.
+STARTING = 300.0
 _WIDTH = 40
 _ENDS = ("outbox.settle", "outbox.back", "outbox.unknown", "outbox.hold")
 
@@ -160,7 +162,7 @@ def live(spec: Spec, board: Board, place: int, skew: timedelta) -> None:
                     pipeline.work(app.parts, work.kind, work.key)
         except PublisherError:  # logged by a real one, and due again
             watch.let_go()
-        time.sleep(0.1 if schedules else 0.03)
+        time.sleep(0.1 if schedules else 0.05)
 
 
 class Crew:
@@ -187,7 +189,7 @@ class Crew:
 
     def run(self) -> Report:
         began = time.monotonic()
-        while not self.report.finished and time.monotonic() - began < LONGEST:
+        while not self.report.finished and time.monotonic() - began < (LONGEST if self.progress else STARTING):
             self._fill()
             self._strike()
             self._wake()
@@ -342,6 +344,7 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
+    newsroom.warm_up()
     spec = Spec(**json.loads(Path(sys.argv[1]).read_text()))
     sys.stdout.write(json.dumps(asdict(Crew(spec).run())))
 

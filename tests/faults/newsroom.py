@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from publisher import editions, pipeline
 from publisher.app import App, open_app
@@ -16,7 +17,7 @@ from publisher.ports import Clock, Mailer
 from tests.faults import posts
 from tests.faults.clock import START
 from tests.faults.watching import Seen, watched
-from tests.sites import FERRY, TestClock, lay_out
+from tests.sites import FERRY, TestClock, lay_out, run_due
 
 EDITION = "daily/daily:2026-11-22"
 #: Where the witnesses go that a sender mails to itself.
@@ -64,7 +65,7 @@ def reader(number: int) -> str:
 
 
 def build(root: Path, kind: str, readers: int, *, database: str = "", url: str = "http://127.0.0.1:1") -> None:
-    """Lay the site out and subscribe everybody."""
+    """Lay the site out, subscribe everybody, and collect the article, an hour before the edition is due."""
     store = f'\n[store]\nurl = "{database}"\n' if database else ""
     lay_out(root, _SETTINGS + posts.settings(kind, url) + store, {"news/ferry.txt": FERRY})
     for name, text in _TEMPLATES.items():
@@ -73,6 +74,7 @@ def build(root: Path, kind: str, readers: int, *, database: str = "", url: str =
         path.write_text(text)
     app = enter(root, TestClock(START - timedelta(hours=1)))
     subscribe(app, [reader(number) for number in range(readers)])
+    pipeline.collect(app.parts, "newsroom")
     app.close()
 
 
@@ -98,6 +100,17 @@ def enter(root: Path, clock: Clock, mailer: Mailer | None = None, seen: Seen | N
         app = replace(app, parts=watched(app.parts, posts.NAME, seen))
     pipeline.adopt(app.parts)
     return app
+
+
+def warm_up() -> None:
+    """Send an edition, so that what is imported and compiled only once is there in every fork of this process."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "site"
+        build(root, "maildir", 3)
+        app = enter(root, TestClock(START))
+        assert run_due(app) == []
+        assert finished(app)
+        app.close()
 
 
 def finished(app: App) -> bool:

@@ -100,12 +100,15 @@ def once(wanted: Pass, tape: Tape) -> dict[str, Any]:
 def work(parts: Parts) -> list[str]:
     """Everything that is due, until nothing but what always is."""
     errors: list[str] = []
-    for _ in range(5):
-        for piece in list(pipeline.due(parts)):
+    for _ in range(8):
+        pieces = list(pipeline.due(parts))
+        for piece in pieces:
             try:
                 pipeline.work(parts, piece.kind, piece.key)
             except PublisherError as error:
                 errors.append(f"{piece.kind}: {error}")
+        if all(piece.kind == "sweep" for piece in pieces):
+            break
     return errors
 
 
@@ -141,6 +144,7 @@ def forked(what: Callable[[], dict[str, Any]]) -> tuple[int, dict[str, Any]]:
 
 
 def main() -> None:
+    newsroom.warm_up()
     for line in sys.stdin:
         wanted, tape = Pass(**json.loads(line)), Tape()
         status, said = forked(lambda wanted=wanted, tape=tape: once(wanted, tape))

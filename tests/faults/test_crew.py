@@ -36,7 +36,7 @@ from tests.faults.webhooks import Webhooks
 pytestmark = pytest.mark.timeout(3600)
 
 KILLS = int(os.environ.get("PUBLISHER_KILLS", "6"))
-READERS = int(os.environ.get("PUBLISHER_READERS", "0")) or (100 if KILLS >= 100 else 300) * KILLS
+READERS = int(os.environ.get("PUBLISHER_READERS", "0")) or (100 if KILLS >= 100 else 150) * KILLS
 SEED = int(os.environ.get("PUBLISHER_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 #: The share of the provider's answers that go wrong.
 MISBEHAVED = 0.1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from publisher.compose.links import marker
 from publisher.compose.stories import EditionView, NewsletterView, StoryView, sections, site_view, stories
 from publisher.errors import TemplateError
 from publisher.kit import html, message, templating
@@ -40,9 +42,10 @@ def render(
     also when a template leaves out the unsubscribe link.
     """
     language = language or newsletter.language
+    link = marker(newsletter, slot, site)
     for shortening in (1, 2, 4, 0):
-        shown = stories(items, articles, shortening)
-        values = _values(newsletter, slot, shown, site, now) | {"online_url": online_url}
+        shown = stories(items, articles, shortening, link)
+        values = _values(newsletter, slot, shown, replace(site, url=link(site.url)), now) | {"online_url": online_url}
         rendered = _fill(newsletter.template, values, templates, language)
         if len(rendered.html.encode()) <= LARGEST_HTML:
             break

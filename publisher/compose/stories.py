@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -115,17 +115,21 @@ def sections(stories: Iterable[StoryView]) -> tuple[SectionView, ...]:
     )
 
 
-def stories(items: Sequence[Item], articles: Mapping[int, Article], shortening: int) -> tuple[StoryView, ...]:
-    """The stories of an edition in order; the fewer there are, the more each may tell."""
+def stories(
+    items: Sequence[Item], articles: Mapping[int, Article], shortening: int, link: Callable[[str], str] = str
+) -> tuple[StoryView, ...]:
+    """The stories of an edition in order; the fewer there are, the more each may tell. `link` marks their addresses."""
     each = max(_LEAST, min(_MOST, _ALL // max(1, len(items))))
     room = each // shortening if shortening else 0
     return tuple(
-        _story(item, articles[item.article], room=room * (_LEAD_SHARE if place == 0 else 1), leads=place == 0)
+        _story(
+            item, articles[item.article], room=room * (_LEAD_SHARE if place == 0 else 1), leads=place == 0, link=link
+        )
         for place, item in enumerate(items)
     )
 
 
-def _story(item: Item, article: Article, *, room: int, leads: bool) -> StoryView:
+def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callable[[str], str]) -> StoryView:
     revision = article.revision
     url = _web(article.canonical_url)
     opening = next(_paragraphs(revision.content_html), "")
@@ -143,7 +147,7 @@ def _story(item: Item, article: Article, *, room: int, leads: bool) -> StoryView
         standfirst=standfirst,
         text=text,
         whole=whole,
-        url=url,
+        url=link(url) if url else "",
         authors=tuple(_clean(author.name, _LINE) for author in revision.authors[:_AUTHORS] if author.name),
         biographies=_biographies(revision.authors[:_AUTHORS]),
         section=_clean(item.section, _LINE),

@@ -70,7 +70,8 @@ class Newsletter:
     """A standing publication that readers subscribe to. `at` is wall time in `timezone` (an IANA name).
 
     `maximum_age` is how old an article may be and still be news; `late` how long after its hour an edition
-    may still go out; `undo` how long an approved edition waits before it leaves.
+    may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
+    site carry utm_ parameters.
     """
 
     id: int = 0
@@ -91,6 +92,7 @@ class Newsletter:
     late: timedelta = timedelta(hours=6)
     undo: timedelta = timedelta(0)
     first_wave: FirstWave = FirstWave()
+    utm: bool = False
     mailer: str = "maildir"
     was: tuple[str, ...] = ()
 

@@ -246,6 +246,7 @@ class NewsletterSettings(Section):
     late: Span = timedelta(hours=6)
     undo: Span = timedelta(0)
     first_wave: FirstWaveSettings = FirstWaveSettings()
+    utm: bool = False
     mailer: Slug = "maildir"
 
 

@@ -105,6 +105,21 @@ def start(store: Store, key: str) -> Edition:
     return store.editions.move(key, (EditionState.APPROVED,), EditionState.PLANNING)
 
 
+def hold_back(store: Store, key: str, reason: str, *, waiting: bool) -> Edition:
+    """It was approved and would arrive broken: it waits for its editor again, or is a draft. Raises Conflict when it
+    has left already."""
+    return store.editions.move(
+        key,
+        (EditionState.APPROVED,),
+        EditionState.WAITING if waiting else EditionState.DRAFT,
+        reason=reason,
+        approved_at=None,
+        approved_by="",
+        approved_hash="",
+        undo_until=None,
+    )
+
+
 def expire(store: Store, newsletter: Newsletter, now: datetime) -> None:
     """Merge what nobody approved by hand and what could not leave for so long that it is no news any more: its
     articles go into the next edition."""

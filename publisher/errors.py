@@ -89,6 +89,10 @@ class TemplateError(PublisherError):
         super().__init__(f"{place}{message}" if message else "", **ids)
 
 
+class PreflightError(PublisherError):
+    """An edition would arrive broken, so it does not leave: mend it, or override the rule."""
+
+
 class FolderError(PublisherError):
     """The feed folder could not be written; the last good files stay."""
 

@@ -307,7 +307,9 @@ def test_a_broken_template_leaves_a_draft_that_goes_when_it_is_mended(app: App, 
     assert "reader" in str(errors[0])
     draft = app.parts.store.editions.newest(1)[0]
     assert (draft.state, mailbox(root)) == (EditionState.DRAFT, [])
-    (own / "body.html").write_text("<p>{{ lead.title }}</p><a href='{{ unsubscribe_url }}'>leave</a>")
+    (own / "body.html").write_text(
+        "<p>{{ lead.title }}</p><p>{{ site.postal_address }}</p><a href='{{ unsubscribe_url }}'>leave</a>"
+    )
     clock.move(minutes=1)
     assert run_due(app) == []
     assert addressees(root) == sorted(READERS)

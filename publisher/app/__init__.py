@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.app._mail import mailboxes, mailer_of
+from publisher.app._preflight import rulebook
 from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
 from publisher.ports import (
     Clock,
@@ -132,6 +133,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         store=store,
         clock=clock,
         keys=keys,
+        rulebook=rulebook(root, settings),
         owner=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
     )
 

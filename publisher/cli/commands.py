@@ -16,6 +16,7 @@ from publisher.cli.check import check
 from publisher.cli.door import Door, LogFormat
 from publisher.cli.errors import in_words
 from publisher.cli.init import init
+from publisher.cli.preflight import preflight
 from publisher.cli.preview import preview
 from publisher.cli.run import run, serve
 from publisher.cli.send import send
@@ -67,7 +68,7 @@ def options(
     context.obj = Door(root=site, verbosity=-1 if quiet else verbose, log_format=log_format)
 
 
-for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, send, articles.why):
+for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, preflight, send, articles.why):
     app.command()(_command)
 app.add_typer(articles.app, name="articles")
 app.add_typer(deliver.app, name="deliver")

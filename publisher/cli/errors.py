@@ -31,6 +31,7 @@ CODES: Mapping[type[BaseException], Exit] = {
     errors.DeliveryError: Exit.DELIVERY,
     errors.MailboxError: Exit.DELIVERY,
     errors.TemplateError: Exit.TEMPLATE,
+    errors.PreflightError: Exit.PREFLIGHT,
     errors.FolderError: Exit.FOLDER,
     errors.GateError: Exit.FOLDER,
     errors.PublisherError: Exit.FAILED,

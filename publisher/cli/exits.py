@@ -18,6 +18,7 @@ class Exit(IntEnum):
     DELIVERY = 7
     TEMPLATE = 8
     FOLDER = 9
+    PREFLIGHT = 10
     BUG = 70
     INTERRUPTED = 130
     PIPE = 141

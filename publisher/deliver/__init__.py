@@ -12,6 +12,7 @@ from publisher.deliver.plan import plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.retry import Retried, retry
 from publisher.deliver.rules import refuses
+from publisher.deliver.specimen import specimen
 from publisher.deliver.waves import over, too_bad
 from publisher.deliver.witness import lacks_witness
 
@@ -31,6 +32,7 @@ __all__ = [
     "rehearse",
     "remedy",
     "retry",
+    "specimen",
     "to_all",
     "too_bad",
 ]

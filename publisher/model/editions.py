@@ -10,6 +10,15 @@ from enum import IntEnum, StrEnum
 from publisher.model.feeds import Selection
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """An editor's word that an edition may go although a rule of preflight blocks it."""
+
+    rule: str
+    by: str
+    at: datetime
+
+
 class EditionState(StrEnum):
     DRAFT = "draft"
     SKIPPED = "skipped"
@@ -192,6 +201,7 @@ class Edition:
     candidates: int = 0
     planned: int = 0
     letterheads: tuple[Letterhead, ...] = ()
+    overrides: tuple[Override, ...] = ()
     items: tuple[Item, ...] = ()
 
     @property

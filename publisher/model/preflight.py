@@ -34,15 +34,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
-    """An editor's word that an edition may go although a rule blocks it."""
-
-    rule: str
-    by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StoryFact:
     """A story of the edition as it stands in the store now, and the label it is mailed with."""
 
@@ -88,7 +79,9 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """How the site wants the rules: levels other than the usual ones, by rule; whether links and DNS are asked."""
+    """How the site wants the rules: levels other than the usual ones, by rule; whether links and DNS are asked; and the
+    site's own table of what mail programs can show, b"" for the packaged one."""
 
     levels: Mapping[str, Level] = field(default_factory=dict)
     network: bool = True
+    mail_clients: bytes = b""

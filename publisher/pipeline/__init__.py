@@ -26,6 +26,7 @@ from publisher.pipeline.delivering import bounces, deliver, feedback, judge, not
 from publisher.pipeline.editing import correct, mail, restore, retract, why
 from publisher.pipeline.hubs import told_by_hub, verify
 from publisher.pipeline.looking import LOOKS, ask, collect_all
+from publisher.pipeline.preflighting import findings, override, picked, specimen, variant_for
 from publisher.pipeline.serving import announce, tidy
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
@@ -47,12 +48,15 @@ __all__ = [
     "draft",
     "due",
     "feedback",
+    "findings",
     "judge",
     "mail",
     "newsletter_of",
     "notify",
     "one_pass",
     "overdue",
+    "override",
+    "picked",
     "plan",
     "push",
     "refill",
@@ -60,10 +64,12 @@ __all__ = [
     "restore",
     "retract",
     "send",
+    "specimen",
     "sweep",
     "syndicate",
     "tidy",
     "told_by_hub",
+    "variant_for",
     "verify",
     "why",
     "work",

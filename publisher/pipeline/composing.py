@@ -8,6 +8,7 @@ from publisher import compose as composing
 from publisher import editions, errors
 from publisher.kit import slots
 from publisher.model import Edition, EditionState, Newsletter, Rendered, Slot, SubscriptionStatus
+from publisher.pipeline import preflighting
 from publisher.ports import Parts
 
 
@@ -24,7 +25,7 @@ def compose_slot(
     """Choose, render, and approve where no editor has to. The slot is the edition's identity, so doing it
     twice is doing it once; by hand also what was skipped or merged is made anew, whatever the hour.
 
-    Raises TemplateError; the edition then stays a draft that says why.
+    Raises TemplateError, and PreflightError for what would arrive broken; the edition then stays a draft that says why.
     """
     store, now = parts.store, parts.clock.now()
     there = editions.find(store, f"{newsletter.slug}/{slot.name}")
@@ -39,19 +40,24 @@ def compose_slot(
     if not choice.skip and not store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]:
         skipped = composing.Choice(items=(), decisions=(), skip="nobody has subscribed")
         edition, choice, rendered = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
+    variant = None
+    if rendered is not None:
+        variant = composing.variant(newsletter, choice.items, rendered, language=newsletter.language)
+        overridden = replace(edition, overrides=there.overrides if there else ())
+        reason = preflighting.reason(parts, overridden, newsletter, [variant], network=False)
+        edition = replace(edition, reason=reason)
     with store.transaction() as together:
         together.editions.lock(newsletter.slug)
         if together.editions.sent(newsletter.slug, [item.article for item in choice.items]):
             raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
         edition = editions.write(together, edition)
         together.decisions.record(choice.decisions)
-        if rendered is not None:
-            variant = composing.variant(newsletter, choice.items, rendered, language=newsletter.language)
+        if variant is not None:
             together.editions.add_variant(edition.id, variant)
-            if newsletter.approval == "auto":
+            if newsletter.approval == "auto" and not edition.reason:
                 edition = editions.approve(together, edition.key, by, undo=newsletter.undo, now=now)
     if edition.state is EditionState.DRAFT and edition.reason:
-        raise errors.TemplateError(edition.reason)
+        raise (errors.TemplateError if variant is None else errors.PreflightError)(edition.reason)
     return edition
 
 

@@ -8,13 +8,17 @@ from publisher import bounces as bouncing
 from publisher import deliver as delivering
 from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
-from publisher.model import Edition, EditionState, FirstWave, MailboxLook
+from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter
+from publisher.pipeline import preflighting
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
 
 def plan(parts: Parts, key: str) -> Edition:
-    """The undo window is over: freeze the recipients into batches. While it is open nothing happens."""
+    """The undo window is over: freeze the recipients into batches. While it is open nothing happens.
+
+    Raises PreflightError for what would arrive broken; it then is a draft again, or waits for its editor.
+    """
     newsletter, now = newsletter_of(parts, key.partition("/")[0]), parts.clock.now()
     editions.expire(parts.store, newsletter, now)
     edition = parts.store.editions.get(key)
@@ -22,10 +26,19 @@ def plan(parts: Parts, key: str) -> Edition:
         return edition
     may_leave(parts, edition.mailer)
     if edition.state is EditionState.APPROVED:
+        look(parts, edition, newsletter)
         edition = editions.start(parts.store, key)
     parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
     able = parts.mailers[edition.mailer].capability
     return delivering.plan(parts.store, edition, newsletter, able, chooser(parts, edition))
+
+
+def look(parts: Parts, edition: Edition, newsletter: Newsletter) -> None:
+    """The last look before an edition leaves. Raises PreflightError."""
+    variants = parts.store.editions.variants(edition.id)
+    if why := preflighting.reason(parts, edition, newsletter, variants, network=True):
+        editions.hold_back(parts.store, edition.key, why, waiting=newsletter.approval == "editor")
+        raise errors.PreflightError(f"{edition.key} does not leave: {why}", edition=edition.key)
 
 
 def chooser(parts: Parts, edition: Edition) -> delivering.Chooser:

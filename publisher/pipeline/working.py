@@ -14,6 +14,7 @@ from publisher.pipeline.composing import compose, compose_slot
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.hubs import adopt_hubs, websub
 from publisher.pipeline.looking import collect_all, host, look
+from publisher.pipeline.preflighting import changed
 from publisher.pipeline.serving import announce, tidy, untidy
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import sweep
@@ -64,8 +65,8 @@ def _looks(parts: Parts, slugs: Sequence[str]) -> Iterator[Work]:
 
 
 def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
-    """A slot from before the newsletter existed is never due. A draft that no editor has to see is there
-    because of a broken template: it is tried again when the template has changed."""
+    """A slot from before the newsletter existed is never due. A draft that no editor has to see is there because of a
+    broken template, or because it would arrive broken: it is tried again when the template or its stories changed."""
     if slot.due_at < parts.store.editions.born(newsletter.slug):
         return False
     edition = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
@@ -73,7 +74,7 @@ def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
         return True
     if edition.state is not EditionState.DRAFT or newsletter.approval != "auto" or editions.taken_back(edition):
         return False
-    return edition.template_hash != parts.templates.fingerprint(newsletter.template)
+    return edition.template_hash != parts.templates.fingerprint(newsletter.template) or changed(parts, edition)
 
 
 def work(parts: Parts, kind: str, key: str) -> object:

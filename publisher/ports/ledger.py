@@ -21,6 +21,7 @@ from publisher.model import (
     MailEvent,
     Merged,
     Newsletter,
+    Override,
     Rejection,
     Result,
     Sums,
@@ -69,6 +70,10 @@ class Editions(Protocol):
 
     def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
         """The place of a letterhead among the edition's, where it is put when it is new."""
+
+    def override(self, key: str, overrides: Sequence[Override]) -> Edition:
+        """Keep an editor's word that these rules of preflight do not hold this edition; of each rule the first stays.
+        Making the edition anew forgets none. Raises NotFound."""
 
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """Store a variant with its items once per (edition, key)."""

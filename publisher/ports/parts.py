@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from publisher.model import (
     Feed,
     FeedPattern,
     Newsletter,
+    Rulebook,
     Site,
     Source,
     Terms,
@@ -67,3 +68,4 @@ class Parts:
     clock: Clock
     keys: Keys
     owner: str  # this process, in leases
+    rulebook: Rulebook = field(default_factory=Rulebook)

@@ -6,12 +6,13 @@
                                                                             headers, domain)
                 -> findings   with the level that the site gives the rule  (rules)
 
-Everything here is pure: what links and DNS answered is handed in (`Situation`), and what nobody knows is no finding.
+All of this is pure: what links and DNS answered is handed in (`Situation`), and what nobody knows is no finding. Only
+`asking` asks them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from publisher.model import Finding, Level, Situation
 from publisher.preflight import (
@@ -28,19 +29,26 @@ from publisher.preflight import (
     stories,
     subject,
 )
+from publisher.preflight.asking import domain as ask_domain
+from publisher.preflight.asking import links as ask_links
 from publisher.preflight.domain import selectors
 from publisher.preflight.headers import sender_domain
 from publisher.preflight.picking import largest, strangest
 from publisher.preflight.reading import Opened
 from publisher.preflight.rules import RULES, Rule, Seen
+from publisher.preflight.support import NAME as TABLE
 from publisher.preflight.support import refreshed, table
 
 __all__ = [
     "RULES",
+    "TABLE",
     "Opened",
     "Rule",
+    "ask_domain",
+    "ask_links",
     "blocking",
     "check",
+    "gravest_first",
     "in_words",
     "largest",
     "refreshed",
@@ -57,21 +65,23 @@ def check(
     *,
     levels: Mapping[str, Level] | None = None,
     overridden: Collection[str] = (),
+    mail_clients: bytes = b"",
 ) -> tuple[Finding, ...]:
     """What is wrong with the final bytes of a message (RFC 5322), the gravest first; each place once.
 
-    `levels` are the site's own for some rules; a rule that an editor has `overridden` only warns.
+    `levels` are the site's own for some rules; a rule that an editor has `overridden` only warns. `mail_clients` is
+    what mail programs can show, as `refreshed` gives it, b"" for the packaged table.
     """
     given = levels or {}
     found: dict[tuple[str, str], Finding] = {}
-    for seen in _seen(Opened(message), situation):
+    for seen in _seen(Opened(message), situation, mail_clients):
         rule = RULES[seen.rule]
         level = given.get(seen.rule, rule.level)
         if level is Level.BLOCK and seen.rule in overridden:
             level = Level.WARN
         if level is not Level.OFF:
             found.setdefault((seen.rule, seen.where), _finding(seen, rule, level))
-    return tuple(sorted(found.values(), key=lambda finding: finding.level is not Level.BLOCK))
+    return gravest_first(found.values())
 
 
 def _finding(seen: Seen, rule: Rule, level: Level) -> Finding:
@@ -84,7 +94,7 @@ def _finding(seen: Seen, rule: Rule, level: Level) -> Finding:
     )
 
 
-def _seen(opened: Opened, situation: Situation) -> Iterator[Seen]:
+def _seen(opened: Opened, situation: Situation, mail_clients: bytes) -> Iterator[Seen]:
     yield from headers.check(opened, situation)
     yield from domain.check(opened, situation)
     yield from subject.check(opened, situation)
@@ -95,9 +105,13 @@ def _seen(opened: Opened, situation: Situation) -> Iterator[Seen]:
     yield from links.check(opened, situation)
     if opened.html:
         yield from size.check(opened)
-        yield from images.check(opened)
+        yield from images.check(opened, situation)
         yield from contrast.check(opened)
-        yield from features.check(opened)
+        yield from features.check(opened, table(mail_clients))
+
+
+def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: finding.level is not Level.BLOCK))
 
 
 def blocking(findings: Collection[Finding]) -> tuple[Finding, ...]:

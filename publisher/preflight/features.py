@@ -103,8 +103,8 @@ _TAKEN_OUT = frozenset({"script", "iframe", "embed", "applet"})
 Marks = Iterator[tuple[tuple[str, str], str]]
 
 
-def check(opened: Opened) -> Iterator[Seen]:
-    known = support.table().by_mark()
+def check(opened: Opened, table: support.Table) -> Iterator[Seen]:
+    known = table.by_mark()
     told: set[str] = set()
     for mark, where in _marks(opened):
         feature = known.get(mark)
@@ -112,7 +112,7 @@ def check(opened: Opened) -> Iterator[Seen]:
             continue
         told.add(feature.slug)
         rule = "unsupported" if feature.slug in LOST else "differs"
-        yield Seen(rule, where, f"{', '.join(feature.lacking)} cannot do {feature.title} ({support.table().date})")
+        yield Seen(rule, where, f"{', '.join(feature.lacking)} cannot do {feature.title} ({table.date})")
     for node in opened.nodes(", ".join(sorted(_TAKEN_OUT))):
         yield Seen("unsupported", f"<{node.tag}>", f"Every mail program takes <{node.tag}> out")
 

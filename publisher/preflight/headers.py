@@ -70,8 +70,7 @@ def _date(opened: Opened, situation: Situation) -> Iterator[Seen]:
 
 def _list(opened: Opened, situation: Situation) -> Iterator[Seen]:
     url = leaving(opened)
-    ours = not situation.external and bool(situation.links_url) and url.startswith(situation.links_url)
-    if not url.startswith("https:") and not (url and ours):
+    if not url.startswith("https:") and not (url and not situation.external):
         given = opened.header("List-Unsubscribe")
         yield Seen("list-unsubscribe", "List-Unsubscribe", f"It is “{given[:120]}”" if given else "It is not there")
     if opened.header("List-Unsubscribe-Post").strip() != "List-Unsubscribe=One-Click":

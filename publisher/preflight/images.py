@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborNode
 
+from publisher.model import Situation
 from publisher.preflight.reading import Opened, hidden
 from publisher.preflight.rules import Seen
 
 
-def check(opened: Opened) -> Iterator[Seen]:
+def check(opened: Opened, situation: Situation) -> Iterator[Seen]:
     for number, node in enumerate(opened.nodes("img"), start=1):
         given = node.attributes
         source = (given.get("src") or "").strip()
@@ -23,7 +24,8 @@ def check(opened: Opened) -> Iterator[Seen]:
             yield Seen("image-alt", where, "It is all there is of a link, and its alt text is empty")
         if not (given.get("width") or "").strip():
             yield Seen("image-size", where, "It has no width")
-        if not source.lower().startswith(("https://", "data:")):
+        plain = not situation.external and source.lower().startswith("http://")
+        if not plain and not source.lower().startswith(("https://", "data:")):
             yield Seen("image-source", where, _fault(source))
 
 

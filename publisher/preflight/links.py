@@ -45,8 +45,7 @@ def _address(url: str, text: str, where: str, situation: Situation) -> Iterator[
             yield Seen("link-empty", where, "It is not a whole address" if url else "It has no address")
         return
     host = parts.hostname.lower().rstrip(".")
-    ours = not situation.external and bool(situation.links_url) and url.startswith(situation.links_url)
-    if not ours:
+    if situation.external:  # else nobody reads it but who sits at this machine
         yield from _place(url, host, where)
     yield from _answer(url, where, situation)
     if twice := _tracked_twice(url):

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -69,14 +69,10 @@ class Table:
         return {mark: feature for feature in self.features for mark in feature.marks}
 
 
-@cache
-def table() -> Table:
-    """The table that is packaged."""
-    return _read((resources.files("publisher") / "data" / NAME).read_bytes())
-
-
-def _read(data: bytes) -> Table:
-    given = json.loads(data)
+@lru_cache(maxsize=2)
+def table(data: bytes = b"") -> Table:
+    """The table in what `refreshed` gave; the packaged one without."""
+    given = json.loads(data or (resources.files("publisher") / "data" / NAME).read_bytes())
     features = (
         Feature(slug=slug, title=title, support=support, marks=tuple((mark[0], mark[1]) for mark in marks))
         for slug, (title, support, marks) in given["features"].items()

@@ -342,6 +342,11 @@ class ImapBounces(BouncesSettings):
     ca_file: str = ""
 
 
+class PreflightSettings(Section):
+    network: bool = True
+    levels: dict[str, Literal["block", "warn", "off"]] = Field(default_factory=dict)
+
+
 AnySource = Annotated[
     FolderSource | GhostSource | PushSource | SyndicationSource | WordPressSource, Field(discriminator="kind")
 ]
@@ -367,3 +372,4 @@ class Settings(Section):
     mailers: tuple[AnyMailer, ...] = Field(default=(), strict=False)
     bounces: AnyBounces | None = None
     alarms: AlarmSettings = AlarmSettings()
+    preflight: PreflightSettings = PreflightSettings()

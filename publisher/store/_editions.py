@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Edition, EditionState, Item, Label, Letterhead, Rendered, Variant
+from publisher.model import Edition, EditionState, Item, Label, Letterhead, Override, Rendered, Variant
 from publisher.store import _shared as shared
 from publisher.store.tables import edition, edition_item, newsletter, variant, variant_item
 
@@ -157,8 +158,17 @@ def _edition(row: sa.RowMapping, items: tuple[Item, ...]) -> Edition:
         candidates=row["candidates"],
         planned=row["planned"],
         letterheads=tuple(Letterhead(**letterhead) for letterhead in row["letterheads"]),
+        overrides=tuple(_override(told) for told in row["overrides"]),
         items=items,
     )
+
+
+def override_row(one: Override) -> dict[str, str]:
+    return {"rule": one.rule, "by": one.by, "at": one.at.isoformat()}
+
+
+def _override(told: Mapping[str, str]) -> Override:
+    return Override(rule=told["rule"], by=told["by"], at=datetime.fromisoformat(told["at"]))
 
 
 def _item(row: sa.RowMapping) -> Item:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import Conflict, NotFound
-from publisher.model import COMMITTED, BatchState, Edition, EditionState, Letterhead, Newsletter, Variant
+from publisher.model import COMMITTED, BatchState, Edition, EditionState, Letterhead, Newsletter, Override, Variant
 from publisher.store import _editions as rows
 from publisher.store import _shared as shared
 from publisher.store._batches import reached
@@ -120,6 +120,11 @@ class Editions:
         """Raises NotFound."""
         with self._access.write() as connection:
             return _add_letterhead(connection, edition, letterhead)
+
+    def override(self, key: str, overrides: Sequence[Override]) -> Edition:
+        """Raises NotFound."""
+        with self._access.write() as connection:
+            return _override(connection, _named_id(connection, key), overrides)
 
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """The one that was stored first is returned, whoever stored it."""
@@ -243,6 +248,22 @@ def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Varia
     if id is not None:
         rows.put_items(connection, variant_item, "variant", id, one.items)
     return rows.load_variants(connection, variant.c.edition == edition_id, variant.c.key == one.key)[0]
+
+
+def _named_id(connection: Connection, key: str) -> int:
+    found = connection.execute(sa.select(edition.c.id).where(*_named(key))).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"There is no edition {key!r}; `publisher status` lists the last ones.")
+    return int(found)
+
+
+def _override(connection: Connection, id: int, overrides: Sequence[Override]) -> Edition:
+    this = edition.c.id == id
+    connection.execute(sa.select(edition.c.id).where(this).with_for_update(key_share=True))
+    told = {one.rule: one for one in (*overrides, *_by_id(connection, id).overrides)}  # who said it first stays
+    rows_ = [rows.override_row(one) for one in told.values()]
+    connection.execute(sa.update(edition).where(this).values(overrides=rows_))
+    return _by_id(connection, id)
 
 
 def _add_letterhead(connection: Connection, id: int, one: Letterhead) -> int:

@@ -36,6 +36,7 @@ edition = table(
     text("template_hash"),
     data("settings"),  # of the newsletter and its audience, as they were approved
     data("letterheads"),  # those its messages were made with; a batch names its own by place
+    data("overrides", server_default="[]"),  # of preflight: rule, who said so, when
     moment("undo_until"),
     moment("finished_at"),
     whole("priority"),

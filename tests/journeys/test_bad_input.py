@@ -296,7 +296,9 @@ def test_a_template_with_a_syntax_error_leaves_a_draft_that_goes_when_it_is_mend
         draft = app.parts.store.editions.newest(1)[0]
         assert (draft.state, draft.reason) == (EditionState.DRAFT, str(error))
         assert (feeds(root), mailbox(root)) == (published, [])
-        (own / "body.html").write_text("<p>{{ lead.title }}</p><a href='{{ unsubscribe_url }}'>leave</a>")
+        (own / "body.html").write_text(
+            "<p>{{ lead.title }}</p><p>{{ site.postal_address }}</p><a href='{{ unsubscribe_url }}'>leave</a>"
+        )
         clock.move(minutes=1)
         assert run_due(app) == []
         assert addressees(root) == sorted(READERS)
@@ -405,7 +407,9 @@ def test_a_full_disk_keeps_mail_back_until_there_is_room_and_nobody_gets_it_twic
     root = lay_out(tmp_path / "site", IN_MEMORY)
     own = root / "templates" / "digest" / "daily"
     own.mkdir(parents=True)
-    (own / "body.html").write_text(f"<a href='{{{{ unsubscribe_url }}}}'>leave</a><p>{'tide ' * 15_000}</p>")
+    (own / "body.html").write_text(
+        f"<p>{{{{ site.postal_address }}}} <a href='{{{{ unsubscribe_url }}}}'>leave</a></p><p>{'tide ' * 15_000}</p>"
+    )
     with closing(Disk(root / "var" / "maildir", 64)) as disk, closing(open_site(root, clock)) as app:
         add_readers(app, *READERS, "dora@mail.example", "eamon@mail.example")
         run_due(app)

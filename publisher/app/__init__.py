@@ -30,6 +30,7 @@ from publisher.ports import (
     HubCaller,
     Mailer,
     Parts,
+    Pictures,
     Receiver,
     Store,
     Watcher,
@@ -133,6 +134,7 @@ def _parts(root: Path, settings: Settings, environment: Mapping[str, str], store
         store=store,
         clock=clock,
         keys=keys,
+        pictures=_pictures(settings),
         rulebook=rulebook(root, settings),
         owner=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
     )
@@ -164,6 +166,14 @@ def fetchers(home: str) -> dict[str, Fetcher]:
 def _user_agent(home: str) -> str:
     """Who asks, and for whom."""
     return f"Publisher/{__version__} (+{home})"
+
+
+def _pictures(settings: Settings) -> Pictures | None:
+    from publisher.fetchers.pictures import PictureReader
+
+    if not settings.site.host_pictures:
+        return None
+    return PictureReader(user_agent=_user_agent(settings.site.url))
 
 
 def _hub_caller(home: str) -> HubCaller:

@@ -9,6 +9,7 @@ from publisher import editions, errors
 from publisher.kit import slots
 from publisher.model import Edition, EditionState, Newsletter, Rendered, Slot, SubscriptionStatus
 from publisher.pipeline import preflighting
+from publisher.pipeline.pictures import hosted
 from publisher.ports import Parts
 
 
@@ -64,9 +65,9 @@ def compose_slot(
 def draft(
     parts: Parts, newsletter: Newsletter, slot: Slot, *, again: bool = False
 ) -> tuple[Edition, composing.Choice, Rendered | None]:
-    """What an edition would be right now. Nothing is stored. Not rendered when it would be skipped, or when
-    a template is broken: the edition then is a draft whose reason says where. With `again`, to look at only,
-    articles that went out already count as new."""
+    """What an edition would be right now. Nothing is stored but its pictures, where the site hosts them. Not rendered
+    when it would be skipped, or when a template is broken: the edition then is a draft whose reason says where. With
+    `again`, to look at only, articles that went out already count as new."""
     now = parts.clock.now()
     articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
     others = parts.store.stories.of(articles)
@@ -76,7 +77,7 @@ def draft(
     edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
     if choice.skip:
         return edition, choice, None
-    chosen = {article.id: article for article in articles}
+    chosen = hosted(parts, choice.items, {article.id: article for article in articles})
     try:
         rendered = composing.render(
             newsletter, slot, choice.items, chosen, site=parts.site, templates=parts.templates, now=now

@@ -115,6 +115,11 @@ class Folder(Protocol):
         """Try to write; a short line such as "feeds, writable". Raises FolderError."""
 
 
+class Pictures(Protocol):
+    def read(self, url: str, *, allow_private: bool) -> bytes:
+        """The file at an address, at most 20 MB. Raises SourceUnavailable and SourceInvalid."""
+
+
 class Hub(Protocol):
     def tell(self, topic: str) -> None:
         """Tell the hub that what stands at this address has changed. Raises HubError."""

@@ -16,7 +16,7 @@ from publisher.model import (
     Source,
     Terms,
 )
-from publisher.ports.adapters import Fetcher, Folder, Format, Hub, Mailbox, Mailer, Receiver, Templates
+from publisher.ports.adapters import Fetcher, Folder, Format, Hub, Mailbox, Mailer, Pictures, Receiver, Templates
 from publisher.ports.clock import Clock
 from publisher.ports.hubs import HubCaller
 from publisher.ports.store import Store
@@ -67,5 +67,6 @@ class Parts:
     store: Store
     clock: Clock
     keys: Keys
+    pictures: Pictures | None  # reads pictures that are to be mailed; None: they stay where they are
     owner: str  # this process, in leases
     rulebook: Rulebook = field(default_factory=Rulebook)

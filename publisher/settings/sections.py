@@ -117,6 +117,7 @@ class SiteSettings(Section):
     postal_address: str = ""
     public_url: Base | Literal[""] = ""
     hub: Address | Literal[""] = ""
+    host_pictures: bool = False
 
 
 class StoreSettings(Section):

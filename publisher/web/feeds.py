@@ -32,7 +32,13 @@ MOST_KEPT = 64_000_000
 SETTLED = 2.0
 
 #: By ending: what stands beside feeds.
-BESIDE = {"html": b"text/html; charset=utf-8", "opml": b"text/x-opml; charset=utf-8", "css": b"text/css; charset=utf-8"}
+BESIDE = {
+    "html": b"text/html; charset=utf-8",
+    "opml": b"text/x-opml; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "jpg": b"image/jpeg",
+    "png": b"image/png",
+}
 INDEX = "index.html"
 
 Headers = list[tuple[bytes, bytes]]

@@ -357,3 +357,12 @@ def test_a_feed_that_is_not_built_yet_is_not_listed(app: App, client: TestClient
 
     assert page.status_code == 200
     assert "There are no feeds yet" in page.text
+
+
+def test_a_picture_beside_the_feeds_is_served_as_one(still: App, visitor: TestClient) -> None:
+    still.parts.folder.put("picture-0123456789abcdef.jpg", b"\xff\xd8\xff picture", "image/jpeg")
+
+    answer = visitor.get("/feeds/picture-0123456789abcdef.jpg")
+
+    assert (answer.status_code, answer.content) == (200, b"\xff\xd8\xff picture")
+    assert answer.headers["content-type"] == "image/jpeg"

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from publisher import compose, notices
+from publisher import compose, notices, preflight
 from publisher.compose.stories import EditionView, ImageView, NewsletterView, SectionView, SiteView, StoryView
 from publisher.kit import message, templating
 from publisher.kit.templating import TemplateFolders
-from publisher.model import Article, Label, Rendered, Slot
+from publisher.model import Article, Label, Letter, Rendered, Situation, Slot
 from tests.more_stories import arabic, busy
 from tests.people import NOW, newsletter, site
 from tests.stories import PICTURE, told
@@ -241,6 +241,29 @@ def test_no_text_part_is_ragged(template: str, language: str) -> None:
     assert not [line for line in text.splitlines() if line != line.rstrip()]
 
 
+@pytest.mark.parametrize("template", DIGESTS)
+@pytest.mark.parametrize("language", ["en", "de", "ar"])
+def test_preflight_has_nothing_to_say(template: str, language: str) -> None:
+    stories = arabic() if language == "ar" else busy()
+    form = message.mould(
+        digest(stories[:1] if template == "alert" else stories, language, template, LABELS),
+        sender="The Harbour Gazette <daily@harbour-gazette.example>",
+        reply_to="",
+        list_id="The Daily <daily.harbour-gazette.example>",
+        date=NOW,
+    )
+    link = "https://news.harbour-gazette.example/u/token"
+    letter = Letter(0, "ben.okafor@mail.example", "Ben Okafor", 1, "<one@harbour-gazette.example>", link)
+    situation = Situation(
+        now=NOW,
+        external=True,
+        links_url="https://news.harbour-gazette.example",
+        postal_address=site().postal_address,
+    )
+
+    assert preflight.check(message.fill(form, letter), situation) == ()
+
+
 def test_the_guide_names_every_value() -> None:
     guide = (ROOT.parent / "docs" / "guides" / "templates.md").read_text()
     views = (SiteView, NewsletterView, EditionView, ImageView, StoryView, SectionView)
@@ -324,6 +347,17 @@ def test_a_confirmation_carries_its_link_in_both_parts() -> None:
     assert "\nhttps://news.harbour-gazette.example/c/token\n" in made.text
     assert attributes(made.html, ".button a", "href") == ["https://news.harbour-gazette.example/c/token"]
     assert "carla.rossi@mail.example" in made.text
+
+
+def test_a_confirmation_speaks_the_language_of_the_site() -> None:
+    made = notices.render("confirmation", NOTICES["confirmation"], site=site(language="de"), templates=TEMPLATES)
+
+    assert made.subject == "Bitte bestätigen: The Harbour Gazette Daily"
+    for text in (made.html, made.text):
+        assert "Möchten Sie „The Harbour Gazette Daily“ erhalten?" in text
+    assert "Ja, bitte schicken" in page("confirm", "de")
+    assert "إلغاء" not in page("unsubscribe")
+    assert "نعم، ألغوا الاشتراك" in page("unsubscribe", "ar")
 
 
 def test_an_alarm_tells_the_time_of_the_site() -> None:

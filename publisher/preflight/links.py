@@ -63,7 +63,7 @@ def _place(url: str, host: str, where: str) -> Iterator[Seen]:
     if staging or _STAGING_PATH.search(url):
         yield Seen("link-staging", where, f"{staging or 'Its address'} is not where readers go")
     if url.lower().startswith("http:"):
-        yield Seen("link-plain", where, "It begins with http:")
+        yield Seen("link-plain", where, "It is no https address")
 
 
 def _answer(url: str, where: str, situation: Situation) -> Iterator[Seen]:

@@ -95,7 +95,8 @@ def rendering(values: Mapping[str, Any]) -> Rendered:
         html = (DATA / values["body"]).read_text(encoding="utf-8")
         return Rendered(subject=values["title"], html=html, text=TEXT.format(message.UNSUBSCRIBE_URL))
     articles = [article(number, story) for number, story in enumerate(_stories(values), start=1)]
-    newsletter = people.newsletter(language=values.get("language", "en"))
+    look = {"language": values.get("language", "en"), "template": values.get("template", "digest/daily")}
+    newsletter = people.newsletter(**look)
     slot = slots.current("daily", time(7, 0), "Europe/Dublin", NOW)
     items = tuple(
         Item(

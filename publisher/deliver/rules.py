@@ -63,6 +63,8 @@ def may_repeat(batch: Batch, capability: Capability, now: datetime) -> bool:
     batch that was handed over under it: what became unknown inside another batch has a key nobody has seen."""
     if batch.state is not BatchState.RESOLVING or capability.deduplicates:
         return True
+    if not capability.key_lifetime:  # said apart: to a clock that was set back the first time lies ahead
+        return False
     first = batch.first_intent_at
     return first is not None and bool(batch.payload_hash) and now - first < capability.key_lifetime
 

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError, PendingRollbackError
 from sqlalchemy.pool import StaticPool
 
 from publisher.errors import StoreError
@@ -192,6 +192,8 @@ class Access:
             raise StoreError(self.explain(error.orig)) from error
         except sqlite3.Error as error:
             raise StoreError(self.explain(error)) from error
+        except PendingRollbackError as error:  # somebody went on in a transaction that had lost its connection
+            raise StoreError(self.explain(Exception("the connection was lost in a transaction"))) from error
 
     def explain(self, error: BaseException | None) -> str:
         reason = " ".join(str(error).split())

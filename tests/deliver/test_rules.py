@@ -76,6 +76,11 @@ def test_an_unknown_batch_is_repeated_only_where_that_gives_nobody_a_second_mess
     assert rules.may_repeat(unknown, capability, NOW) is may
 
 
+def test_without_keys_nothing_is_repeated_by_a_clock_that_was_set_back() -> None:
+    ahead = replace(BATCH, state=BatchState.RESOLVING, first_intent_at=NOW + timedelta(hours=2), payload_hash="f" * 64)
+    assert not rules.may_repeat(ahead, EXTERNAL, NOW)
+
+
 def test_a_key_protects_only_what_was_handed_over_under_it() -> None:
     keyed = replace(EXTERNAL, key_lifetime=timedelta(hours=20))
     child = replace(BATCH, state=BatchState.RESOLVING, first_intent_at=NOW, parent=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,21 @@ def test_a_server_that_restarted_is_connected_to_again(postgresql_store_url: str
         )
     other.dispose()
     assert [one.slug for one in store.sources.all()] == ["newsroom"]
+    store.close()
+
+
+def test_a_transaction_that_lost_its_connection_is_told_whoever_went_on_in_it(postgresql_store_url: str) -> None:
+    store = open_store(postgresql_store_url)
+
+    def go_on() -> None:
+        with store.transaction() as together:
+            with suppress(sa.exc.OperationalError):  # the server is stopped, and a step takes it for its own error
+                together._access.bound.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            together.sources.all()
+
+    with pytest.raises(StoreError, match="connection was lost"):
+        go_on()
+    assert store.sources.all() == ()
     store.close()
 
 

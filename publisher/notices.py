@@ -155,18 +155,20 @@ def witness(
     mailer: str,
     lost_at: datetime,
     over: datetime,
+    id: int = 0,
     *,
     sender: str,
     site: Site,
     templates: Templates,
     now: datetime,
 ) -> bool:
-    """Mail ourselves one message through a mailer whose answer to a call of `lost_at` is missing, when that call must
-    have ended (`over`): once the provider shows this one, what it does not show of the other was not sent. It goes to
-    the alarm addresses in turn, or to its sender. False when one is on its way, or there were enough today."""
+    """Mail ourselves one message through a mailer whose answer to a call of `lost_at`, with the batch of that id, is
+    missing, when that call must have ended (`over`): once the provider shows this one, what it does not show of the
+    other was not sent. It goes to the alarm addresses in turn, or to its sender. False when one is on its way, or there
+    were enough today."""
     day_ago = now - timedelta(days=1)
     lately = store.notices.witnesses(mailer, min(over, day_ago))
-    mine = [one for one in lately if one.created_at > over]
+    mine = store.notices.witnesses(mailer, over, than=id)
     today = sum(one.created_at > day_ago for one in lately)
     if now <= over or today >= WITNESSES or any(_may_be_seen(one, now) for one in mine):
         return False

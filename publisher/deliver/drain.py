@@ -228,8 +228,9 @@ def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
     # A call of ours may still be under way for as long as a call may take: a witness from that time proves nothing.
     over = reconcile.last(batch) + able.timeout
     witnessed = bool(store.events.witness(desk.mailer.name, over, than=batch.id))
+    heard = store.events.heard(desk.mailer.name, *reconcile.due(batch.intent_at or reconcile.last(batch), able))
     seen = store.events.positions(batch.key)
-    results = reconcile.by_events(batch, seen, witnessed=witnessed, capability=able, now=now)
+    results = reconcile.by_events(batch, seen, witnessed=witnessed and heard, capability=able, now=now)
     if able.evidence != "search" or reconcile.known(results) or not reconcile.askable(batch, able):
         return results
     letters = making.draft(desk, store, batch).mailing.letters

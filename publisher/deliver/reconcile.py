@@ -2,7 +2,8 @@
 
 A letter that anything has been seen of was accepted. A letter that nothing was seen of was not, but only once the
 provider's lag is over, and only when something handed over later has been seen: otherwise the provider, or its
-events, may simply be silent. Until then it stays unknown, and in the end a person decides.
+events, may simply be silent. Events must also have been heard while those of the letter were due: what a provider tells
+while nobody is there to hear it is lost in the end. Until then it stays unknown, and in the end a person decides.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def by_events(
     batch: Batch, seen: Collection[int], *, witnessed: bool, capability: Capability, now: datetime
 ) -> tuple[Result, ...]:
     """One result per letter, from events that were stored for the batch. `witnessed`: an event was stored for
-    a batch of the same mailer that was handed over later."""
+    a batch of the same mailer that was handed over later, and some while those of this one were `due`."""
     quiet = witnessed and capability.look_up_lag > timedelta(0) and now - last(batch) >= capability.look_up_lag
     absent = Outcome.DEFERRED if quiet and capability.evidence == "events" else Outcome.UNKNOWN
     return tuple(
@@ -63,6 +64,11 @@ def askable(batch: Batch, capability: Capability) -> bool:
 def question(batch: Batch, letters: tuple[Letter, ...], witness: str) -> Question:
     first = batch.first_intent_at or last(batch)
     return Question(key=batch.key, letters=letters, first_at=first, last_at=last(batch), witness=witness)
+
+
+def due(handed_over: datetime, capability: Capability) -> tuple[datetime, datetime]:
+    """When the events of a call are heard at the latest: from when it must have ended until the lag is over."""
+    return handed_over + capability.timeout, handed_over + capability.look_up_lag
 
 
 def last(batch: Batch) -> datetime:

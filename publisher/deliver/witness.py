@@ -11,15 +11,16 @@ from publisher.ports import Store
 GRACE = timedelta(minutes=5)
 
 
-def lacks_witness(store: Store, name: str, able: Capability, now: datetime) -> tuple[datetime, datetime] | None:
+def lacks_witness(store: Store, name: str, able: Capability, now: datetime) -> tuple[datetime, datetime, int] | None:
     """Whether a batch in doubt waits for something that was handed over later, and nothing was: when it was handed
-    over, and when its call must have ended."""
+    over, when its call must have ended, and its id."""
     if not able.evidence:
         return None
     own_key = able.evidence == "search"
-    lost_at = store.outbox.doubted(name, before=now - able.timeout - GRACE, own_key=own_key)
-    if lost_at is None:
+    lost = store.outbox.doubted(name, before=now - able.timeout - GRACE, own_key=own_key)
+    if lost is None:
         return None
+    lost_at, id = lost
     over = lost_at + able.timeout
-    there = store.outbox.witness(name, over) if own_key else store.events.witness(name, over)
-    return None if there else (lost_at, over)
+    there = (store.outbox if own_key else store.events).witness(name, over, than=id)
+    return None if there else (lost_at, over, id)

@@ -137,9 +137,9 @@ class Outbox(Protocol):
     def hold(self, batch: Batch, *, error: str) -> bool:
         """Unknown, and nothing but a person can decide."""
 
-    def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> datetime | None:
-        """When a batch of this mailer that is in doubt was last handed over, as late as it can have been: the last such
-        time before the given one. With `own_key`, only batches handed over under the key they have."""
+    def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> tuple[datetime, int] | None:
+        """When a batch of this mailer that is in doubt was last handed over, as late as it can have been, and its id:
+        the last such time before the given one. With `own_key`, only batches handed over under the key they have."""
 
     def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         """The key of a batch that this mailer accepted and that was first handed over after that time, or else of a
@@ -266,6 +266,9 @@ class Events(Protocol):
         """The key of a batch first handed to the mailer after that time, or of a witness (a notice) made after it, of
         which an event was merged, or "": only where there is one does it mean anything that there are none of an
         earlier batch. With `than`, the id of a batch, also later than that one, whatever the clock said."""
+
+    def heard(self, mailer: str, after: datetime, before: datetime) -> bool:
+        """Whether an event of this mailer was kept in that time: somebody was there to hear it."""
 
     def forget(self, before: datetime) -> int:
         """Delete merged events that were kept before that time. How many."""

@@ -75,7 +75,8 @@ class Notices(Protocol):
 
     def waiting(self) -> int: ...
 
-    def witnesses(self, mailer: str, after: datetime) -> tuple[Notice, ...]:
-        """Those made for a mailer after that time, oldest first."""
+    def witnesses(self, mailer: str, after: datetime, *, than: int = 0) -> tuple[Notice, ...]:
+        """Those made for a mailer after that time, oldest first. With `than`, the id of a batch, only those made when
+        it had been handed over, whatever the clock said."""
 
     def last(self, limit: int) -> tuple[Notice, ...]: ...

@@ -66,7 +66,7 @@ class ByHand:
         with self._access.write() as connection:
             return retrying.retry(connection, rejections, now)
 
-    def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> datetime | None:
+    def doubted(self, mailer: str, *, before: datetime, own_key: bool) -> tuple[datetime, int] | None:
         with self._access.read() as connection:
             return witnesses.doubted(connection, mailer, before=before, own_key=own_key)
 

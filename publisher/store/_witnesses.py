@@ -21,15 +21,16 @@ _GOING = (EditionState.SENDING.value, EditionState.SETTLING.value)
 LATELY = timedelta(days=7)
 
 
-def doubted(connection: Connection, mailer: str, *, before: datetime, own_key: bool) -> datetime | None:
-    """When a batch in doubt was last handed over: the last such time before the given one."""
+def doubted(connection: Connection, mailer: str, *, before: datetime, own_key: bool) -> tuple[datetime, int] | None:
+    """When a batch in doubt was last handed over, and its id: the last such time before the given one."""
     going = sa.select(edition.c.id).where(edition.c.state.in_(_GOING))
     which = sa.and_(batch.c.mailer == mailer, batch.c.state.in_(_DOUBTED), batch.c.edition.in_(going))
     if own_key:
         which = sa.and_(which, batch.c.payload_hash != "")
-    times = sa.select(batch.c.first_intent_at, batch.c.intent_at, batch.c.unknown_since).where(which)
-    last = [max(moment for moment in row if moment) for row in connection.execute(times) if any(row)]
-    return max((moment for moment in last if moment < before), default=None)
+    columns = (batch.c.id, batch.c.first_intent_at, batch.c.intent_at, batch.c.unknown_since)
+    rows = connection.execute(sa.select(*columns).where(which))
+    last = [(max(moment for moment in row[1:] if moment), int(row[0])) for row in rows if any(row[1:])]
+    return max((one for one in last if one[0] < before), default=None)
 
 
 def accepted(connection: Connection, mailer: str, after: datetime, *, than: int) -> str:

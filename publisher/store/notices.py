@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from publisher.model import Notice, NoticeState, Rendered
 from publisher.store import _shared as shared
-from publisher.store._order import newest
+from publisher.store._order import last, newest
 from publisher.store.engine import Access
 from publisher.store.tables import notice as table
 
@@ -62,10 +62,11 @@ class Notices:
             count = sa.select(sa.func.count()).select_from(table).where(table.c.state.in_(_OPEN))
             return int(connection.execute(count).scalar_one())
 
-    def witnesses(self, mailer: str, after: datetime) -> tuple[Notice, ...]:
+    def witnesses(self, mailer: str, after: datetime, *, than: int = 0) -> tuple[Notice, ...]:
         # Said in these words, the partial index can be used.
         which = sa.and_(sa.text("notice.kind = 'witness'"), table.c.mailer == mailer, table.c.created_at > after)
         with self._access.read() as connection:
+            which = sa.and_(which, table.c.number >= last(connection, than))
             rows = connection.execute(sa.select(table).where(which).order_by(table.c.id))
             return tuple(_notice(row) for row in rows.mappings())
 

@@ -291,6 +291,14 @@ def test_what_only_a_wrong_clock_calls_later_is_no_witness(desk: Database) -> No
     assert desk.events.witness("maildir", NOW - HOUR, than=lost.id) == later.key
 
 
+def test_what_a_mailer_told_was_heard_when_it_was_kept(desk: Database) -> None:
+    desk.events.keep("maildir", [event("1", at=NOW - HOUR)], at=NOW)
+    assert desk.events.heard("maildir", NOW - HOUR, NOW + HOUR)
+    assert not desk.events.heard("maildir", NOW, NOW + HOUR)
+    assert not desk.events.heard("maildir", NOW - HOUR, NOW)
+    assert not desk.events.heard("resend", NOW - HOUR, NOW + HOUR)
+
+
 def test_nothing_is_known_of_a_batch_that_is_not_there(desk: Database) -> None:
     assert desk.events.positions("none") == frozenset()
     assert desk.events.tally(77) == {}

@@ -60,7 +60,8 @@ def test_a_batch_in_doubt_is_known_by_when_it_was_last_handed_over(desk: Databas
     sending(desk, [1, 2], [3])
     assert desk.outbox.doubted("maildir", before=NOW + HOUR, own_key=True) is None
     lose(desk)
-    assert desk.outbox.doubted("maildir", before=NOW + HOUR, own_key=True) == NOW + MINUTE
+    lost = desk.outbox.batches(desk.editions.newest(1)[0].id)[0]
+    assert desk.outbox.doubted("maildir", before=NOW + HOUR, own_key=True) == (NOW + MINUTE, lost.id)
     assert desk.outbox.doubted("maildir", before=NOW + MINUTE, own_key=True) is None
     assert desk.outbox.doubted("another", before=NOW + HOUR, own_key=True) is None
 
@@ -68,9 +69,10 @@ def test_a_batch_in_doubt_is_known_by_when_it_was_last_handed_over(desk: Databas
 def test_letters_whose_batch_was_accepted_without_them_have_no_key_to_search_for(desk: Database) -> None:
     sending(desk, [1, 2])
     lose(desk, hash=False)
-    assert desk.outbox.batches(desk.editions.newest(1)[0].id)[1].state is BatchState.UNKNOWN
+    parted = desk.outbox.batches(desk.editions.newest(1)[0].id)[1]
+    assert parted.state is BatchState.UNKNOWN
     assert desk.outbox.doubted("maildir", before=NOW + HOUR, own_key=True) is None
-    assert desk.outbox.doubted("maildir", before=NOW + HOUR, own_key=False) == NOW + MINUTE
+    assert desk.outbox.doubted("maildir", before=NOW + HOUR, own_key=False) == (NOW + MINUTE, parted.id)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,19 @@ def test_a_notice_of_which_an_event_tells_is_a_witness(desk: Database) -> None:
     told(desk, "w")
     assert desk.events.witness("maildir", NOW) == "w"
     assert desk.events.witness("maildir", NOW + HOUR) == ""
+
+
+def test_what_only_a_wrong_clock_calls_later_is_no_witness(desk: Database) -> None:
+    sending(desk, [1])
+    put(desk, NoticeState.SENT, key="before")  # made while the clock was ahead
+    told(desk, "before")
+    lost = submit(desk)
+    put(desk, NoticeState.SENT, key="after")
+    assert desk.events.witness("maildir", NOW, than=lost.id) == ""
+    assert desk.outbox.witness("maildir", NOW, than=lost.id) == "after"
+    assert [one.key for one in desk.notices.witnesses("maildir", NOW, than=lost.id)] == ["after"]
+    told(desk, "after")
+    assert desk.events.witness("maildir", NOW, than=lost.id) == "after"
 
 
 def test_witnesses_of_a_mailer_are_listed_from_a_time_on(desk: Database) -> None:

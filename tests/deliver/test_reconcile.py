@@ -12,10 +12,13 @@ import pytest
 from publisher.deliver import reconcile
 from publisher.kit.tokens import KeyRing
 from publisher.mailers.postmark import Postmark
-from publisher.model import Batch, BatchState, Capability, Outcome, Result, Run
+from publisher.mailers.ses import Ses
+from publisher.model import Batch, BatchState, Capability, EventKind, MailEvent, Outcome, Result, Run
 from publisher.store import Database
 from tests.deliver.test_drain import approved, drain, people
 from tests.fakes.postmark import TOKEN, PostmarkServer
+from tests.fakes.ses import KEY_ID, REGION, SECRET, SesServer
+from tests.fakes.sns import TOPIC
 from tests.people import NOW
 from tests.sites import TestClock
 
@@ -144,3 +147,46 @@ def test_a_search_that_fails_is_tried_again(
         drain(memory_store, mailer, keys, clock)
         clock.move(minutes=6)
     assert memory_store.outbox.sums(there.id).accepted == len(postmark.mails) == 450
+
+
+@pytest.mark.parametrize(
+    ("fault", "heard", "state"),
+    [
+        ("accept_then_drop", False, BatchState.UNKNOWN),
+        ("drop_before", False, BatchState.UNKNOWN),
+        ("drop_before", True, BatchState.SPLIT),
+    ],
+)
+def test_silence_while_nobody_was_there_to_hear_proves_nothing(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock, fault: str, heard: bool, state: BatchState
+) -> None:
+    def listen(headers: dict[str, str], body: bytes) -> None:
+        memory_store.events.keep("ses", mailer.events(headers, body, now=clock.at), at=clock.at)
+
+    people(memory_store, 40)
+    with SesServer(tmp_path, clock=lambda: clock.at) as server:
+        mailer = Ses(
+            *("ses", REGION, KEY_ID, SECRET),
+            base_url=server.url,
+            topic_arn=TOPIC,
+            certificates=server.topic.certificates,
+        )
+        there = approved(memory_store, mailer)
+        server.plan(fault)
+        drain(memory_store, mailer, keys, clock)
+        server.notify(lambda _headers, _body: None)  # told, and nobody is there
+        if heard:
+            clock.move(minutes=10)
+            another = MailEvent(event_id="another", kind=EventKind.OPENED, at=clock.at, recipient="")
+            memory_store.events.keep("ses", [another], at=clock.at)
+        clock.move(hours=1)
+        approved(memory_store, mailer, slot="manual:later")
+        drain(memory_store, mailer, keys, clock)
+        server.notify(listen)
+        with memory_store.transaction() as together:
+            together.events.merge(together.events.take(100), at=clock.at)
+        clock.move(hours=1)
+        drain(memory_store, mailer, keys, clock)
+        assert memory_store.outbox.batches(there.id)[0].state is state
+        copies = 2 if state is BatchState.SPLIT or fault == "accept_then_drop" else 1
+        assert len(server.mails) == 40 * copies

@@ -15,7 +15,7 @@ from pathlib import Path
 
 START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 
-_NUMBERS = struct.Struct("ddd")  # when it was started, what it has leapt, by how much the senders' is wrong: seconds
+_NUMBERS = struct.Struct("dddd")  # when it was started, what it has leapt, by how much senders' are wrong; what is owed
 
 
 class FastClock:
@@ -24,13 +24,13 @@ class FastClock:
     def __init__(self, path: Path, scale: float, *, skew: timedelta = timedelta(0)) -> None:
         self.scale, self.skew = scale, skew
         if not path.exists():
-            path.write_bytes(_NUMBERS.pack(time.monotonic(), 0.0, 0.0))
+            path.write_bytes(_NUMBERS.pack(time.monotonic(), 0.0, 0.0, 0.0))
         with path.open("r+b") as file:
             self._shared = mmap.mmap(file.fileno(), _NUMBERS.size)
 
     def true(self) -> datetime:
         """What the provider's clock says."""
-        begun, leapt, _ = self._numbers()
+        begun, leapt, _, _ = self._numbers()
         return START + timedelta(seconds=(time.monotonic() - begun) * self.scale + leapt)
 
     def now(self) -> datetime:
@@ -46,18 +46,22 @@ class FastClock:
 
     def leap(self, span: timedelta) -> None:
         """That much time passes at once: only while no call is under way."""
-        begun, leapt, wrong = self._numbers()
-        self._shared[:] = _NUMBERS.pack(begun, leapt + span.total_seconds(), wrong)
+        begun, leapt, wrong, owed = self._numbers()
+        self._shared[:] = _NUMBERS.pack(begun, leapt + span.total_seconds(), wrong, owed)
 
     def set_wrong(self, by: timedelta) -> None:
         """All senders' clocks jump, as when one machine's is set."""
-        begun, leapt, _ = self._numbers()
-        self._shared[:] = _NUMBERS.pack(begun, leapt, by.total_seconds())
+        begun, leapt, _, owed = self._numbers()
+        self._shared[:] = _NUMBERS.pack(begun, leapt, by.total_seconds(), owed)
 
     @property
-    def wrong(self) -> bool:
-        return self._numbers()[2] != 0
+    def owed(self) -> bool:
+        """Whether the provider has something to tell yet: until it has, time does not leap."""
+        return self._numbers()[3] != 0
 
-    def _numbers(self) -> tuple[float, float, float]:
-        begun, leapt, wrong = _NUMBERS.unpack(self._shared[:])
-        return begun, leapt, wrong
+    def owe(self, something: bool) -> None:
+        self._shared[24:32] = struct.pack("d", float(something))
+
+    def _numbers(self) -> tuple[float, float, float, float]:
+        begun, leapt, wrong, owed = _NUMBERS.unpack(self._shared[:])
+        return begun, leapt, wrong, owed

@@ -311,7 +311,7 @@ class Crew:
     def _pass_time(self) -> None:
         """When nothing happens any more, and no call is under way, what is waited for comes at once."""
         now, progress = time.monotonic(), self.progress
-        if progress != self.seen or self.frozen or any(self.board.stake):
+        if progress != self.seen or self.frozen or self.clock.owed or any(self.board.stake):
             self.leaps = self.leaps if progress == self.seen else 0
             self.seen, self.moved = progress, now
             return
@@ -323,7 +323,7 @@ class Crew:
             return
         if not self.due["jump"]:
             self.clock.set_wrong(timedelta(0))
-        self.clock.leap(min(timedelta(minutes=5) * 1.5**self.leaps, timedelta(hours=1)))
+        self.clock.leap(timedelta(minutes=5 if self.leaps < 100 else 30))
         self.leaps += 1
 
     def _is_over(self) -> bool:

@@ -138,7 +138,7 @@ class Scene:
         for number in range(PASSES):
             if passed.finished:
                 break
-            clock.leap(timedelta(minutes=6) * 1.3 ** min(number, 10))
+            clock.leap(timedelta(minutes=6) * 1.3 ** min(number, 12))
             if KINDS[self.kind].hooks == 1.0:
                 hooks.listen()
             passed = self.strikers.pass_(later)

@@ -114,6 +114,7 @@ mail_event = table(
     blob("body"),
     moment("processed_at"),
     unique("mailer", "event_id"),
+    sa.Index(None, "mailer", "received_at"),
     partial("ix_mail_event_waiting", "id", where="processed_at IS NULL"),
 )
 

@@ -37,6 +37,8 @@ from publisher.ports import Clock, Keys, Mailer, Store
 PATIENCE = 30.0
 #: How long before a provider is asked once more about a batch that it could not tell about.
 LOOK_AGAIN = timedelta(minutes=5)
+#: How the reason of a batch in doubt begins, before that for which it came into doubt.
+UNTOLD = "nothing tells whether it was sent: "
 
 
 def drain(
@@ -204,7 +206,7 @@ def _deliver(desk: Desk, held: Held, tally: Tally) -> Answer | None:
 def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> Answer | None:
     """Find out what became of a batch whose answer was lost, without handing it over again."""
     able, outbox, now = desk.mailer.capability, desk.store.outbox, desk.clock.now()
-    why = f"nothing tells whether it was sent: {batch.last_error}"
+    why = batch.last_error if batch.last_error.startswith(UNTOLD) else f"{UNTOLD}{batch.last_error}"
     try:
         results = _evidence(desk, batch, now)
     except (TryLater, MailerMisconfigured) as error:

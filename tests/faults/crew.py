@@ -38,7 +38,7 @@ QUIET = 0.15
 #: Seconds without progress after which a kill that is due only later strikes all the same.
 STUCK = 1.5
 #: Seconds after which a run that does not end is given up.
-LONGEST = 3000.0
+LONGEST = 6000.0
 #: And one in which nothing has been sent by then.
 STARTING = 300.0
 _WIDTH = 40
@@ -176,7 +176,7 @@ class Crew:
         self.frozen: dict[int, float] = {}  # place -> when it wakes
         self.moved = self.asked = time.monotonic()
         self.leaps, self.seen = 0, 0
-        most = spec.readers * (0.9 if posts.KINDS[spec.kind].exact else 0.7)
+        most = spec.readers * (0.7 if posts.KINDS[spec.kind].holds else 0.9)
         self.due = {
             "kill": self._moments(spec.kills, most, early=max(spec.kills // 20, 1)),
             "freeze": self._moments(spec.freezes, most, early=0),

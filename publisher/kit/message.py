@@ -117,7 +117,7 @@ def mould(rendered: Rendered, *, sender: str, reply_to: str, list_id: str, date:
 @dataclass(frozen=True, slots=True)
 class Message:
     """A whole message (RFC 5322, CRLF) to one reader. `proof` is a SHA-256 over its mould's proof and what was put into
-    that. A message is nothing but these joined, so where proofs are equal the bytes are, and reading a thousandth of
+    that. A message is nothing but these joined, so where proofs are equal the bytes are, and hashing a hundredth of
     them proves it."""
 
     data: bytes

@@ -494,7 +494,9 @@ def test_a_read_only_folder_keeps_the_last_good_feeds(tmp_path: Path, clock: Tes
         assert app.parts.store.feeds.states()["all"][1]
         clock.move(minutes=2)
         assert run_due(app) == []
-        assert all(b"Lantern night" in feeds(root)[name] for name in published)
+        documents = [name for name in published if name.endswith((".rss", ".atom", ".json"))]
+        assert documents
+        assert all(b"Lantern night" in feeds(root)[name] for name in documents)
 
 
 # ---------------------------------------------------------------- SIGTERM in the middle

@@ -344,6 +344,7 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
+    _die_with_parent()
     newsroom.warm_up()
     spec = Spec(**json.loads(Path(sys.argv[1]).read_text()))
     sys.stdout.write(json.dumps(asdict(Crew(spec).run())))

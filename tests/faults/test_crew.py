@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ import pytest
 from tests import postgresql
 from tests.faults import newsroom, posts
 from tests.faults.clock import FastClock
-from tests.faults.crew import SCHEDULERS, WORKERS, Spec
+from tests.faults.crew import Spec
 from tests.faults.judge import Row, judge
 from tests.faults.posts import KINDS, Post
 from tests.faults.webhooks import Webhooks
@@ -98,50 +98,68 @@ def test_a_crew_under_everything_at_once(
     kind: str, database: str, tmp_path: Path, request: pytest.FixtureRequest, report: Callable[[Row], None]
 ) -> None:
     private = request.getfixturevalue("server") if database == "PostgreSQL" else None
-    url = postgresql.create(private.url, f"crew_{kind}") if private else ""
-    root, clock = tmp_path / "site", tmp_path / "clock"
-    newsroom.build(root, kind, READERS, database=url)
-    with posts.post(kind, tmp_path, root, FastClock(clock, scale(kind)), SEED) as post:
-        post.misbehave(MISBEHAVED, 3 * READERS // KINDS[kind].call + 1000, SEED)
-        wanted = spec(kind, post, root, clock)
-        with beside(Webhooks(post, root, FastClock(clock, scale(kind)), SEED).run) as told:
-            done, crashes = run(wanted, tmp_path, private)
-        app = newsroom.enter(root, FastClock(clock, scale(kind)))
-        named, arrived, unclear = newsroom.held(app), list(post.arrived()), post.unclear
-        app.close()
+    came = send(kind, tmp_path, private)
     lost, repeated, had = judge(
         KINDS[kind],
         [newsroom.reader(number) for number in range(READERS)],
-        [one for one in arrived if one != newsroom.OURS],
-        named,
+        [one for one in came.arrived if one != newsroom.OURS],
+        came.named,
     )
-    besides = [f"{done['freezes']} frozen", f"{done['jumps']} clock jumps"]
-    besides += [f"{crashes} crashes of PostgreSQL"] if private else []
-    besides += [f"{told[0]:,} events"] if told[0] else []
-    bound = done["at_stake"] + unclear
     report(
         Row(
             guarantee=KINDS[kind].guarantee,
             mailer=kind,
             database=database,
             recipients=READERS,
-            kills=done["kills"],
-            in_flight=done["in_flight"],
-            more=", ".join(besides),
+            kills=came.crew["kills"],
+            in_flight=came.crew["in_flight"],
+            more=came.besides,
             lost=len(lost),
             repeated=sum(times - 1 for times in repeated.values()),
-            unknown=len(named),
+            unknown=len(came.named),
             had=had,
-            bound=bound if KINDS[kind].holds else 0,
-            seconds=done["seconds"],
+            bound=came.bound,
+            seconds=came.crew["seconds"],
             seed=SEED,
         )
     )
-    assert done["bugs"] == []
-    assert done["finished"], f"it never ended: {done}"
+    assert came.crew["bugs"] == []
+    assert came.crew["finished"], f"it never ended: {came.crew}"
     assert (lost, repeated) == (set(), {}), f"seed {SEED}"
-    assert (done["kills"], done["freezes"]) == (wanted.kills, wanted.freezes)
-    assert len(named) <= (bound if KINDS[kind].holds else 0), f"seed {SEED}: {sorted(named)[:5]}"
+    assert (came.crew["kills"], came.crew["freezes"]) == (came.wanted.kills, came.wanted.freezes)
+    assert len(came.named) <= came.bound, f"seed {SEED}: {sorted(came.named)[:5]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """What came of a cell. `named` are listed as in doubt, at most `bound` of them; `crew` is what the crew reports."""
+
+    wanted: Spec
+    crew: dict[str, Any]
+    arrived: list[str]
+    named: set[str]
+    bound: int
+    besides: str
+
+
+def send(kind: str, folder: Path, private: postgresql.Private | None) -> Came:
+    """Send an edition to everybody, with everything at once."""
+    url = postgresql.create(private.url, f"crew_{kind}") if private else ""
+    root, clock = folder / "site", FastClock(folder / "clock", scale(kind))
+    newsroom.build(root, kind, READERS, database=url)
+    with posts.post(kind, folder, root, clock, SEED) as post:
+        post.misbehave(MISBEHAVED, 3 * READERS // KINDS[kind].call + 1000, SEED)
+        wanted = spec(kind, post, root, folder / "clock")
+        with beside(Webhooks(post, root, clock, SEED).run) as events:
+            crew, crashes = run(wanted, folder, private)
+        app = newsroom.enter(root, clock)
+        named, arrived, unclear = newsroom.held(app), list(post.arrived()), post.unclear
+        app.close()
+    besides = [f"{crew['freezes']} frozen", f"{crew['jumps']} clock jumps"]
+    besides += [f"{crashes} crashes of PostgreSQL"] if private else []
+    besides += [f"{events[0]:,} events"] if events[0] else []
+    bound = crew["at_stake"] + unclear if KINDS[kind].holds else 0
+    return Came(wanted=wanted, crew=crew, arrived=arrived, named=named, bound=bound, besides=", ".join(besides))
 
 
 def run(wanted: Spec, folder: Path, server: postgresql.Private | None) -> tuple[dict[str, Any], int]:
@@ -169,7 +187,3 @@ def run(wanted: Spec, folder: Path, server: postgresql.Private | None) -> tuple[
     assert crew.returncode == 0, said[-3000:]
     found: dict[str, Any] = json.loads(out)
     return found, crashes
-
-
-def test_the_crew_is_two_schedulers_and_four_workers() -> None:
-    assert (SCHEDULERS, WORKERS) == (2, 4)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from publisher.store import Database, open_store
 from publisher.store._audience import candidates
-from publisher.store.outbox import _claimable
+from publisher.store._claiming import claimable
 from publisher.store.tables import batch, subscription
 from tests.people import NOW
 
@@ -26,14 +26,20 @@ def explained(store: Database, query: sa.Select[tuple[object, ...]]) -> str:
 
 
 def test_a_claim_walks_the_index_of_claims_in_its_order(sqlite: Database) -> None:
-    first = sa.select(batch.c.id).where(batch.c.mailer == "maildir", _claimable(NOW))
+    first = sa.select(batch.c.id).where(batch.c.mailer == "maildir", claimable(NOW))
     plan = explained(sqlite, first.order_by(batch.c.priority.desc(), batch.c.state.desc(), batch.c.id).limit(1))
     assert "ix_batch_claim" in plan
     assert "TEMP B-TREE" not in plan
 
 
 def test_candidates_come_from_the_index_of_their_newsletter(sqlite: Database) -> None:
-    page = candidates("daily").where(subscription.c.subscriber > 5).order_by(subscription.c.subscriber).limit(10)
+    page = (
+        candidates()
+        .params(slug="daily")
+        .where(subscription.c.subscriber > 5)
+        .order_by(subscription.c.subscriber)
+        .limit(10)
+    )
     plan = explained(sqlite, page)
     assert "ix_subscription_newsletter_subscriber" in plan
     assert "TEMP B-TREE" not in plan

@@ -44,7 +44,7 @@ def shown_date(context: Context, value: date, format: str = "full", timezone: st
     """
     locale = _locale(str(context["language"]))
     if isinstance(value, datetime):
-        value = value.astimezone(ZoneInfo(timezone or str(context.get("timezone", "UTC"))))
+        value = _local(value, timezone or str(context.get("timezone", "UTC")))
     if isinstance(value, datetime) and format not in _DATE_STYLES:
         return format_datetime(value, format, locale=locale)
     return format_date(value, format, locale)
@@ -53,8 +53,17 @@ def shown_date(context: Context, value: date, format: str = "full", timezone: st
 @pass_context
 def shown_time(context: Context, value: datetime, timezone: str = "") -> str:
     """The time of day of an instant, as the reader's language writes it; the time zone as for `date`."""
-    zone = ZoneInfo(timezone or str(context.get("timezone", "UTC")))
-    return format_time(value, "short", tzinfo=zone, locale=_locale(str(context["language"])))
+    local = _local(value, timezone or str(context.get("timezone", "UTC")))
+    return format_time(local, "short", tzinfo=local.tzinfo, locale=_locale(str(context["language"])))
+
+
+def _local(value: datetime, timezone: str) -> datetime:
+    """An instant on the clocks of a time zone; as it is where no calendar has that day: a source may date an
+    article in the year 1 or 9999."""
+    try:
+        return value.astimezone(ZoneInfo(timezone))
+    except OverflowError:
+        return value
 
 
 @pass_context

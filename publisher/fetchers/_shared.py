@@ -23,6 +23,9 @@ from publisher.ports import Known, nothing_known
 #: More than any feed holds that is meant to be read; what is beyond is an archive, or an attack.
 MAXIMUM_ITEMS = 20_000
 
+#: Characters of HTML that no limit of `kit.html` is met by.
+_MODEST = 100_000
+
 #: Media types by ending: a table of our own, since the system's differs from machine to machine.
 _TYPES = {
     "jpg": "image/jpeg",
@@ -236,13 +239,29 @@ def as_html(text: str, kind: str = "") -> str:
 def standfirst(summary: str, content: str) -> str:
     """A summary (HTML) as plain text, "" when it only repeats how the content (HTML) begins."""
     text = plain(summary) if summary else ""
-    return "" if not text or starts(text, plain(content)) else text
+    return "" if not text or repeats(text, content) else text
+
+
+def repeats(summary: str, content: str) -> bool:
+    """Whether a summary (plain text) is only the beginning of the content (HTML), cut by a program. No more of the
+    content is read than has as many words as the summary, and one that is whole."""
+    number = len(_told(_ENDS.sub("", summary)))
+    cut = content.rfind("<", 0, 3 * len(summary) + 1000)
+    if cut > 0 and len(content) <= _MODEST:
+        begins = plain(content[:cut])
+        if len(_told(begins)) > number:
+            return starts(summary, begins)
+    return starts(summary, plain(content))
 
 
 def starts(summary: str, content: str) -> bool:
     """Whether a summary is only the beginning of the content, cut by a program; both are plain text."""
-    words = re.findall(r"\w+", _ENDS.sub("", summary).casefold())
-    return re.findall(r"\w+", content[: 2 * len(summary) + 1000].casefold())[: len(words)] == words
+    words = _told(_ENDS.sub("", summary))
+    return _told(content[: 2 * len(summary) + 1000])[: len(words)] == words
+
+
+def _told(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 # ---------------------------------------------------------------- values

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from html import escape
 from typing import Any
 
-from publisher.fetchers._shared import absolute, fields, fingerprint, line, listed, moment, starts, whole, words
+from publisher.fetchers._shared import absolute, fields, fingerprint, line, listed, moment, repeats, whole, words
 from publisher.kit.html import plain
 from publisher.model import Author, FetchedArticle, Image
 
@@ -74,7 +74,7 @@ def _standfirst(excerpt: str, content: str) -> str:
     """The excerpt, when an editor wrote it: WordPress makes one of a post's first words, ending in "[…]"."""
     text = plain(_MORE.sub("", excerpt.strip()))
     made = re.search(r"\[\s*(?:…|\.{3})\s*\]\s*$", plain(excerpt)) or re.search(r"\[\s*(?:…|\.{3})\s*\]$", text)
-    return "" if made or not text or starts(text, plain(content)) else text
+    return "" if made or not text or repeats(text, content) else text
 
 
 def _authors(embedded: Mapping[str, Any], home: str) -> tuple[Author, ...]:

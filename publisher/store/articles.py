@@ -50,7 +50,7 @@ class Articles:
                 _of_source(connection, source),
                 article.c.missing_looks == 0,
             )
-            return {row.raw_hash: row.native_id for row in connection.execute(current_ones.where(*where))}
+            return dict(shared.rows_of(connection.execute(current_ones.where(*where))))
 
     def missing(self, source: str, *, titles: Collection[str]) -> tuple[Article, ...]:
         with self._access.read() as connection:

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
-from publisher.fetchers._shared import Before, moment, person, seconds, starts
+from publisher.fetchers._shared import Before, moment, person, repeats, seconds, starts
 from publisher.fetchers.syndication import Syndication, read
+from publisher.kit.html import plain
 from publisher.kit.http_session import Limits
 from publisher.model import Source
 from tests.contracts.fetcher_cases import NOW, FetcherCases, after, look
@@ -610,6 +611,11 @@ def test_durations_are_seconds() -> None:
 )
 def test_a_summary_that_only_repeats_the_beginning_is_known(summary: str, only_repeats: bool) -> None:
     assert starts(summary, "The tide comes in and goes out again.") is only_repeats
+    picture = '<figure><img src="/a.jpg" alt="' + "The quay " * 200 + '"></figure>'
+    text = "<p>The <em>tide</em> comes in and goes <b>out again.</b></p>"
+    rest = "<p>Again, and again.</p>" * 500
+    for content in (text, text + rest, picture + text + rest, f"<div>{text}{rest}</div>", rest[:-4] * 20):
+        assert repeats(summary, content) is starts(summary, plain(content))
 
 
 @pytest.mark.parametrize("tag", ['"a\0b"', '"' + "x" * 5000 + '"'])

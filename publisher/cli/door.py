@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,9 +108,26 @@ def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, earlier in before.items():
             signal.signal(number, earlier)
 
 
 def _stop_at_once(number: int, _frame: FrameType | None) -> None:
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    """Raise, and raise again every two seconds until it is heard: Python drops what is raised inside a destructor or
+    a weak reference's callback, and a command that then waits for more input would wait for ever."""
+    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    tell = sys.unraisablehook
+
+    def drop(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, kind):
+            tell(unraisable)
+
+    sys.unraisablehook = drop
+
+    def insist(_number: int, _frame: FrameType | None) -> None:
+        raise kind
+
+    signal.signal(signal.SIGALRM, insist)
+    signal.setitimer(signal.ITIMER_REAL, 2, 2)
+    raise kind

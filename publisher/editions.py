@@ -57,7 +57,9 @@ def approve(store: Store, key: str, editor: str, *, undo: timedelta, now: dateti
     with store.transaction() as together:
         together.editions.lock(key.partition("/")[0])
         edition = together.editions.get(key)
-        repeated = together.editions.sent(edition.newsletter, [item.article for item in edition.items])
+        repeated = together.editions.sent(
+            edition.newsletter, [item.article for item in edition.items], cadence=edition.cadence
+        )
         if not repeated or edition.state not in APPROVABLE:
             return _approve(together, edition, editor, undo=undo, now=now)
         why = "some of its articles went out in another edition: make it anew"

@@ -48,6 +48,7 @@ from publisher.model.delivery import (
 )
 from publisher.model.editions import (
     COMMITTED,
+    FOR_ALL,
     Edition,
     EditionState,
     FirstWave,
@@ -60,6 +61,7 @@ from publisher.model.editions import (
     Rendered,
     Slot,
     Variant,
+    cadence_of,
 )
 from publisher.model.feeds import (
     FIELDS,
@@ -103,6 +105,7 @@ __all__ = [
     "COMMITTED",
     "EVENT_RANK",
     "FIELDS",
+    "FOR_ALL",
     "MAX_AGE",
     "OPEN_BATCHES",
     "WITNESS",
@@ -193,4 +196,5 @@ __all__ = [
     "Variant",
     "Wave",
     "Work",
+    "cadence_of",
 ]

@@ -53,6 +53,11 @@ class Priority(IntEnum):
     ALERT = 100
 
 
+#: Words that begin the slots of editions for all readers of a newsletter, whatever cadence they chose: urgent ones,
+#: and extra ones made by hand.
+FOR_ALL = ("alert", "manual")
+
+
 class Label(StrEnum):
     NEW = "new"
     UPDATED = "updated"
@@ -78,6 +83,8 @@ class FirstWave:
 class Newsletter:
     """A standing publication that readers subscribe to. `at` is wall time in `timezone` (an IANA name).
 
+    Each of its cadences has editions of its own: `cadence` is that of readers who chose none, `cadences` are all that
+    readers may choose, in order (empty: only that one).
     `maximum_age` is how old an article may be and still be news; `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
     site carry utm_ parameters.
@@ -91,6 +98,7 @@ class Newsletter:
     language: str
     timezone: str
     cadence: str = "daily"
+    cadences: tuple[str, ...] = ()
     at: time = time(7, 0)
     selection: Selection = Selection()
     template: str = "digest/daily"
@@ -106,9 +114,24 @@ class Newsletter:
     was: tuple[str, ...] = ()
 
     @property
+    def offered(self) -> tuple[str, ...]:
+        """All its cadences, in order."""
+        return self.cadences if self.cadence in self.cadences else (self.cadence, *self.cadences)
+
+    def readers_of(self, slot: str) -> str:
+        """The cadence whose readers alone get the edition at a slot; "" when all do."""
+        word = cadence_of(slot)
+        return word if word not in FOR_ALL and len(self.offered) > 1 else ""
+
+    @property
     def origin(self) -> str:
         """The first slug this newsletter ever had: keys and Message-IDs are made from it."""
         return self.was[0] if self.was else self.slug
+
+
+def cadence_of(slot: str) -> str:
+    """The cadence whose edition stands at a slot, such as "daily" of "daily:2026-11-22"."""
+    return slot.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,3 +230,8 @@ class Edition:
     @property
     def key(self) -> str:
         return f"{self.newsletter}/{self.slot}"
+
+    @property
+    def cadence(self) -> str:
+        """Whose edition it is: that of readers of this cadence of the newsletter, or of all for one of `FOR_ALL`."""
+        return cadence_of(self.slot)

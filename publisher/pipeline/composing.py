@@ -49,7 +49,8 @@ def compose_slot(
         edition = replace(edition, reason=reason)
     with store.transaction() as together:
         together.editions.lock(newsletter.slug)
-        if together.editions.sent(newsletter.slug, [item.article for item in choice.items]):
+        taken = [item.article for item in choice.items]
+        if together.editions.sent(newsletter.slug, taken, cadence=newsletter.readers_of(slot.name)):
             raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
         edition = editions.write(together, edition)
         together.decisions.record(choice.decisions)
@@ -72,7 +73,7 @@ def draft(
     articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
     others = parts.store.stories.of(articles)
     known = [article.id for article in (*articles, *others)]
-    sent = {} if again else parts.store.editions.sent(newsletter.slug, known)
+    sent = {} if again else parts.store.editions.sent(newsletter.slug, known, cadence=newsletter.readers_of(slot.name))
     choice = composing.choose(newsletter, articles, sent, now=now, others=others)
     edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
     if choice.skip:

@@ -116,7 +116,7 @@ def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decid
     now = parts.clock.now()
     others = parts.store.stories.of([article])
     ids = [article.id, *(other.id for other in others)]
-    sent = parts.store.editions.sent(newsletter.slug, ids)
+    sent = parts.store.editions.sent(newsletter.slug, ids, cadence=newsletter.readers_of(newsletter.cadence))
     mailable = [one for one in others if one.mail is MailPermission.ALLOWED]
     choice = composing.choose(newsletter, [article, *mailable], sent, now=now, others=others)
     would = next(one for one in choice.decisions if one.article == article.id)

@@ -64,9 +64,11 @@ class Editions(Protocol):
     def move(self, key: str, was: Collection[EditionState], to: EditionState, **changes: Any) -> Edition:
         """Conditional change of state, with other fields. Raises Conflict when it was in none of `was`."""
 
-    def sent(self, newsletter: str, among: Collection[int] | None = None) -> Mapping[int, frozenset[int]]:
+    def sent(
+        self, newsletter: str, among: Collection[int] | None = None, *, cadence: str = ""
+    ) -> Mapping[int, frozenset[int]]:
         """By article: the revisions that committed editions of this newsletter hold; only of those articles
-        when they are named."""
+        when they are named. With a cadence, only editions that its readers get."""
 
     def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
         """The place of a letterhead among the edition's, where it is put when it is new."""

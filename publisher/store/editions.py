@@ -15,7 +15,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import Conflict, NotFound
-from publisher.model import COMMITTED, BatchState, Edition, EditionState, Letterhead, Newsletter, Override, Variant
+from publisher.model import (
+    COMMITTED,
+    FOR_ALL,
+    BatchState,
+    Edition,
+    EditionState,
+    Letterhead,
+    Newsletter,
+    Override,
+    Variant,
+)
 from publisher.store import _editions as rows
 from publisher.store import _shared as shared
 from publisher.store._batches import reached
@@ -101,11 +111,13 @@ class Editions:
             id = _change(connection, key, was, changes | {"state": to.value})
             return _by_id(connection, id)
 
-    def sent(self, newsletter: str, among: Collection[int] | None = None) -> Mapping[int, frozenset[int]]:
+    def sent(
+        self, newsletter: str, among: Collection[int] | None = None, *, cadence: str = ""
+    ) -> Mapping[int, frozenset[int]]:
         begun = sa.exists().where(batch.c.edition == edition.c.id, batch.c.attempt > 0)
         stopped = sa.and_(edition.c.state == EditionState.CANCELLED.value, begun)
         committed = sa.select(edition.c.id).where(
-            *_of(newsletter), sa.or_(edition.c.state.in_([state.value for state in COMMITTED]), stopped)
+            *_of(newsletter), *_for(cadence), sa.or_(edition.c.state.in_([state.value for state in COMMITTED]), stopped)
         )
         held = sa.select(edition_item.c.article, edition_item.c.revision).where(edition_item.c.edition.in_(committed))
         found: dict[int, set[int]] = defaultdict(set)
@@ -196,6 +208,12 @@ def _rename_elsewhere(connection: Connection, old: str, new: str) -> None:
 
 def _of(slug: str) -> tuple[sa.ColumnElement[bool], ...]:
     return (edition.c.newsletter == sa.select(newsletter.c.id).where(newsletter.c.slug == slug).scalar_subquery(),)
+
+
+def _for(cadence: str) -> Iterator[sa.ColumnElement[bool]]:
+    """Editions that readers of that cadence get; all editions for those that go to everybody."""
+    if cadence and cadence not in FOR_ALL:
+        yield sa.or_(*(edition.c.slot.startswith(f"{word}:", autoescape=True) for word in (cadence, *FOR_ALL)))
 
 
 def _named(key: str) -> tuple[sa.ColumnElement[bool], ...]:

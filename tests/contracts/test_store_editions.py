@@ -143,6 +143,24 @@ def test_only_committed_editions_of_the_newsletter_count_as_sent(desk: Database)
     assert desk.editions.sent("daily", [bridge.id + 1]) == {}
 
 
+def test_what_the_readers_of_one_cadence_got_is_not_sent_to_those_of_another(desk: Database) -> None:
+    bridge, regatta, storm, fair = stored(desk, "The swing bridge reopens", "Regatta results", "Storm", "The fair")
+    for slot, told in (
+        ("daily:2026-11-22", bridge),
+        ("weekly:2026-W47", regatta),
+        ("alert:3:1", storm),
+        ("manual:fair", fair),
+    ):
+        desk.editions.open(edition(slot, state=EditionState.DONE, items=items(told)))
+
+    def sent(cadence: str = "") -> set[int]:
+        return set(desk.editions.sent("daily", cadence=cadence))
+
+    assert sent("daily") == {bridge.id, storm.id, fair.id}
+    assert sent("weekly") == {regatta.id, storm.id, fair.id}
+    assert sent() == sent("alert") == {bridge.id, regatta.id, storm.id, fair.id}
+
+
 def test_a_variant_is_stored_once_by_its_key(desk: Database) -> None:
     (bridge,) = stored(desk, "The swing bridge reopens")
     opened = desk.editions.open(edition(items=items(bridge)))

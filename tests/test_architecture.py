@@ -21,6 +21,7 @@ STEPS = (
     "publisher.bounces",
     *("publisher.editions", "publisher.memory", "publisher.audience", "publisher.preflight", "publisher.notices"),
     "publisher.editors",
+    "publisher.keep",
 )
 FAMILIES = tuple(
     f"publisher.{family}" for family in ("fetchers", "formats", "folders", "mailers", "mailboxes", "engines", "store")

@@ -18,6 +18,7 @@ from publisher.cli.errors import in_words
 from publisher.cli.init import init
 from publisher.cli.preflight import preflight
 from publisher.cli.preview import preview
+from publisher.cli.rebuild import rebuild
 from publisher.cli.run import run, serve
 from publisher.cli.send import send
 from publisher.cli.status import status
@@ -68,7 +69,8 @@ def options(
     context.obj = Door(root=site, verbosity=-1 if quiet else verbose, log_format=log_format)
 
 
-for _command in (init, check, run, serve, status, collect, syndicate, compose, preview, preflight, send, articles.why):
+_STEPS = (init, check, run, serve, status, collect, syndicate, compose, preview, preflight, send, rebuild)
+for _command in (*_STEPS, articles.why):
     app.command()(_command)
 app.add_typer(articles.app, name="articles")
 app.add_typer(deliver.app, name="deliver")

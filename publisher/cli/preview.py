@@ -51,19 +51,17 @@ def preview(
 def what_would_go(parts: Parts, newsletter: Newsletter, slot: Slot) -> tuple[Edition, Choice | None, Variant | None]:
     """The edition of a slot as it waits or is on its way, else as it would be composed now; without a variant when
     there would be none. Raises TemplateError."""
-    from publisher import compose, editions, pipeline
+    from publisher import editions, pipeline
     from publisher.errors import TemplateError
     from publisher.model import COMMITTED, EditionState
 
     there = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
     if there and there.finished_at is None and there.state in (*COMMITTED, EditionState.WAITING):
         return there, None, parts.store.editions.variants(there.id)[0]
-    edition, choice, rendered = pipeline.draft(parts, newsletter, slot)
-    if rendered is None:
-        if not choice.skip:
-            raise TemplateError(edition.reason)
-        return edition, choice, None
-    return edition, choice, compose.variant(newsletter, choice.items, rendered, language=newsletter.language)
+    edition, choice, variant = pipeline.draft(parts, newsletter, slot)
+    if variant is None and not choice.skip:
+        raise TemplateError(edition.reason)
+    return edition, choice, variant
 
 
 def what_would_look(
@@ -71,16 +69,15 @@ def what_would_look(
 ) -> tuple[Edition, Choice | None, Variant | None, bool]:
     """What would go out, for the eyes only: while nothing is new, articles that went out already stand in, and the
     last value is true. So a template can be worked on at any hour. Raises TemplateError."""
-    from publisher import compose, pipeline
+    from publisher import pipeline
     from publisher.errors import TemplateError
 
     edition, choice, variant = what_would_go(parts, newsletter, slot)
     if variant is not None:
         return edition, choice, variant, False
-    draft, last, rendered = pipeline.draft(parts, newsletter, slot, again=True)
-    if rendered is not None:
-        shown_again = compose.variant(newsletter, last.items, rendered, language=newsletter.language)
-        return draft, last, shown_again, True
+    draft, last, variant = pipeline.draft(parts, newsletter, slot, again=True)
+    if variant is not None:
+        return draft, last, variant, True
     if not last.skip:
         raise TemplateError(draft.reason)
     return edition, choice, None, False

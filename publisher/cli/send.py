@@ -92,12 +92,12 @@ class _Sending:
             return self._again(there)
         if there is None or there.state in editions.OPEN:
             self._may_leave()
-            draft, _choice, rendered = pipeline.draft(parts, self.newsletter, self.slot)
-            if rendered is None and draft.state is EditionState.DRAFT:
+            draft, _choice, variant = pipeline.draft(parts, self.newsletter, self.slot)
+            if variant is None and draft.state is EditionState.DRAFT:
                 raise errors.TemplateError(draft.reason)
-            if rendered is None:
+            if variant is None:
                 return self._said(draft, f"No edition of {self.newsletter.slug} goes out: {draft.reason}.")
-            self._ask(rendered.subject)
+            self._ask(variant.rendered.subject)
         elif not self._in_undo(there):
             self._may_leave()
             self._ask(there.subject)

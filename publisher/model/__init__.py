@@ -81,6 +81,7 @@ from publisher.model.feeds import (
 )
 from publisher.model.house import Site, Work
 from publisher.model.hubs import HubLease, HubLink, LeaseState
+from publisher.model.keeping import Recipe
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
 from publisher.model.preflight import (
@@ -170,6 +171,7 @@ __all__ = [
     "Question",
     "ReadEntry",
     "ReaderEvent",
+    "Recipe",
     "Refusal",
     "Rejection",
     "Rendered",

@@ -87,7 +87,7 @@ class Newsletter:
     readers may choose, in order (empty: only that one).
     `maximum_age` is how old an article may be and still be news; `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
-    site carry utm_ parameters.
+    site carry utm_ parameters; `archive` whether its editions can be read online, by anybody.
     """
 
     id: int = 0
@@ -110,6 +110,7 @@ class Newsletter:
     undo: timedelta = timedelta(0)
     first_wave: FirstWave = FirstWave()
     utm: bool = False
+    archive: bool = True
     mailer: str = "maildir"
     was: tuple[str, ...] = ()
 
@@ -168,7 +169,10 @@ class Rendered:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One rendering of an edition. `key` is a hash of what it shows: items and labels in order, language,
-    template, sections. `content_hash` is over subject, HTML and text."""
+    template, sections. `content_hash` is over subject, HTML and text.
+
+    `recipe` is the hash of the document that says what it was made from, "" of one from before that was kept;
+    `materials` are that document and all texts it names, by hash: for the store, which keeps each once."""
 
     id: int = 0
     edition: int = 0
@@ -178,6 +182,8 @@ class Variant:
     rendered: Rendered
     content_hash: str
     items: tuple[Item, ...] = ()
+    recipe: str = ""
+    materials: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from publisher.pipeline.composing import compose, compose_slot, draft, newslette
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
 from publisher.pipeline.editing import correct, mail, restore, retract, why
 from publisher.pipeline.hubs import told_by_hub, verify
+from publisher.pipeline.keeping import Rebuilt, make, message_again, rebuild, recipe_of
 from publisher.pipeline.looking import LOOKS, ask, collect_all
 from publisher.pipeline.preflighting import findings, override, picked, specimen, variant_for
 from publisher.pipeline.serving import announce, tidy
@@ -35,6 +36,7 @@ from publisher.pipeline.working import adopt, due, one_pass, work
 __all__ = [
     "LOOKS",
     "OVERDUE",
+    "Rebuilt",
     "adopt",
     "announce",
     "ask",
@@ -51,6 +53,8 @@ __all__ = [
     "findings",
     "judge",
     "mail",
+    "make",
+    "message_again",
     "newsletter_of",
     "notify",
     "one_pass",
@@ -59,6 +63,8 @@ __all__ = [
     "picked",
     "plan",
     "push",
+    "rebuild",
+    "recipe_of",
     "refill",
     "release",
     "restore",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from publisher import compose as composing
 from publisher import editions, errors
 from publisher.kit import slots
-from publisher.model import Edition, EditionState, Newsletter, Rendered, Slot, SubscriptionStatus
-from publisher.pipeline import preflighting
+from publisher.model import Edition, EditionState, Newsletter, Slot, SubscriptionStatus, Variant
+from publisher.pipeline import keeping, preflighting
 from publisher.pipeline.pictures import hosted
 from publisher.ports import Parts
 
@@ -37,13 +37,11 @@ def compose_slot(
     if not by_hand and now > slot.due_at + newsletter.late:
         return editions.write(store, composing.merged(newsletter, slot, now=now))
     editions.expire(store, newsletter, now)
-    edition, choice, rendered = draft(parts, newsletter, slot)
+    edition, choice, variant = draft(parts, newsletter, slot)
     if not choice.skip and not store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]:
         skipped = composing.Choice(items=(), decisions=(), skip="nobody has subscribed")
-        edition, choice, rendered = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
-    variant = None
-    if rendered is not None:
-        variant = composing.variant(newsletter, choice.items, rendered, language=newsletter.language)
+        edition, choice, variant = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
+    if variant is not None:
         overridden = replace(edition, overrides=there.overrides if there else ())
         reason = preflighting.reason(parts, overridden, newsletter, [variant], network=False)
         edition = replace(edition, reason=reason)
@@ -65,7 +63,7 @@ def compose_slot(
 
 def draft(
     parts: Parts, newsletter: Newsletter, slot: Slot, *, again: bool = False
-) -> tuple[Edition, composing.Choice, Rendered | None]:
+) -> tuple[Edition, composing.Choice, Variant | None]:
     """What an edition would be right now. Nothing is stored but its pictures, where the site hosts them. Not rendered
     when it would be skipped, or when a template is broken: the edition then is a draft whose reason says where. With
     `again`, to look at only, articles that went out already count as new."""
@@ -80,12 +78,10 @@ def draft(
         return edition, choice, None
     chosen = hosted(parts, choice.items, {article.id: article for article in articles})
     try:
-        rendered = composing.render(
-            newsletter, slot, choice.items, chosen, site=parts.site, templates=parts.templates, now=now
-        )
+        variant = keeping.make(parts, newsletter, slot, choice.items, chosen, now=now)
     except errors.TemplateError as error:
         return replace(edition, state=EditionState.DRAFT, reason=str(error)), choice, None
-    return replace(edition, subject=rendered.subject), choice, rendered
+    return replace(edition, subject=variant.rendered.subject), choice, variant
 
 
 def send(parts: Parts, newsletter: Newsletter, slot: Slot, editor: str) -> Edition:

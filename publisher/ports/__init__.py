@@ -22,6 +22,7 @@ from publisher.ports.adapters import (
 from publisher.ports.clock import Clock
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sketched, Sources, Stories
 from publisher.ports.hubs import HubCaller, Hubs
+from publisher.ports.keeping import Kept
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
@@ -44,6 +45,7 @@ __all__ = [
     "Hub",
     "HubCaller",
     "Hubs",
+    "Kept",
     "Keys",
     "Known",
     "Listings",

@@ -205,3 +205,6 @@ class Templates(Protocol):
 
     def fingerprint(self, prefix: str) -> str:
         """A hash over all template sources below a prefix such as "digest/daily"."""
+
+    def sources(self, prefix: str) -> Mapping[str, bytes]:
+        """Those sources by name, all that is needed to render what is below the prefix again."""

@@ -78,7 +78,7 @@ class Editions(Protocol):
         Making the edition anew forgets none. Raises NotFound."""
 
     def add_variant(self, edition: int, variant: Variant) -> Variant:
-        """Store a variant with its items once per (edition, key)."""
+        """Store a variant with its items, and what it was made from, once per (edition, key)."""
 
     def variants(self, edition: int, among: Collection[int] | None = None) -> tuple[Variant, ...]:
         """The variants of an edition; only those with these ids when they are named."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
 from publisher.ports.hubs import Hubs
+from publisher.ports.keeping import Kept
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
 from publisher.ports.readers import Audience, Notices
 from publisher.ports.serving import Serving
@@ -29,6 +30,7 @@ class Store(Protocol):
     mailboxes: Mailboxes
     serving: Serving
     hubs: Hubs
+    kept: Kept
 
     @property
     def instance(self) -> str:

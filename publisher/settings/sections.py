@@ -248,6 +248,7 @@ class NewsletterSettings(Section):
     undo: Span = timedelta(0)
     first_wave: FirstWaveSettings = FirstWaveSettings()
     utm: bool = False
+    archive: bool = True
     mailer: Slug = "maildir"
 
 

@@ -124,6 +124,7 @@ def variant_row(edition_id: int, one: Variant) -> dict[str, Any]:
         "html": one.rendered.html,
         "text": one.rendered.text,
         "content_hash": one.content_hash,
+        "recipe": one.recipe,
     }
 
 
@@ -193,4 +194,5 @@ def _variant(row: sa.RowMapping, items: tuple[Item, ...]) -> Variant:
         rendered=Rendered(subject=row["subject"], html=row["html"], text=row["text"]),
         content_hash=row["content_hash"],
         items=items,
+        recipe=row["recipe"],
     )

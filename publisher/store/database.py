@@ -18,6 +18,7 @@ from publisher.store.events import Events
 from publisher.store.feeds import Feeds
 from publisher.store.fragments import Fragments
 from publisher.store.hubs import Hubs
+from publisher.store.kept import Kept
 from publisher.store.listings import Listings
 from publisher.store.mailboxes import Mailboxes
 from publisher.store.notices import Notices
@@ -49,6 +50,7 @@ class Database:
         self.mailboxes: ports.Mailboxes = Mailboxes(access)
         self.serving: ports.Serving = Serving(access)
         self.hubs: ports.Hubs = Hubs(access)
+        self.kept: ports.Kept = Kept(access)
 
     @property
     def instance(self) -> str:

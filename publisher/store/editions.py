@@ -27,6 +27,7 @@ from publisher.model import (
     Variant,
 )
 from publisher.store import _editions as rows
+from publisher.store import _materials
 from publisher.store import _shared as shared
 from publisher.store._batches import reached
 from publisher.store.engine import Access
@@ -261,6 +262,7 @@ def _forget_content(connection: Connection, id: int) -> None:
 
 
 def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Variant:
+    _materials.put(connection, one.materials)
     statement = shared.insert(connection, variant).values(**rows.variant_row(edition_id, one))
     id = connection.execute(statement.on_conflict_do_nothing().returning(variant.c.id)).scalar_one_or_none()
     if id is not None:

@@ -78,10 +78,17 @@ class TemplateFolders:
             raise self._explain(name, error) from error
 
     def fingerprint(self, prefix: str) -> str:
-        """A hash over all template sources below a prefix such as "digest/daily", those they refer to, and all words.
+        """A hash over the sources below a prefix such as "digest/daily": see `sources`.
 
         Never fails: what cannot be read or parsed is hashed as it is, so mending it changes the hash.
         """
+        digest = hashlib.sha256()
+        for name, source in sorted(self.sources(prefix).items()):
+            digest.update(f"{name}\0{len(source)}\0".encode() + source)
+        return digest.hexdigest()
+
+    def sources(self, prefix: str) -> dict[str, bytes]:
+        """All template sources below a prefix, those they refer to, and all words, by name."""
         start = f"{prefix.rstrip('/')}/"
         waiting = [name for name in self._environment.list_templates() if name.startswith((start, f"{LOCALES}/"))]
         sources: dict[str, bytes] = {}
@@ -90,10 +97,7 @@ class TemplateFolders:
             if name not in sources:
                 sources[name] = self._bytes(name)
                 waiting += () if name.endswith(".po") else self._references(sources[name])
-        digest = hashlib.sha256()
-        for name, source in sorted(sources.items()):
-            digest.update(f"{name}\0{len(source)}\0".encode() + source)
-        return digest.hexdigest()
+        return sources
 
     def _bytes(self, name: str) -> bytes:
         for folder in self._folders:
@@ -102,11 +106,14 @@ class TemplateFolders:
         return b""
 
     def _references(self, source: bytes) -> list[str]:
-        """The templates that this one extends, includes or imports by name."""
+        """The templates that this one extends, includes or imports. Which ones nobody can tell where one goes by a
+        value: then it may be any."""
         if source not in self._refers:
             found: list[str | None] = []
             with contextlib.suppress(TemplateSyntaxError, UnicodeDecodeError):
                 found += meta.find_referenced_templates(self._environment.parse(source.decode()))
+            if None in found:
+                found += self._environment.list_templates()
             self._refers[source] = [name for name in found if name and ".." not in name]
         return self._refers[source]
 

@@ -34,6 +34,7 @@ from publisher.store.tables.editions import (
     variant_item,
 )
 from publisher.store.tables.house import audit_entry, editor, instance, notice
+from publisher.store.tables.kept import material
 from publisher.store.tables.ledger import (
     attempt,
     batch,
@@ -68,6 +69,7 @@ __all__ = [
     "mail_event",
     "mailbox",
     "mailer_state",
+    "material",
     "metadata",
     "newsletter",
     "notice",

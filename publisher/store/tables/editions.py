@@ -78,6 +78,7 @@ variant = table(
     text("text"),
     text("content_hash"),
     refers("supersedes", "variant.id", nullable=True),
+    text("recipe", server_default=""),
     unique("edition", "key"),
 )
 

@@ -1,7 +1,7 @@
 """Step 3, compose: choose the articles of an edition, and render it.
 
-    articles -> choose   items in order, and a decision about each article      (choosing)
-             -> draft    the edition they make, or why there is none
+    articles -> choose   items in order, and a decision about each article      (choosing, arranging)
+             -> draft    the edition they make, or why there is none        (drafting)
              -> render   subject, HTML and plain text                           (stories, rendering)
              -> variant  the rendering with its identity
 
@@ -10,7 +10,8 @@ Everything here is pure: the same newsletter, articles and `now` give the same e
 
 from __future__ import annotations
 
-from publisher.compose.choosing import Choice, choose, draft, merged, refuses
+from publisher.compose.choosing import Choice, choose, refuses
+from publisher.compose.drafting import draft, merged
 from publisher.compose.rendering import render, variant
 from publisher.compose.stories import site_view
 

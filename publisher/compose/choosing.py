@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
+from publisher.compose.arranging import arrange
+from publisher.compose.wording import count, hours
 from publisher.model import (
     Arrival,
     Article,
     ArticleState,
     Decision,
-    Edition,
-    EditionState,
     Item,
     MailPermission,
     Newsletter,
-    Slot,
 )
 
 
@@ -50,13 +49,13 @@ def choose(
     told = _told(newest_first, refusals, others, sent)
     for article in newest_first:
         full = len(chosen) >= newsletter.maximum_items
-        limit = f"over the limit of {_count(newsletter.maximum_items, 'article')}" if full else ""
+        limit = f"over the limit of {count(newsletter.maximum_items, 'article')}" if full else ""
         rules[article.id] = refusals[article.id] or told.get(article.id, "") or limit
         if not rules[article.id]:
             chosen.append(article)
     skip = _too_few(newsletter, len(chosen))
     return Choice(
-        items=() if skip else _arrange(chosen),
+        items=() if skip else arrange(chosen),
         decisions=tuple(_decision(newsletter, a, rules[a.id], skip, now) for a in newest_first),
         skip=skip,
     )
@@ -135,32 +134,11 @@ def _too_few(newsletter: Newsletter, number: int) -> str:
     if not number:
         return "nothing new"
     least = newsletter.minimum_items
-    return f"only {number} of at least {_count(least, 'article')}" if number < least else ""
-
-
-def _arrange(chosen: Sequence[Article]) -> tuple[Item, ...]:
-    """Put articles, given newest first, into the order a reader meets them."""
-    if not chosen:
-        return ()
-    lead = next((article for article in chosen if article.revision.image), chosen[0])
-    sections: dict[str, list[Article]] = {}
-    for article in chosen:
-        if article is not lead:
-            sections.setdefault(_section(article), []).append(article)
-    unnamed = sections.pop("", [])  # comes last, as "more stories"
-    ordered = [lead, *(article for articles in sections.values() for article in articles), *unnamed]
-    return tuple(
-        Item(article=article.id, revision=article.revision.number, position=position, section=_section(article))
-        for position, article in enumerate(ordered)
-    )
+    return f"only {number} of at least {count(least, 'article')}" if number < least else ""
 
 
 def _newness(article: Article) -> tuple[datetime, int]:
     return article.revision.published_at, article.id
-
-
-def _section(article: Article) -> str:
-    return next(iter(article.revision.categories), "")
 
 
 def _revisions(revisions: Iterable[int]) -> str:
@@ -170,37 +148,4 @@ def _revisions(revisions: Iterable[int]) -> str:
 
 def _age(newsletter: Newsletter) -> str:
     age = newsletter.maximum_age
-    return _hours(age) if age.seconds else _count(age.days, "day")
-
-
-def _hours(time: timedelta) -> str:
-    return _count(round(time.total_seconds() / 3600), "hour")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def draft(newsletter: Newsletter, slot: Slot, choice: Choice, template_hash: str, *, now: datetime) -> Edition:
-    """The edition that a choice makes: a draft, one that waits for an editor, or skipped with the reason."""
-    made = EditionState.WAITING if newsletter.approval == "editor" else EditionState.DRAFT
-    state = EditionState.SKIPPED if choice.skip else made
-    return replace(_edition(newsletter, slot, state, choice.skip, now), items=choice.items, template_hash=template_hash)
-
-
-def merged(newsletter: Newsletter, slot: Slot, *, now: datetime) -> Edition:
-    """The edition of a slot that nobody served in time. Its articles were not sent, so the next one has them."""
-    hours = _hours(newsletter.late)
-    return _edition(newsletter, slot, EditionState.MERGED, f"more than {hours} late: merged into the next edition", now)
-
-
-def _edition(newsletter: Newsletter, slot: Slot, state: EditionState, reason: str, now: datetime) -> Edition:
-    return Edition(
-        newsletter=newsletter.slug,
-        slot=slot.name,
-        due_at=slot.due_at,
-        state=state,
-        reason=reason,
-        composed_at=now,
-        mailer=newsletter.mailer,
-    )
+    return hours(age) if age.seconds else count(age.days, "day")

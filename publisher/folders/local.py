@@ -85,7 +85,7 @@ class LocalFolder:
 
     def stamp(self, name: str) -> FileStamp | None:
         try:
-            found = self._target(name).stat()
+            found = os.stat(f"{self.path}/{checked(name, self.path)}")  # before every answer: quicker
         except OSError:
             return None
         return FileStamp(f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", found.st_mtime)

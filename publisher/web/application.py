@@ -9,29 +9,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from publisher.errors import PublisherError
 from publisher.ports import Parts
 from publisher.web import errors
-from publisher.web.feeds import FeedFiles
+from publisher.web.feeds import FEEDS, Answer, FeedFiles
 from publisher.web.hooks import Hooks
 from publisher.web.public import Public
 from publisher.web.pushes import Pushes
-
-POLICY = (
-    b"default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; "
-    b"base-uri 'none'; frame-ancestors 'none'"
-)
-#: On every answer. Nothing here runs a script, and nobody may frame us.
-SECURITY = (
-    (b"content-security-policy", POLICY),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
+from publisher.web.safety import Secured
 
 
-def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> ASGIApp:
+def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> Entrance:
     """The ASGI application of a site; `wake` tells whoever works in this process that something is due."""
     public, pushes = Public(parts), Pushes(parts, wake)
 
@@ -52,39 +42,35 @@ def application(parts: Parts, wake: Callable[[], None] = lambda: None) -> ASGIAp
         exception_handlers=dict.fromkeys((HTTPException, PublisherError, Exception), _in_words(public)),
     )
     pages.router.redirect_slashes = False  # a redirect would lose a one-click POST (RFC 8058 section 3.1)
-    return Entrance(pages, FeedFiles(parts, pages), public)
+    return Entrance(pages, FeedFiles(parts), public)
 
 
 class Entrance:
-    """What every request passes: feeds take the short way, every answer gets the headers, and an error that no
-    page has answered becomes one. It never raises, so no server shows or logs anything of its own."""
+    """What every request passes: feeds take the short way, every other answer gets the headers that those bring
+    with them, and an error that no page has answered becomes one. It never raises, so no server shows or logs
+    anything of its own."""
 
-    def __init__(self, pages: ASGIApp, feeds: ASGIApp, public: Public) -> None:
+    def __init__(self, pages: ASGIApp, feeds: FeedFiles, public: Public) -> None:
         self._pages = pages
         self._feeds = feeds
         self._public = public
+
+    def ready(self, scope: Scope) -> Answer | None:
+        """The answer that needs no waiting, for a server that can send it as it is."""
+        return self._feeds.ready(scope) if scope["path"].startswith(FEEDS) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        started = False
-
-        async def with_headers(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*message["headers"], *SECURITY]
-            await send(message)
-
-        path = scope["path"]
-        app = self._feeds if path.startswith("/feeds/") else self._pages
+        path, secured = scope["path"], Secured(send)
         try:
-            await app(scope, receive, with_headers)
+            if not (path.startswith(FEEDS) and await self._feeds.answer(scope, send)):
+                await self._pages(scope, receive, secured)
         except Exception as error:
-            if not started:  # else it has been answered and logged
+            if not secured.started:  # else it has been answered and logged
                 answer = await errors.answer(path, error, self._public)
-                await answer(scope, receive, with_headers)
+                await answer(scope, receive, secured)
 
 
 async def _to_feeds(request: Request) -> Response:

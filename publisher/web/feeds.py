@@ -1,7 +1,7 @@
 """Feeds over HTTP: a bare ASGI callable, because feed readers poll for years and most of them get a 304.
 
-What was read is kept with the stamp of its file, and a look at the stamp comes before every answer; so a file that
-was replaced or taken away is never answered for with what stood there before.
+What was read is kept with the stamp of its file and the heads of its answers, and a look at the stamp comes before
+every answer; so a file that was replaced or taken away is never answered for with what stood there before.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope, Send
 
 from publisher.kit import compression
 from publisher.model import MAX_AGE, FileStamp
 from publisher.ports import Parts
 from publisher.syndicate import base_url
 from publisher.web.conditional import codings, matches, part, still_whole, unmodified
+from publisher.web.safety import SECURITY
 
 #: A feed's slug, for an archive page its number, and an ending. Nothing else is looked for in the folder.
 FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,199}(?:/[1-9][0-9]{0,8})?\.([a-z]{1,9})")
@@ -39,6 +40,7 @@ BESIDE = {
     "jpg": b"image/jpeg",
     "png": b"image/png",
 }
+FEEDS = "/feeds/"
 INDEX = "index.html"
 
 Headers = list[tuple[bytes, bytes]]
@@ -46,22 +48,31 @@ TEXT = (b"content-type", b"text/plain; charset=utf-8")
 KEPT = (b"cache-control", b"public, max-age=%d" % MAX_AGE)
 VARY = (b"vary", b"Accept-Encoding")
 #: Feeds are public: readers that run in a browser may read whatever we answer, and see what to ask with next time.
-ANYBODY = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")]
-PREFLIGHT = [
-    (b"access-control-allow-methods", b"GET, HEAD"),
-    (b"access-control-allow-headers", b"If-Modified-Since, If-None-Match, If-Range, Range"),
-    (b"access-control-max-age", b"86400"),
+ANYBODY = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"ETag"),
+    *SECURITY,
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
-    """A file in one coding, and all headers that tell of it."""
+class Answer:
+    """What is answered. `head` is the status line and the headers as HTTP/1.1 writes them, where it is worth keeping:
+    for what most readers get."""
 
-    body: bytes
+    status: int
+    headers: Headers
+    body: bytes = b""
+    head: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A file in one coding, and all that tells of it."""
+
     etag: bytes
-    known: Headers  # of a 304
-    whole: Headers  # of a 200
+    known: Answer
+    whole: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +88,48 @@ class _Kept:
 class FeedFiles:
     """Answers GET and HEAD for the files of the feed folder, each in up to three codings with an ETag of its own."""
 
-    def __init__(self, parts: Parts, otherwise: ASGIApp) -> None:
-        """`otherwise` answers at the folder's own address while there is no list of feeds."""
+    def __init__(self, parts: Parts) -> None:
         self._folder = parts.folder
-        self._otherwise = otherwise
         self._endings = frozenset(format.ending for format in parts.formats.values())
         self._hub, self._base = parts.site.hub, base_url(parts.site)
         self._types = {format.ending: format.media_type.encode() for format in parts.formats.values()} | BESIDE
         self._kept: dict[str, _Kept] = {}
         self._reading: dict[tuple[str, FileStamp], asyncio.Future[_Kept | None]] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        if method not in ("GET", "HEAD"):
-            await (_preflight(send) if method == "OPTIONS" else _not_allowed(scope, send))
-            return
-        name = scope["path"].removeprefix("/feeds/") or INDEX
+    async def answer(self, scope: Scope, send: Send) -> bool:
+        """False, and nothing is sent, at the folder's own address while there is no list of feeds. Raises FolderError
+        before anything is sent."""
+        found = await self._answer(scope)
+        if found is None:
+            return False
+        await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else found.body})
+        return True
+
+    def ready(self, scope: Scope) -> Answer | None:
+        """The same answer without waiting for anything, when it is kept and has a `head`."""
+        if not self._folder.near or scope["method"] != "GET":
+            return None
+        name = _name(scope)
+        kept = self._kept.get(name)
+        if not kept or not kept.settled or kept.stamp != self._folder.stamp(name):
+            return None
+        answer = _told(scope, kept)
+        return answer if answer.head else None
+
+    async def _answer(self, scope: Scope) -> Answer | None:
+        if scope["method"] not in ("GET", "HEAD"):
+            return PREFLIGHT if scope["method"] == "OPTIONS" else NOT_ALLOWED
+        name = _name(scope)
         found = FILE.fullmatch(name)
         file = await self._file(name) if found and found[1] in self._types else None
         if file is not None:
-            await _tell(scope, send, file)
-        elif name == INDEX:
-            await self._otherwise(scope, receive, send)
-        elif found and found[1] in self._types and await run_in_threadpool(self._folder.is_gone, name):
-            await _answer(scope, send, 410, [TEXT, KEPT], b"This feed has ended, and will not come back.\n")
-        else:
-            await _answer(scope, send, 404, [TEXT], b"There is no such feed.\n")
+            return _told(scope, file)
+        if name == INDEX:
+            return None
+        if found and found[1] in self._types and await run_in_threadpool(self._folder.is_gone, name):
+            return GONE
+        return UNKNOWN
 
     async def _file(self, name: str) -> _Kept | None:
         folder = self._folder
@@ -152,7 +179,7 @@ def _read(data: bytes, about: Headers, stamp: FileStamp, last: _Kept | None, *, 
     told = int(stamp.changed_at)
     changed_at = told if told < int(now) else None  # the second is not over: another version may share it
     if last is not None and last.digest == digest:
-        bodies = {coding: copy.body for coding, copy in last.copies.items()}
+        bodies = {coding: copy.whole.body for coding, copy in last.copies.items()}
     else:
         bodies = {b"": data, **{name.encode(): body for name, body in compression.copies(data).items()}}
     copies = {coding: _copy(body, digest, coding, about, changed_at) for coding, body in bodies.items()}
@@ -174,10 +201,23 @@ def _copy(body: bytes, digest: str, coding: bytes, about: Headers, changed_at: i
     told = [*about, (b"accept-ranges", b"bytes")]
     if coding:
         told.append((b"content-encoding", coding))
-    return _Copy(body=body, etag=etag, known=known, whole=[*told, *known, _length(len(body))])
+    whole = [*told, *known, _length(len(body))]
+    return _Copy(
+        etag=etag,
+        known=Answer(304, known, head=_head(b"304 Not Modified", known)),
+        whole=Answer(200, whole, body, head=_head(b"200 OK", whole)),
+    )
 
 
-async def _tell(scope: Scope, send: Send, file: _Kept) -> None:
+def _head(status: bytes, headers: Headers) -> bytes:
+    return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%s: %s\r\n" % header for header in headers)))
+
+
+def _name(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(FEEDS) or INDEX
+
+
+def _told(scope: Scope, file: _Kept) -> Answer:
     """RFC 9110 section 13.2.2: If-None-Match first, and If-Modified-Since only without it; then the range."""
     tags: list[bytes] = []
     since = accepted = asked = condition = b""
@@ -195,49 +235,41 @@ async def _tell(scope: Scope, send: Send, file: _Kept) -> None:
     coding = next((coding for coding in codings(accepted) if coding in file.copies), b"") if accepted else b""
     copy = file.copies[coding]
     if matches(copy.etag, tags) if tags else bool(since) and unmodified(file.changed_at, since):
-        await _start(send, 304, copy.known)
-        await send({"type": "http.response.body", "body": b""})
-        return
+        return copy.known
     if asked and scope["method"] == "GET" and (not condition or still_whole(condition, copy.etag, file.changed_at)):
-        wanted = part(asked, len(copy.body))
+        wanted = part(asked, len(copy.whole.body))
         if wanted is not None:
-            await _tell_part(scope, send, copy, wanted)
-            return
-    await _start(send, 200, copy.whole)
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else copy.body})
+            return _part(copy.whole, wanted)
+    return copy.whole
 
 
-async def _tell_part(scope: Scope, send: Send, copy: _Copy, wanted: range) -> None:
-    size = len(copy.body)
+def _part(whole: Answer, wanted: range) -> Answer:
+    size = len(whole.body)
     if not wanted:
-        headers = [TEXT, (b"content-range", b"bytes */%d" % size)]
-        await _answer(scope, send, 416, headers, b"The feed is shorter than that.\n")
-        return
+        return _said(416, [TEXT, (b"content-range", b"bytes */%d" % size)], b"The feed is shorter than that.\n")
     place = b"bytes %d-%d/%d" % (wanted.start, wanted.stop - 1, size)
-    headers = [*copy.whole[:-1], (b"content-range", place), _length(len(wanted))]
-    await _start(send, 206, headers)
-    await send({"type": "http.response.body", "body": copy.body[wanted.start : wanted.stop]})
+    headers = [*whole.headers[:-1], (b"content-range", place), _length(len(wanted))]
+    return Answer(206, headers, whole.body[wanted.start : wanted.stop])
 
 
 def _length(size: int) -> tuple[bytes, bytes]:
     return (b"content-length", b"%d" % size)
 
 
-async def _start(send: Send, status: int, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+def _said(status: int, headers: Headers, body: bytes) -> Answer:
+    return Answer(status, [*headers, *ANYBODY, _length(len(body))], body)
 
 
-async def _preflight(send: Send) -> None:
-    """A browser asks before it sends a condition or a range to another site (the Fetch standard, section 4.8)."""
-    await _start(send, 204, [*ANYBODY, *PREFLIGHT])
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _not_allowed(scope: Scope, send: Send) -> None:
-    allowed = (b"allow", b"GET, HEAD, OPTIONS")
-    await _answer(scope, send, 405, [TEXT, allowed], b"Feeds can be read, nothing else.\n")
-
-
-async def _answer(scope: Scope, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    await _start(send, status, [*headers, *ANYBODY, _length(len(body))])
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+#: A browser asks before it sends a condition or a range to another site (the Fetch standard, section 4.8).
+PREFLIGHT = Answer(
+    204,
+    [
+        *ANYBODY,
+        (b"access-control-allow-methods", b"GET, HEAD"),
+        (b"access-control-allow-headers", b"If-Modified-Since, If-None-Match, If-Range, Range"),
+        (b"access-control-max-age", b"86400"),
+    ],
+)
+NOT_ALLOWED = _said(405, [TEXT, (b"allow", b"GET, HEAD, OPTIONS")], b"Feeds can be read, nothing else.\n")
+GONE = _said(410, [TEXT, KEPT], b"This feed has ended, and will not come back.\n")
+UNKNOWN = _said(404, [TEXT], b"There is no such feed.\n")

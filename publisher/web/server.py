@@ -34,6 +34,7 @@ class Server:
             access_log=False,
             server_header=False,
             date_header=True,
+            proxy_headers=False,  # who asks makes no difference to any answer
             timeout_keep_alive=30,
             timeout_graceful_shutdown=5,
             limit_concurrency=500,

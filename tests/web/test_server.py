@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
+import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -81,6 +85,75 @@ def test_one_connection_serves_page_feed_and_304(app: App, port: int) -> None:
     assert (page.status, page.read()) == (200, b"")
     connection.close()
     assert status(app) is SubscriptionStatus.CONFIRMED
+
+
+def test_a_feed_that_is_kept_is_answered_for_as_any_other(app: App, port: int) -> None:
+    """What was read after it had settled goes out at once, with the very headers of the first answer."""
+    run_due(app)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def ask(**headers: str) -> tuple[int, dict[str, str], bytes]:
+        connection.request("GET", "/feeds/all.atom", headers=headers)
+        answer = connection.getresponse()
+        return answer.status, {name: value for name, value in answer.getheaders() if name != "date"}, answer.read()
+
+    settle(app, "all.atom", seconds=60)
+    first, again = ask(), ask()
+    settle(app, "all.atom", seconds=30)  # another stamp, the same bytes
+    third = ask()
+    for one in (again, third):
+        assert (one[0], one[2]) == (200, first[2])
+        assert {**one[1], "last-modified": ""} == {**first[1], "last-modified": ""}
+    assert first[1]["last-modified"] != third[1]["last-modified"]
+    known = ask(**{"If-None-Match": first[1]["etag"]})
+    assert (known[0], known[2], known[1]["etag"]) == (304, b"", first[1]["etag"])
+    assert {"content-security-policy", "cache-control", "vary", "access-control-allow-origin"} <= known[1].keys()
+    packed = ask(**{"Accept-Encoding": "gzip"})
+    assert (packed[1]["content-encoding"], gzip.decompress(packed[2])) == ("gzip", first[2])
+    assert ask(Range="bytes=0-4")[0::2] == (206, first[2][:5])
+    connection.close()
+
+
+def test_a_kept_feed_that_is_replaced_or_removed_is_not_answered_for(app: App, port: int) -> None:
+    run_due(app)
+    settle(app, "all.atom", seconds=60)
+    request = ("GET /feeds/all.atom HTTP/1.1",)
+    assert [raw(port, *request)[0] for _ in range(2)] == [200, 200]
+
+    app.parts.folder.put("all.atom", b"<feed/>", "application/atom+xml")
+    assert raw(port, *request)[1].endswith(b"\r\n\r\n<feed/>")
+    app.parts.folder.remove("all.atom")
+    assert raw(port, *request)[0] == 404
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_connection_that_is_to_close_closes_after_a_kept_feed(app: App, port: int, version: str) -> None:
+    run_due(app)
+    settle(app, "all.atom", seconds=60)
+    for _ in range(2):
+        answer = raw(port, f"GET /feeds/all.atom HTTP/{version}")[1].lower()
+        assert answer.count(b"connection: close") == 1
+
+
+def test_requests_sent_together_are_answered_in_their_order(app: App, port: int) -> None:
+    """Feeds that are kept, with pages between them that take longer; more of both than any stack is deep."""
+    run_due(app)
+    settle(app, "all.atom", seconds=60)
+    asked = ["/feeds/all.atom", "/feeds/all.atom", "/static/public.css", "/feeds/none.rss", *["/feeds/all.atom"] * 3000]
+    told = [f"HEAD {path} HTTP/1.1\r\nHost: a.example\r\nIf-None-Match: *\r\n\r\n" for path in asked]
+    last = "GET /feeds/none.rss HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
+    raw(port, "GET /feeds/all.atom HTTP/1.1")  # from here on it is kept
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(("".join(told).replace("HEAD /feeds", "GET /feeds") + last).encode())
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", answers)]
+    assert statuses == [304, 304, 200, 404, *[304] * 3000, 404]
+
+
+def settle(app: App, name: str, *, seconds: float) -> None:
+    """As if the file had stood there for so long: younger ones are read anew for each answer."""
+    then = time.time() - seconds
+    os.utime(app.root / "feeds" / name, (then, then))
 
 
 @pytest.mark.parametrize(

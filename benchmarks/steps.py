@@ -123,7 +123,7 @@ def steps(app: App, subscribers: int) -> None:
         for slug in due:
             pipeline.syndicate(parts, slug)
     newsletter = parts.newsletters[0]
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
+    slot = slots.today(newsletter.timetable(), parts.clock.now())
     with timed("compose", 1, "edition"):
         edition = pipeline.compose_slot(parts, newsletter, slot, by_hand=True)
     with timed("deliver: plan", subscribers, "recipients"):

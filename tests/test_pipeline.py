@@ -391,7 +391,7 @@ def test_an_edition_that_servers_refuse_because_of_the_sender_is_paused_and_supp
 def test_sending_by_hand_takes_the_open_slot_so_twice_is_once(app: App, root: Path, clock: TestClock) -> None:
     run_due(app)
     newsletter = app.parts.newsletters[0]
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, clock.now())
+    slot = slots.today(newsletter.timetable(), clock.now())
     for _ in range(2):
         pipeline.send(app.parts, newsletter, slot, "Aoife Brennan")
         run_due(app)
@@ -409,7 +409,7 @@ def test_a_skipped_edition_is_made_anew_by_hand(app: App, root: Path, clock: Tes
     clock.move(hours=2)
     run_due(app)
     newsletter = app.parts.newsletters[0]
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, clock.now())
+    slot = slots.today(newsletter.timetable(), clock.now())
     sent = pipeline.send(app.parts, newsletter, slot, "Aoife Brennan")
     run_due(app)
     assert sent.key == "daily/daily:2026-11-23"

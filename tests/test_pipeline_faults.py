@@ -84,7 +84,7 @@ def test_an_article_in_two_waiting_editions_goes_out_in_one(site: Any, root: Pat
     clock.move(minutes=10)
     run_due(app)
     newsletter = app.parts.newsletters[0]
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, clock.now())
+    slot = slots.today(newsletter.timetable(), clock.now())
     pipeline.send(app.parts, newsletter, slot, "Aoife Brennan")
     run_due(app)
     texts = [mail.get_body(("plain",)).get_content() for mail in mailbox(root)]  # type: ignore[union-attr]
@@ -115,7 +115,7 @@ def test_what_an_editor_took_back_stays_when_the_template_changes(site: Any, roo
     run_due(app)
     assert [mail for mail in mailbox(root) if "editor@" not in str(mail["To"])] == []
     newsletter = app.parts.newsletters[0]
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, clock.now())
+    slot = slots.today(newsletter.timetable(), clock.now())
     pipeline.send(app.parts, newsletter, slot, "Aoife Brennan")
     clock.move(minutes=11)
     run_due(app)

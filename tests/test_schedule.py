@@ -229,7 +229,7 @@ def ready_to_deliver(site: Path, settings: str) -> None:
 def send(app: App) -> None:
     newsletter = app.parts.newsletters[0]
     pipeline.collect(app.parts, "newsroom")
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, app.parts.clock.now())
+    slot = slots.today(newsletter.timetable(), app.parts.clock.now())
     pipeline.send(app.parts, newsletter, slot, "Aoife Brennan")
 
 

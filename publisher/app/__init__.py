@@ -19,7 +19,19 @@ from publisher import __version__, pipeline
 from publisher import settings as settings_module
 from publisher.app._mail import mailboxes, mailer_of
 from publisher.app._preflight import rulebook
-from publisher.model import Feed, FeedPattern, FirstWave, Limits, Newsletter, Selection, Site, Source, Terms, Work
+from publisher.model import (
+    Feed,
+    FeedPattern,
+    FirstWave,
+    Limits,
+    Newsletter,
+    SectionRule,
+    Selection,
+    Site,
+    Source,
+    Terms,
+    Work,
+)
 from publisher.ports import (
     Clock,
     Engine,
@@ -36,6 +48,8 @@ from publisher.ports import (
     Watcher,
 )
 from publisher.settings import (
+    READERS,
+    WEEKDAYS,
     AnyMailer,
     FeedSettings,
     FolderSettings,
@@ -313,9 +327,16 @@ def _terms(mailer: AnyMailer, opened: Mailer) -> Terms:
 
 def _newsletter(settings: Settings, newsletter: NewsletterSettings) -> Newsletter:
     given = newsletter.model_dump()
+    by_readers = newsletter.timezone == READERS
     given.update(
         language=newsletter.language or settings.site.language,
-        timezone=newsletter.timezone or settings.site.timezone,
+        timezone=settings.site.timezone if by_readers else newsletter.timezone or settings.site.timezone,
+        by_readers=by_readers,
+        weekday=WEEKDAYS.index(newsletter.weekday) + 1,
+        sections=tuple(
+            SectionRule(title=one.title, categories=one.categories or (one.title,), limit=one.limit, order=one.order)
+            for one in newsletter.sections
+        ),
         selection=_selection(newsletter.select),
         first_wave=FirstWave(**newsletter.first_wave.model_dump()),
     )

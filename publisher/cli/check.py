@@ -98,13 +98,13 @@ def _may_leave(parts: Parts, newsletter: Newsletter) -> str:
     reason = deliver.refuses(parts.site, parts.mailers[newsletter.mailer].capability)
     if reason:
         raise errors.MailerMisconfigured(f"mail through {newsletter.mailer!r} would not leave: {reason}")
-    return f"leaves through {newsletter.mailer}, {newsletter.cadence} at {newsletter.at:%H:%M} {newsletter.timezone}"
+    zone = "by each reader's clock" if newsletter.by_readers else newsletter.timezone
+    return f"leaves through {newsletter.mailer}, {', '.join(newsletter.offered)} at {newsletter.at:%H:%M} {zone}"
 
 
 def _renders(parts: Parts, newsletter: Newsletter) -> str:
     """Render a made-up article, so that a mistake in a template shows before the newsletter's hour."""
-    from publisher import compose
-    from publisher.kit import slots
+    from publisher import compose, pipeline
     from publisher.model import Article, Author, Item, Revision
 
     now = parts.clock.now()
@@ -123,7 +123,7 @@ def _renders(parts: Parts, newsletter: Newsletter) -> str:
     )
     article = Article(id=1, source="", native_id="1", story="1", entry_id="", first_seen_at=now, revision=revision)
     items = (Item(article=1, revision=1, position=0, section="A section"),)
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+    slot = pipeline.today(parts, newsletter)
     rendered = compose.render(
         newsletter, slot, items, {1: article}, site=parts.site, templates=parts.templates, now=now
     )

@@ -66,13 +66,12 @@ def _named(parts: Parts, name: str) -> tuple[Edition, Newsletter, tuple[Variant,
     """The edition of that key with its variants, or what would go out of a newsletter now. Raises NotFound."""
     from publisher import pipeline
     from publisher.cli.preview import what_would_go
-    from publisher.kit import slots
 
     newsletter = pipeline.newsletter_of(parts, name.partition("/")[0])
     if "/" in name:
         there = parts.store.editions.get(name)
         return there, newsletter, parts.store.editions.variants(there.id)
-    slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
+    slot = pipeline.today(parts, newsletter)
     edition, _, variant = what_would_go(parts, newsletter, slot)
     if variant is None:
         raise errors.NotFound(f"no edition of {newsletter.slug} would go out now: {edition.reason}")

@@ -9,6 +9,7 @@ import typer
 
 from publisher.cli import console, shown
 from publisher.cli.door import door
+from publisher.cli.steps import Cadence, offered
 from publisher.cli.words import count
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ def preview(
     context: typer.Context,
     newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER", help="Its slug in the settings.")],
     to: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write it; else below var/preview.")] = None,
+    cadence: Cadence = "",
     json: Annotated[bool, typer.Option("--json", help="For programs, with why each article is in or out.")] = False,
 ) -> None:
     """Write what would go out now as files to look at."""
     from publisher import pipeline
-    from publisher.kit import slots
 
     with door(context).opened() as app:
         there = pipeline.newsletter_of(app.parts, newsletter)
-        slot = slots.today(there.cadence, there.at, there.timezone, app.parts.clock.now())
+        slot = pipeline.today(app.parts, there, offered(there, cadence))
         edition, choice, variant, again = what_would_look(app.parts, there, slot)
         rendered = variant.rendered if variant else None
         folder = to or app.root / "var" / "preview" / shown.file_name(edition.key)

@@ -12,7 +12,7 @@ from publisher.cli import console, shown
 from publisher.cli.door import door, editor, finishing
 from publisher.cli.exits import Exit
 from publisher.cli.rehearsal import rehearse
-from publisher.cli.steps import hand_over
+from publisher.cli.steps import Cadence, hand_over, offered
 from publisher.cli.trial import send_test
 from publisher.cli.words import count, sums, when
 
@@ -32,6 +32,7 @@ def send(
     *,
     now: Annotated[bool, typer.Option("--now", help="Send today's edition now, before or after its hour.")] = False,
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="With --now: one more edition, so named.")] = "",
+    cadence: Cadence = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write what would go out; nobody is mailed.")] = False,
     test: Annotated[str, typer.Option(metavar="ADDRESS", help="Mail the edition to this address only.")] = "",
@@ -44,7 +45,7 @@ def send(
 
     with door(context).opened() as app:
         there = pipeline.newsletter_of(app.parts, newsletter)
-        sending = _Sending(app, there, _slot(app, there, name), yes=yes, json=json)
+        sending = _Sending(app, there, _slot(app, there, name, cadence), yes=yes, json=json)
         if dry_run:
             rehearse(app, there, sending.slot, json=json)
         elif test:
@@ -55,15 +56,15 @@ def send(
             raise typer.Exit(sending.waiting())
 
 
-def _slot(app: App, newsletter: Newsletter, name: str) -> Slot:
+def _slot(app: App, newsletter: Newsletter, name: str, cadence: str) -> Slot:
     """The open slot of today, or one made by hand under a name of its own."""
-    from publisher.kit import slots
+    from publisher import pipeline
     from publisher.model import Slot
     from publisher.settings import SLUG
 
     moment = app.parts.clock.now()
     if not name:
-        return slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, moment)
+        return pipeline.today(app.parts, newsletter, offered(newsletter, cadence))
     if not SLUG.fullmatch(name):
         raise typer.BadParameter("use small letters, digits and hyphens, such as 'storm-extra'", param_hint="--as")
     return Slot(name=f"manual:{name}", due_at=moment)
@@ -166,16 +167,16 @@ class _Sending:
 
     def _explain(self) -> Exit:
         """No edition waits for anybody: when does the newsletter go by itself?"""
-        from publisher.kit import slots
+        from publisher import pipeline
 
-        newsletter, moment = self.newsletter, self.app.parts.clock.now()
-        slot = slots.upcoming(newsletter.cadence, newsletter.at, newsletter.timezone, moment)
+        newsletter, zone = self.newsletter, self.newsletter.timezone
+        slot = pipeline.following(self.app.parts, newsletter)
         if self.json:
-            console.dump({"edition": None, "next": slot.due_at})
+            console.dump({"edition": None, "next": slot.due_at if slot else None})
             return Exit.OK
-        zone = newsletter.timezone
+        moment = f"{when(slot.due_at, zone)} {zone}" if slot else "as soon as there is enough that is new"
         console.say(f"No edition of {newsletter.slug} waits for approval.")
-        console.say(f"`publisher run` sends the next one by itself: {when(slot.due_at, zone)} {zone}.")
+        console.say(f"`publisher run` sends the next one by itself: {moment}.")
         console.say(f"To send today's edition now: publisher send {newsletter.slug} --now")
         return Exit.OK
 

@@ -13,6 +13,7 @@ from publisher.cli.door import door
 from publisher.cli.words import ago, ahead, count, when
 
 if TYPE_CHECKING:
+    from publisher.model import Newsletter
     from publisher.ports import Parts
 
 #: Editions that are shown, newest first.
@@ -33,7 +34,7 @@ def status(
             "at": now,
             "sources": _sources(app.parts),
             "feeds": _feeds(app.parts, now),
-            "newsletters": _newsletters(app.parts, now),
+            "newsletters": _newsletters(app.parts),
             "editions": [shown.edition(app.parts, e) for e in app.parts.store.editions.newest(EDITIONS)],
             "bounces": _bounces(app.parts),
             "waiting": _waiting(app.parts, now),
@@ -70,14 +71,19 @@ def _feeds(parts: Parts, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _newsletters(parts: Parts, now: datetime) -> list[dict[str, Any]]:
-    from publisher.kit import slots
+def _newsletters(parts: Parts) -> list[dict[str, Any]]:
+    from publisher import pipeline
+
+    def next_at(newsletter: Newsletter, cadence: str = "") -> datetime | None:
+        slot = pipeline.following(parts, newsletter, cadence)
+        return slot.due_at if slot else None
 
     return [
         {
             "slug": newsletter.slug,
             "name": newsletter.name,
-            "next_at": slots.upcoming(newsletter.cadence, newsletter.at, newsletter.timezone, now).due_at,
+            "next_at": next_at(newsletter),
+            "cadences": {cadence: next_at(newsletter, cadence) for cadence in newsletter.offered},
             "timezone": newsletter.timezone,
             "approval": newsletter.approval,
             "mailer": newsletter.mailer,
@@ -156,13 +162,11 @@ def _held(parts: Parts) -> Iterator[tuple[str, str]]:
 def _overdue(parts: Parts, now: datetime) -> Iterator[tuple[str, str]]:
     """Editions that should have gone by now, and why they did not. Only looked at: nothing is made."""
     from publisher import editions, pipeline
-    from publisher.kit import slots
 
     blocked = parts.store.outbox.blocked(now)
-    for newsletter in parts.newsletters:
-        slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+    for newsletter, slot in pipeline.waiting(parts):
         patience = newsletter.undo + pipeline.OVERDUE
-        if now < slot.due_at + patience or slot.due_at < parts.store.editions.born(newsletter.slug):
+        if now < slot.due_at + patience:
             continue
         key = f"{newsletter.slug}/{slot.name}"
         edition = editions.find(parts.store, key)
@@ -217,13 +221,14 @@ def _show_feeds(feeds: list[dict[str, Any]], now: datetime) -> None:
 def _show_newsletters(newsletters: list[dict[str, Any]], now: datetime) -> None:
     rows = [
         [
-            n["slug"],
-            f"{when(n['next_at'], n['timezone'])} {n['timezone']}",
-            ahead(n["next_at"], now),
+            n["slug"] if len(n["cadences"]) == 1 else f"{n['slug']} ({cadence})",
+            f"{when(next_at, n['timezone'])} {n['timezone']}" if next_at else "with enough news",
+            ahead(next_at, now) if next_at else "",
             ", ".join(f"{number:,} {name}" for name, number in n["readers"].items() if number) or "nobody",
             n["mailer"],
         ]
         for n in newsletters
+        for cadence, next_at in n["cadences"].items()
     ]
     console.say()
     console.table(["newsletter", "next edition", "in", "readers", "mailer"], rows, title="Newsletters")

@@ -17,9 +17,10 @@ from publisher.cli.words import count, when
 if TYPE_CHECKING:
     from publisher.app import App
     from publisher.collect import Tally
-    from publisher.model import Edition
+    from publisher.model import Edition, Newsletter
     from publisher.ports import Parts
 
+Cadence = Annotated[str, typer.Option("--cadence", metavar="WORD", help="One of its cadences; its own, if none.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -106,31 +107,38 @@ def syndicate(
 def compose(
     context: typer.Context,
     newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER", help="Its slug in the settings.")],
+    cadence: Cadence = "",
     json: Json = False,
 ) -> None:
     """Make the edition whose hour has come, as the schedule would."""
     from publisher import pipeline
-    from publisher.kit import slots
 
     with door(context).opened() as app:
         parts = app.parts
         there = pipeline.newsletter_of(parts, newsletter)
-        now = parts.clock.now()
-        slot = slots.current(there.cadence, there.at, there.timezone, now)
-        if slot.due_at < parts.store.editions.born(there.slug):
-            following = slots.upcoming(there.cadence, there.at, there.timezone, now)
+        slot = pipeline.come(parts, there, offered(there, cadence))
+        if slot is None or slot.due_at < parts.store.editions.born(there.slug):
+            following = pipeline.following(parts, there, cadence)
             if json:
-                console.dump({"edition": None, "next": following.due_at})
+                console.dump({"edition": None, "next": following.due_at if following else None})
                 return
-            console.say(f"No edition of {there.slug} is due before {when(following.due_at, there.timezone)}.")
+            moment = when(following.due_at, there.timezone) if following else "there is enough that is new"
+            console.say(f"No edition of {there.slug} is due before {moment}.")
             console.say(f"To send one now: publisher send {there.slug} --now")
             return
-        edition = pipeline.compose(parts, there.slug)
+        edition = pipeline.compose_slot(parts, there, slot)
         done("compose", edition=edition.key, state=edition.state)
         if json:
             console.dump({"edition": shown.edition(parts, edition)})
         else:
             console.say(shown.line(parts, edition))
+
+
+def offered(newsletter: Newsletter, cadence: str) -> str:
+    """The cadence that was named. Raises BadParameter when readers cannot choose it."""
+    if cadence and cadence not in newsletter.offered:
+        raise typer.BadParameter(f"choose one of {', '.join(newsletter.offered)}", param_hint="--cadence")
+    return cadence
 
 
 def under_way(parts: Parts) -> tuple[Edition, ...]:

@@ -80,6 +80,38 @@ class FirstWave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """When the editions of one cadence are due: at the wall time `at` in `timezone`.
+
+    `weekday` is of weekly ones (1 is Monday), `day` of monthly ones, `cron` an expression of five fields. Nothing
+    leaves in the hours from the first to the second time of `quiet`. When it is read `by_readers`, each by their own
+    clock, an edition is made when the first of `zones` reads the time, at most `ahead` of `timezone`.
+    """
+
+    cadence: str = "daily"
+    at: time = time(7, 0)
+    timezone: str
+    weekday: int = 1
+    day: int = 1
+    cron: str = ""
+    quiet: tuple[time, time] | None = None
+    by_readers: bool = False
+    ahead: timedelta = timedelta(hours=12)
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionRule:
+    """A section of an edition: the articles of these categories, at most `limit` of them (0: any number), the newest
+    first or the oldest."""
+
+    title: str
+    categories: tuple[str, ...]
+    limit: int = 0
+    order: str = "newest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Newsletter:
     """A standing publication that readers subscribe to. `at` is wall time in `timezone` (an IANA name).
 
@@ -100,7 +132,14 @@ class Newsletter:
     cadence: str = "daily"
     cadences: tuple[str, ...] = ()
     at: time = time(7, 0)
+    weekday: int = 1
+    day: int = 1
+    cron: str = ""
+    quiet: tuple[time, time] | None = None
+    by_readers: bool = False
+    ahead: timedelta = timedelta(hours=12)
     selection: Selection = Selection()
+    sections: tuple[SectionRule, ...] = ()
     template: str = "digest/daily"
     approval: str = "auto"
     minimum_items: int = 1
@@ -118,6 +157,21 @@ class Newsletter:
     def offered(self) -> tuple[str, ...]:
         """All its cadences, in order."""
         return self.cadences if self.cadence in self.cadences else (self.cadence, *self.cadences)
+
+    def timetable(self, cadence: str = "", zones: tuple[str, ...] = ()) -> Timetable:
+        """Of one of its cadences, its own when none is named. `zones` are those of its readers."""
+        return Timetable(
+            cadence=cadence or self.cadence,
+            at=self.at,
+            timezone=self.timezone,
+            weekday=self.weekday,
+            day=self.day,
+            cron=self.cron,
+            quiet=self.quiet,
+            by_readers=self.by_readers,
+            ahead=self.ahead,
+            zones=zones,
+        )
 
     def readers_of(self, slot: str) -> str:
         """The cadence whose readers alone get the edition at a slot; "" when all do."""

@@ -20,6 +20,7 @@
 safe thing. Engines carry only (kind, key).
 """
 
+from publisher.pipeline.calendar import come, following, timetable, today, waiting
 from publisher.pipeline.collecting import collect, push, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
@@ -43,6 +44,7 @@ __all__ = [
     "bounces",
     "collect",
     "collect_all",
+    "come",
     "compose",
     "compose_slot",
     "correct",
@@ -51,6 +53,7 @@ __all__ = [
     "due",
     "feedback",
     "findings",
+    "following",
     "judge",
     "mail",
     "make",
@@ -74,9 +77,12 @@ __all__ = [
     "sweep",
     "syndicate",
     "tidy",
+    "timetable",
+    "today",
     "told_by_hub",
     "variant_for",
     "verify",
+    "waiting",
     "why",
     "work",
 ]

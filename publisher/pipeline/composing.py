@@ -6,18 +6,20 @@ from dataclasses import replace
 
 from publisher import compose as composing
 from publisher import editions, errors
-from publisher.kit import slots
 from publisher.model import Edition, EditionState, Newsletter, Slot, SubscriptionStatus, Variant
-from publisher.pipeline import keeping, preflighting
+from publisher.pipeline import calendar, keeping, preflighting
+from publisher.pipeline.choosing import chosen
 from publisher.pipeline.pictures import hosted
 from publisher.ports import Parts
 
 
-def compose(parts: Parts, slug: str) -> Edition:
-    """The newsletter's hour has come: make its edition, or merge it into the next when it is too late."""
+def compose(parts: Parts, key: str) -> Edition | None:
+    """The hour of a newsletter, or of another of its cadences ("gazette/weekly"), has come: make its edition, or merge
+    it into the next when it is too late. None when it would come with enough news, and there is not enough."""
+    slug, _, cadence = key.partition("/")
     newsletter = newsletter_of(parts, slug)
-    slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
-    return compose_slot(parts, newsletter, slot)
+    slot = calendar.come(parts, newsletter, cadence)
+    return compose_slot(parts, newsletter, slot) if slot else None
 
 
 def compose_slot(
@@ -68,17 +70,13 @@ def draft(
     when it would be skipped, or when a template is broken: the edition then is a draft whose reason says where. With
     `again`, to look at only, articles that went out already count as new."""
     now = parts.clock.now()
-    articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
-    others = parts.store.stories.of(articles)
-    known = [article.id for article in (*articles, *others)]
-    sent = {} if again else parts.store.editions.sent(newsletter.slug, known, cadence=newsletter.readers_of(slot.name))
-    choice = composing.choose(newsletter, articles, sent, now=now, others=others)
+    choice, articles = chosen(parts, newsletter, slot, again=again)
     edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
     if choice.skip:
         return edition, choice, None
-    chosen = hosted(parts, choice.items, {article.id: article for article in articles})
+    shown = hosted(parts, choice.items, {article.id: article for article in articles})
     try:
-        variant = keeping.make(parts, newsletter, slot, choice.items, chosen, now=now)
+        variant = keeping.make(parts, newsletter, slot, choice.items, shown, now=now)
     except errors.TemplateError as error:
         return replace(edition, state=EditionState.DRAFT, reason=str(error)), choice, None
     return replace(edition, subject=variant.rendered.subject), choice, variant

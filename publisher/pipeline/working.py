@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import partial
 
 from publisher import editions, errors
-from publisher.kit import slots
 from publisher.model import EditionState, Newsletter, Slot, Work
+from publisher.pipeline import calendar
 from publisher.pipeline.collecting import release
 from publisher.pipeline.composing import compose, compose_slot
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
@@ -46,10 +46,9 @@ def due(parts: Parts) -> Iterator[Work]:
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
     yield from [Work(kind="tidy", key="")] if untidy(parts) else []
     yield from [Work(kind="announce", key="")] if parts.hub and store.serving.waiting(now) else []
-    for newsletter in parts.newsletters:
-        slot = slots.current(newsletter.cadence, newsletter.at, newsletter.timezone, now)
+    for newsletter, slot in calendar.waiting(parts):
         if _is_due(parts, newsletter, slot):
-            yield Work(kind="compose", key=newsletter.slug)
+            yield Work(kind="compose", key=calendar.work_key(newsletter, slot))
     for edition in store.editions.in_state(EditionState.APPROVED, EditionState.PLANNING):
         if edition.undo_until is None or edition.undo_until <= now:
             yield Work(kind="plan", key=edition.key, priority=edition.priority)
@@ -65,10 +64,8 @@ def _looks(parts: Parts, slugs: Sequence[str]) -> Iterator[Work]:
 
 
 def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
-    """A slot from before the newsletter existed is never due. A draft that no editor has to see is there because of a
+    """A draft that no editor has to see is there because of a
     broken template, or because it would arrive broken: it is tried again when the template or its stories changed."""
-    if slot.due_at < parts.store.editions.born(newsletter.slug):
-        return False
     edition = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
     if edition is None:
         return True
@@ -111,7 +108,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
     for slug in parts.store.feeds.due(parts.clock.now()):
         _try(said, "syndicate", partial(syndicate, parts, slug))
     for newsletter in parts.newsletters:
-        slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, parts.clock.now())
+        slot = calendar.today(parts, newsletter)
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
     judge(parts)
     for kind in ("tidy", "announce", "bounces", "feedback", "plan", "deliver", "notify", "sweep"):

@@ -59,6 +59,9 @@ class Editions(Protocol):
 
     def newest(self, limit: int, newsletter: str = "") -> tuple[Edition, ...]: ...
 
+    def last(self, newsletter: str, cadence: str) -> Edition | None:
+        """The newest edition of one cadence of a newsletter."""
+
     def in_state(self, *states: EditionState) -> tuple[Edition, ...]: ...
 
     def move(self, key: str, was: Collection[EditionState], to: EditionState, **changes: Any) -> Edition:

@@ -51,6 +51,9 @@ class Audience(Protocol):
 
     def largest_id(self) -> int: ...
 
+    def zones(self) -> tuple[str, ...]:
+        """The time zones that subscribers named, each once, in whatever newsletter."""
+
     def candidates(self, newsletter: str, *, after: int, upto: int, limit: int) -> tuple[Candidate, ...]:
         """Subscribers of a newsletter, of any status, with after < id <= upto, ascending."""
 

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from publisher.errors import Problem, SettingsError
-from publisher.kit import signatures
+from publisher.kit import signatures, slots
 from publisher.settings.sections import (
-    LANGUAGE,
     MAILER_KINDS,
-    SLUG,
     SOURCE_KINDS,
+    WEEKDAYS,
     AlarmSettings,
     AnyBounces,
     AnyMailer,
@@ -47,12 +46,15 @@ from publisher.settings.sections import (
     WebSettings,
     WordPressSource,
 )
+from publisher.settings.values import LANGUAGE, READERS, SLUG
 
 __all__ = [
     "LANGUAGE",
     "MAILER_KINDS",
+    "READERS",
     "SLUG",
     "SOURCE_KINDS",
+    "WEEKDAYS",
     "AlarmSettings",
     "AnyBounces",
     "AnyMailer",
@@ -197,6 +199,7 @@ def _references(settings: Settings) -> Iterator[Problem]:
     yield from _fallbacks(settings)
     yield from _bucket(settings.folder)
     for letter in settings.newsletters:
+        yield from _rhythm(letter)
         if letter.mailer not in mailers:
             yield _unknown(f"newsletters[{letter.slug}].mailer", letter.mailer, "mailers", mailers)
     if settings.alarms.addresses and settings.alarms.mailer not in mailers:
@@ -209,6 +212,21 @@ def _references(settings: Settings) -> Iterator[Problem]:
         for slug in selection.sources:
             if slug not in sources:
                 yield _unknown(f"{key}.select.sources", slug, "sources", sources)
+
+
+def _rhythm(letter: NewsletterSettings) -> Iterator[Problem]:
+    """Whether a newsletter's cadences, times and sections agree with each other."""
+    key, cadences = f"newsletters[{letter.slug}]", {letter.cadence, *letter.cadences}
+    yield from _repeated(f"{key}.cadences", list(letter.cadences))
+    yield from _repeated(f"{key}.sections", [section.title for section in letter.sections])
+    if "cron" in cadences and not letter.cron:
+        yield Problem(key=f"{key}.cron", value=None, remedy="is missing; give five fields, such as '30 6 * * 1-5'")
+    if letter.cron and "cron" not in cadences:
+        yield Problem(key=f"{key}.cron", value=letter.cron, remedy="belongs to cadence = 'cron'")
+    for cadence in sorted(cadences):
+        if letter.timezone == READERS and not slots.on_dates(cadence):
+            remedy = f"goes with daily, weekdays, weekly and monthly editions, not with '{cadence}'"
+            yield Problem(key=f"{key}.timezone", value=READERS, remedy=remedy)
 
 
 def _fallbacks(settings: Settings) -> Iterator[Problem]:

@@ -4,104 +4,30 @@ from __future__ import annotations
 
 import re
 from datetime import time, timedelta
-from email.utils import parseaddr
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from publisher.model import FIELDS
-
-SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
-DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-TAG_AUTHORITY = re.compile(r"[a-z0-9.@_-]+,\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
-BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[a-z0-9_-][a-z0-9._-]*)*/?")
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-
-
-def _slug(value: str) -> str:
-    if not SLUG.fullmatch(value):
-        raise ValueError("use small letters, digits and hyphens, such as 'daily-news'")
-    return value
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("give a whole address, such as 'https://example.org'")
-    if parts.password:
-        raise ValueError("take the password out of the address and name an environment variable instead")
-    return value
-
-
-def _base(value: str) -> str:
-    """An address that others are made from, without a closing slash."""
-    return _address(value).rstrip("/")
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("give a time zone by its IANA name, such as 'Europe/Dublin'") from None
-    return value
-
-
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value if isinstance(value, timedelta) else str(value)
-    match = DURATION.fullmatch(value.replace(" ", ""))
-    if not value or not match:
-        raise ValueError("give a time span such as '90s', '10m', '6h', '3d' or '1h30m'")
-    days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _clock_time(value: object) -> object:
-    if isinstance(value, time):
-        return value
-    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        raise ValueError("give a time of day such as '07:00'")
-    return time.fromisoformat(value)
-
-
-def _mailbox(value: str) -> str:
-    domain = parseaddr(value)[1].rpartition("@")[2]
-    if "\n" in value or "\r" in value or not parseaddr(value)[1].rpartition("@")[0] or "." not in domain:
-        raise ValueError("give an address such as 'The Gazette <news@example.org>'")
-    return value
-
-
-def _each(value: str) -> str:
-    parts = value.split("+") if value else []
-    if len(set(parts)) < len(parts) or not set(parts) <= set(FIELDS):
-        known = ", ".join(f"'{name}'" for name in FIELDS)
-        raise ValueError(f"give one of {known}, or several joined such as 'category+language'")
-    return value
-
-
-def _matching(pattern: re.Pattern[str], remedy: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(remedy)
-        return value
-
-    return AfterValidator(check)
-
-
-Slug = Annotated[str, AfterValidator(_slug)]
-Address = Annotated[str, AfterValidator(_address)]
-Base = Annotated[str, AfterValidator(_base)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Mailbox = Annotated[str, AfterValidator(_mailbox)]
-Each = Annotated[str, AfterValidator(_each)]
-Span = Annotated[timedelta, BeforeValidator(_duration)]
-WallTime = Annotated[time, BeforeValidator(_clock_time)]
-Language = Annotated[str, _matching(LANGUAGE, "give a language tag such as 'en' or 'de-AT'")]
-TagAuthority = Annotated[str, _matching(TAG_AUTHORITY, "give a domain you own and a year, such as 'example.org,2026'")]
-Variable = Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*"), "give the name of an environment variable")]
-Text = Annotated[str, Field(min_length=1, max_length=300)]
+from publisher.settings.values import (
+    BUCKET,
+    Address,
+    Base,
+    Cadence,
+    Cron,
+    Each,
+    Hours,
+    Language,
+    Mailbox,
+    ReaderZone,
+    Slug,
+    Span,
+    TagAuthority,
+    Text,
+    Variable,
+    WallTime,
+    Zone,
+    matching,
+)
 
 
 class Section(BaseModel):
@@ -130,7 +56,7 @@ class FolderSettings(Section):
     path: Text = "feeds"
     compressed: tuple[Literal["gzip", "br"], ...] = Field(default=(), strict=False)
     gone: Span = timedelta(days=90)
-    url: Annotated[str, _matching(BUCKET, "give a bucket, and a folder in it, such as 's3://gazette/feeds'")] | None = (
+    url: Annotated[str, matching(BUCKET, "give a bucket, and a folder in it, such as 's3://gazette/feeds'")] | None = (
         None
     )
     endpoint: Base | Literal[""] = ""
@@ -228,6 +154,16 @@ class FirstWaveSettings(Section):
     rejections: Share = 0.05
 
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class EditionSectionSettings(Section):
+    title: Text
+    categories: tuple[str, ...] = Field(default=(), strict=False)
+    limit: int = Field(default=0, ge=0, le=200)
+    order: Literal["newest", "oldest"] = "newest"
+
+
 class NewsletterSettings(Section):
     slug: Slug
     was: tuple[Slug, ...] = Field(default=(), strict=False)
@@ -235,10 +171,17 @@ class NewsletterSettings(Section):
     sender: Mailbox
     reply_to: Mailbox | Literal[""] = ""
     language: Language | Literal[""] = ""
-    timezone: Zone | Literal[""] = ""
-    cadence: Literal["daily"] = "daily"
+    timezone: ReaderZone = ""
+    cadence: Cadence = "daily"
+    cadences: tuple[Cadence, ...] = Field(default=(), strict=False)
     at: WallTime = time(7, 0)
+    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    day: int = Field(default=1, ge=1, le=31)
+    cron: Cron = ""
+    quiet: Hours = None
+    ahead: Annotated[Span, Field(le=timedelta(hours=26))] = timedelta(hours=12)
     select: SelectionSettings = SelectionSettings()
+    sections: tuple[EditionSectionSettings, ...] = Field(default=(), strict=False)
     template: str = "digest/daily"
     approval: Literal["auto", "editor"] = "auto"
     minimum_items: int = Field(default=1, ge=1)
@@ -292,7 +235,7 @@ class PostmarkSettings(MailerSettings):
     kind: Literal["postmark"]
     token_env: Variable = "POSTMARK_SERVER_TOKEN"  # noqa: S105 - the name of a variable
     stream: Text = "broadcast"
-    webhook_user: Annotated[str, _matching(re.compile(r"[^:]*"), "a user name holds no colon")] = ""
+    webhook_user: Annotated[str, matching(re.compile(r"[^:]*"), "a user name holds no colon")] = ""
     webhook_password_env: Variable | Literal[""] = ""
     base_url: Base = "https://api.postmarkapp.com"
 
@@ -338,7 +281,7 @@ class ImapBounces(BouncesSettings):
     security: Literal["tls", "starttls", "none"] = "tls"
     username: Text
     password_env: Variable
-    folder: Annotated[str, _matching(re.compile(r"[ -~]{1,200}"), "give a folder's name in ASCII, such as 'INBOX'")] = (
+    folder: Annotated[str, matching(re.compile(r"[ -~]{1,200}"), "give a folder's name in ASCII, such as 'INBOX'")] = (
         "INBOX"
     )
     ca_file: str = ""

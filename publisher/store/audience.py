@@ -85,6 +85,15 @@ class Audience:
         with self._access.read() as connection:
             return int(connection.execute(sa.select(sa.func.max(subscriber.c.id))).scalar_one() or 0)
 
+    def zones(self) -> tuple[str, ...]:
+        """A walk from zone to zone along the index, so that it takes as long for ten readers as for ten million."""
+        first = sa.select(sa.func.min(subscriber.c.timezone).label("name")).cte("zone", recursive=True)
+        larger = sa.select(sa.func.min(subscriber.c.timezone)).where(subscriber.c.timezone > first.c.name)
+        zone = first.union_all(sa.select(larger.scalar_subquery()).where(first.c.name.is_not(None)))
+        with self._access.read() as connection:
+            found = connection.execute(sa.select(zone.c.name).where(zone.c.name.is_not(None)))
+            return tuple(name for (name,) in found if name)
+
     def candidates(self, newsletter: str, *, after: int, upto: int, limit: int) -> tuple[Candidate, ...]:
         within = sa.and_(subscription.c.subscriber > after, subscription.c.subscriber <= upto)
         with self._access.read() as connection:

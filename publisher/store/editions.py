@@ -97,6 +97,11 @@ class Editions:
         with self._access.read() as connection:
             return rows.load(connection, *(_of(newsletter) if newsletter else ()), limit=limit)
 
+    def last(self, newsletter: str, cadence: str) -> Edition | None:
+        mine = edition.c.slot.startswith(f"{cadence}:", autoescape=True)
+        with self._access.read() as connection:
+            return next(iter(rows.load(connection, *_of(newsletter), mine, limit=1)), None)
+
     def in_state(self, *states: EditionState) -> tuple[Edition, ...]:
         """The one due first comes first."""
         with self._access.read() as connection:

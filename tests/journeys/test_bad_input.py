@@ -552,7 +552,7 @@ def test_sigterm_in_the_middle_of_delivering_finishes_the_call_in_hand_and_nobod
             add_readers(app, *readers)
             pipeline.collect(app.parts, "newsroom")
             newsletter = app.parts.newsletters[0]
-            slot = slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, clock.now())
+            slot = slots.today(newsletter.timetable(), clock.now())
             pipeline.compose_slot(app.parts, newsletter, slot, by_hand=True)
         resend.plan("slow")
         with process(root, "deliver", RESEND_API_KEY=KEY) as running:

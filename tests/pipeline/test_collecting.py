@@ -261,7 +261,7 @@ def test_a_digest_tells_a_story_once_also_when_it_was_told_before(
     daily = pipeline.newsletter_of(app.parts, "daily")
     from publisher.kit import slots
 
-    slot = slots.current(daily.cadence, daily.at, daily.timezone, clock.now())
+    slot = slots.current(daily.timetable(), clock.now())
     _, choice, _ = pipeline.draft(app.parts, daily, slot)
     titles = {one.id: (one.source, one.revision.title) for one in app.parts.store.articles.each()}
     assert sorted(titles[item.article] for item in choice.items) == [("newsroom", "The pier"), ("wire", "The lamp")]

@@ -177,4 +177,4 @@ def test_what_is_looked_at_are_the_bytes_that_leave(tmp_path: Path, clock: TestC
 
 def slot_of(app: App) -> Slot:
     newsletter = pipeline.newsletter_of(app.parts, "daily")
-    return slots.today(newsletter.cadence, newsletter.at, newsletter.timezone, app.parts.clock.now())
+    return slots.today(newsletter.timetable(), app.parts.clock.now())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from publisher.model import (
     Rendered,
     Situation,
     StoryFact,
+    Timetable,
 )
 from tests import people
 
@@ -97,7 +98,7 @@ def rendering(values: Mapping[str, Any]) -> Rendered:
     articles = [article(number, story) for number, story in enumerate(_stories(values), start=1)]
     look = {"language": values.get("language", "en"), "template": values.get("template", "digest/daily")}
     newsletter = people.newsletter(**look)
-    slot = slots.current("daily", time(7, 0), "Europe/Dublin", NOW)
+    slot = slots.current(Timetable(timezone="Europe/Dublin"), NOW)
     items = tuple(
         Item(
             article=one.id,

@@ -110,6 +110,7 @@ subscriber = table(
     moment("created_at", nullable=False),
     unique("public_id"),
     unique("email_key"),
+    sa.Index(None, "timezone"),
     sa.Index(None, "address_key"),
 )
 

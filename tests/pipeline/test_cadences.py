@@ -1,0 +1,109 @@
+"""Newsletters with cadences other than one a day: which editions are made, when, and that none is made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from publisher import pipeline
+from publisher.app import App
+from publisher.model import EditionState
+from tests.people import NOW
+from tests.pipeline.newsroom import Newsroom, open_newsroom, story
+from tests.sites import TestClock, add_readers
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock(NOW)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, clock: TestClock) -> Iterator[tuple[App, Newsroom]]:
+    app, newsroom = open_newsroom(tmp_path, clock)
+    yield app, newsroom
+    app.close()
+
+
+def with_settings(app: App, **changes: object) -> App:
+    """The site's newsletter with other settings."""
+    (newsletter,) = app.parts.newsletters
+    return replace(app, parts=replace(app.parts, newsletters=(replace(newsletter, **changes),)))  # type: ignore[arg-type]
+
+
+def publish(app: App, newsroom: Newsroom, *titles: str, at: datetime) -> None:
+    told = [story(title, published_at=at) for title in titles]
+    newsroom.window("newsroom", *told)
+    pipeline.collect(app.parts, "newsroom")
+
+
+def composed(app: App) -> list[str]:
+    """Make what is due, twice over, and say which editions there are."""
+    for _ in range(2):
+        for work in [one for one in pipeline.due(app.parts) if one.kind == "compose"]:
+            pipeline.work(app.parts, work.kind, work.key)
+    return [f"{one.slot} {one.state}" for one in reversed(app.parts.store.editions.newest(50))]
+
+
+def test_each_cadence_has_its_own_editions_of_the_same_stories(opened: tuple[App, Newsroom], clock: TestClock) -> None:
+    app, newsroom = opened
+    app = with_settings(app, cadences=("daily", "weekly"), weekday=1, maximum_age=8 * DAY, late=3 * DAY)
+    add_readers(app, "one@reader.example")
+    clock.at = datetime.fromisoformat("2026-11-28T12:00+00:00")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    clock.move(days=1)
+    first = composed(app)
+    clock.move(days=1)  # Monday
+    publish(app, newsroom, "Harbour fair", at=clock.now())
+    assert sorted(composed(app)) == sorted([*first, "daily:2026-11-30 approved", "weekly:2026-W49 approved"])
+    held = {one.slot: len(one.items) for one in app.parts.store.editions.newest(2)}
+    assert held == {"daily:2026-11-30": 1, "weekly:2026-W49": 2}
+
+
+def test_an_edition_comes_with_enough_news_and_never_twice(opened: tuple[App, Newsroom], clock: TestClock) -> None:
+    app, newsroom = opened
+    app = with_settings(app, cadence="new-2")
+    add_readers(app, "one@reader.example")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    assert composed(app) == []
+    publish(app, newsroom, "Harbour fair", at=clock.now())
+    assert composed(app) == ["new-2:1 approved"]
+    clock.move(hours=1)
+    publish(app, newsroom, "Lanterns", at=clock.now())
+    assert composed(app) == ["new-2:1 approved"]
+    publish(app, newsroom, "Ferry is back", at=clock.now())
+    assert composed(app) == ["new-2:1 approved", "new-2:2 approved"]
+
+
+def test_news_that_comes_at_night_waits_for_the_end_of_quiet_hours(
+    opened: tuple[App, Newsroom], clock: TestClock
+) -> None:
+    app, newsroom = opened
+    app = with_settings(app, cadence="new-1", quiet=(time(22), time(7)))
+    add_readers(app, "one@reader.example")
+    clock.at = datetime.fromisoformat("2026-11-22T23:00+00:00")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    assert composed(app) == []
+    clock.at = datetime.fromisoformat("2026-11-23T07:00+00:00")
+    assert composed(app) == ["new-1:1 approved"]
+
+
+def test_a_machine_that_slept_runs_the_newest_edition_late_or_merges_it(
+    opened: tuple[App, Newsroom], clock: TestClock
+) -> None:
+    app, newsroom = opened
+    app = with_settings(app, cadence="hourly-6", late=timedelta(hours=2))
+    add_readers(app, "one@reader.example")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    clock.at = datetime.fromisoformat("2026-11-23T10:00+00:00")  # due at 07:00, and two before that were missed
+    assert composed(app) == ["hourly-6:2026-11-23T07 merged"]
+    clock.at = datetime.fromisoformat("2026-11-23T14:30+00:00")  # the one of 13:00 is not too late
+    assert composed(app)[-1] == "hourly-6:2026-11-23T13 approved"
+    (newest,) = app.parts.store.editions.newest(1)
+    assert (newest.state, len(newest.items)) == (EditionState.APPROVED, 1)

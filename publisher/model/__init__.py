@@ -47,6 +47,7 @@ from publisher.model.delivery import (
     Run,
 )
 from publisher.model.editions import (
+    ALERT,
     COMMITTED,
     FOR_ALL,
     Edition,
@@ -58,6 +59,7 @@ from publisher.model.editions import (
     Newsletter,
     Override,
     Priority,
+    Readership,
     Rendered,
     SectionRule,
     Slot,
@@ -85,6 +87,7 @@ from publisher.model.house import Site, Work
 from publisher.model.hubs import HubLease, HubLink, LeaseState
 from publisher.model.keeping import Recipe
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
+from publisher.model.memory import Carried, Combination, Got
 from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
 from publisher.model.preflight import (
     DomainFacts,
@@ -105,6 +108,7 @@ from publisher.model.readers import (
 )
 
 __all__ = [
+    "ALERT",
     "COMMITTED",
     "EVENT_RANK",
     "FIELDS",
@@ -121,8 +125,10 @@ __all__ = [
     "BatchState",
     "Candidate",
     "Capability",
+    "Carried",
     "Circuit",
     "CircuitState",
+    "Combination",
     "Decision",
     "Delivery",
     "DomainFacts",
@@ -142,6 +148,7 @@ __all__ = [
     "Finding",
     "FirstWave",
     "Fragment",
+    "Got",
     "HandedOver",
     "HubLease",
     "HubLink",
@@ -173,6 +180,7 @@ __all__ = [
     "Question",
     "ReadEntry",
     "ReaderEvent",
+    "Readership",
     "Recipe",
     "Refusal",
     "Rejection",

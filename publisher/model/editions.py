@@ -56,6 +56,17 @@ class Priority(IntEnum):
 #: Words that begin the slots of editions for all readers of a newsletter, whatever cadence they chose: urgent ones,
 #: and extra ones made by hand.
 FOR_ALL = ("alert", "manual")
+ALERT = FOR_ALL[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readership:
+    """Which subscribers of a newsletter an edition is for: those who chose its `cadence` ("": whatever they chose),
+    none of those who chose one of `but`, and with `alerts` only those who take alerts."""
+
+    cadence: str = ""
+    but: tuple[str, ...] = ()
+    alerts: bool = False
 
 
 class Label(StrEnum):
@@ -116,7 +127,8 @@ class Newsletter:
     """A standing publication that readers subscribe to. `at` is wall time in `timezone` (an IANA name).
 
     Each of its cadences has editions of its own: `cadence` is that of readers who chose none, `cadences` are all that
-    readers may choose, in order (empty: only that one).
+    readers may choose, in order (empty: only that one). `topics` are what readers may follow instead of everything, as
+    "category:Sport" or "author:*" (see `model.topics`).
     `maximum_age` is how old an article may be and still be news; `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
     site carry utm_ parameters; `archive` whether its editions can be read online, by anybody.
@@ -131,6 +143,7 @@ class Newsletter:
     timezone: str
     cadence: str = "daily"
     cadences: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
     at: time = time(7, 0)
     weekday: int = 1
     day: int = 1
@@ -178,6 +191,13 @@ class Newsletter:
         word = cadence_of(slot)
         return word if word not in FOR_ALL and len(self.offered) > 1 else ""
 
+    def readership(self, slot: str) -> Readership:
+        """Whose edition stands at a slot."""
+        word = self.readers_of(slot)
+        if word != self.cadence:
+            return Readership(cadence=word, alerts=cadence_of(slot) == ALERT)
+        return Readership(but=tuple(one for one in self.offered if one != word))
+
     @property
     def origin(self) -> str:
         """The first slug this newsletter ever had: keys and Message-IDs are made from it."""
@@ -199,7 +219,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """An article's place in an edition. `overrides` replaces fields (title, standfirst) for mail only."""
+    """An article's place in an edition, or in a variant. `overrides` replaces fields (title, standfirst) for mail only.
+
+    In an edition, one that is labelled other than new is for those readers only who were sent an earlier revision, and
+    a `spare` one for those whose own stories leave room: it is over the limit for who follows everything."""
 
     article: int
     revision: int
@@ -207,6 +230,7 @@ class Item:
     label: Label = Label.NEW
     section: str = ""
     pinned: bool = False
+    spare: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 

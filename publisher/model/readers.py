@@ -43,13 +43,17 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A person's consent to one newsletter, with the evidence: when, from where, by which words."""
+    """A person's consent to one newsletter, with the evidence: when, from where, by which words.
+
+    `topics` are what they follow (see `model.topics`), everything when empty; `cadence` is "" for the newsletter's own;
+    `alerts` says whether they want its alerts."""
 
     subscriber: int
     newsletter: str
     status: SubscriptionStatus
     topics: tuple[str, ...] = ()
     cadence: str = ""
+    alerts: bool = True
     evidence: Mapping[str, Any] = field(default_factory=dict)
     changed_at: datetime
 

@@ -24,6 +24,7 @@ from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listi
 from publisher.ports.hubs import HubCaller, Hubs
 from publisher.ports.keeping import Kept
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
+from publisher.ports.memory import Memory
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices
 from publisher.ports.serving import Serving
@@ -52,6 +53,7 @@ __all__ = [
     "Mailbox",
     "Mailboxes",
     "Mailer",
+    "Memory",
     "Notices",
     "Outbox",
     "Parts",

@@ -70,8 +70,9 @@ class Editions(Protocol):
     def sent(
         self, newsletter: str, among: Collection[int] | None = None, *, cadence: str = ""
     ) -> Mapping[int, frozenset[int]]:
-        """By article: the revisions that committed editions of this newsletter hold; only of those articles
-        when they are named. With a cadence, only editions that its readers get."""
+        """By article: the revisions that committed editions of this newsletter carried to all who follow it; only of
+        those articles when they are named. With a cadence, only editions that its readers get. An alert does not
+        count, since not everybody gets it: who did is remembered (see `Memory`)."""
 
     def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
         """The place of a letterhead among the edition's, where it is put when it is new."""

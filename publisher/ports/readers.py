@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from publisher.model import (
     Candidate,
+    Combination,
     Notice,
     NoticeState,
+    Readership,
     Subscriber,
     Subscription,
     SubscriptionStatus,
@@ -47,15 +49,25 @@ class Audience(Protocol):
     def each(self, newsletter: str = "") -> Iterator[tuple[Subscriber, tuple[Subscription, ...]]]:
         """Everybody, ascending by id, without holding them all in memory."""
 
-    def count(self, newsletter: str) -> Mapping[SubscriptionStatus, int]: ...
+    def choose(
+        self, subscriber: int, newsletter: str, *, topics: Sequence[str], cadence: str, alerts: bool
+    ) -> Subscription:
+        """Keep what a reader wants of a newsletter, whatever the status. Raises NotFound."""
+
+    def count(self, newsletter: str, of: Readership = Readership()) -> Mapping[SubscriptionStatus, int]: ...
 
     def largest_id(self) -> int: ...
 
     def zones(self) -> tuple[str, ...]:
         """The time zones that subscribers named, each once, in whatever newsletter."""
 
-    def candidates(self, newsletter: str, *, after: int, upto: int, limit: int) -> tuple[Candidate, ...]:
-        """Subscribers of a newsletter, of any status, with after < id <= upto, ascending."""
+    def candidates(
+        self, newsletter: str, *, after: int, upto: int, limit: int, of: Readership = Readership()
+    ) -> tuple[Candidate, ...]:
+        """Those subscribers of a newsletter, of any status, with after < id <= upto, ascending."""
+
+    def combinations(self, newsletter: str, of: Readership = Readership()) -> tuple[Combination, ...]:
+        """What confirmed subscribers chose, the most frequent first."""
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         """Those of `ids` who exist, with their status and suppression as they are right now."""

@@ -10,6 +10,7 @@ from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listi
 from publisher.ports.hubs import Hubs
 from publisher.ports.keeping import Kept
 from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
+from publisher.ports.memory import Memory
 from publisher.ports.readers import Audience, Notices
 from publisher.ports.serving import Serving
 
@@ -31,6 +32,7 @@ class Store(Protocol):
     serving: Serving
     hubs: Hubs
     kept: Kept
+    memory: Memory
 
     @property
     def instance(self) -> str:

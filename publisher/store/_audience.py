@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Candidate, Subscriber, Subscription, SubscriptionStatus
+from publisher.model import Candidate, Combination, Readership, Subscriber, Subscription, SubscriptionStatus
 from publisher.store import _shared as shared
 from publisher.store.tables import newsletter, subscriber, subscription, suppression
 
@@ -47,6 +47,7 @@ def _subscription(row: sa.RowMapping) -> Subscription:
         status=SubscriptionStatus(row["status"]),
         topics=tuple(row["topics"]),
         cadence=row["cadence"],
+        alerts=row["alerts"],
         evidence=row["evidence"],
         changed_at=row["changed_at"],
     )
@@ -76,6 +77,28 @@ def candidates() -> sa.Select[Any]:
         .select_from(joined)
         .where(subscription.c.newsletter == of)
     )
+
+
+def of(readership: Readership) -> tuple[sa.ColumnElement[bool], ...]:
+    """The subscriptions of those whom an edition is for."""
+    cadence = subscription.c.cadence
+    chosen = (cadence == readership.cadence,) if readership.cadence else ()
+    others = (cadence.not_in(readership.but),) if readership.but else ()
+    return (*chosen, *others, *((subscription.c.alerts,) if readership.alerts else ()))
+
+
+def combinations(connection: Connection, slug: str, readership: Readership) -> tuple[Combination, ...]:
+    topics, mine = sa.cast(subscription.c.topics, sa.Text()), newsletter.c.id == subscription.c.newsletter
+    joined = subscription.join(subscriber, subscriber.c.id == subscription.c.subscriber).join(newsletter, mine)
+    confirmed = subscription.c.status == SubscriptionStatus.CONFIRMED.value
+    found = (
+        sa.select(topics, subscriber.c.language, sa.func.count())
+        .select_from(joined)
+        .where(newsletter.c.slug == slug, confirmed, *of(readership))
+        .group_by(topics, subscriber.c.language)
+        .order_by(sa.func.count().desc(), topics, subscriber.c.language)
+    )
+    return tuple(Combination(_topics(chosen), language, n) for chosen, language, n in connection.execute(found))
 
 
 @cache
@@ -176,6 +199,7 @@ def _subscription_row(place: tuple[int, int], one: Subscription) -> dict[str, An
         "status": one.status.value,
         "topics": list(one.topics),
         "cadence": one.cadence,
+        "alerts": one.alerts,
         "evidence": dict(one.evidence),
         "changed_at": one.changed_at,
     }

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Edition, EditionState, Item, Label, Letterhead, Override, Rendered, Variant
+from publisher.model import COMMITTED, Edition, EditionState, Item, Label, Letterhead, Override, Rendered, Variant
 from publisher.store import _shared as shared
-from publisher.store.tables import edition, edition_item, newsletter, variant, variant_item
+from publisher.store.tables import batch, edition, edition_item, newsletter, variant, variant_item
 
 #: What may be set together with a change of state.
 CHANGEABLE = frozenset(
@@ -83,6 +83,13 @@ def plan_row(one: Edition) -> dict[str, Any]:
     }
 
 
+def counts_as_sent() -> sa.ColumnElement[bool]:
+    """What an edition carries went out, or is about to; also of one that was stopped when some of it had left."""
+    begun = sa.exists().where(batch.c.edition == edition.c.id, batch.c.attempt > 0)
+    stopped = sa.and_(edition.c.state == EditionState.CANCELLED.value, begun)
+    return sa.or_(edition.c.state.in_([state.value for state in COMMITTED]), stopped)
+
+
 def put_items(connection: Connection, table: sa.Table, owner: str, id: int, items: Iterable[Item]) -> None:
     rows = [
         {
@@ -93,6 +100,7 @@ def put_items(connection: Connection, table: sa.Table, owner: str, id: int, item
             "label": item.label.value,
             "section": item.section,
             "pinned": item.pinned,
+            "spare": item.spare,
             "overrides": dict(item.overrides),
         }
         for item in items
@@ -180,6 +188,7 @@ def _item(row: sa.RowMapping) -> Item:
         label=Label(row["label"]),
         section=row["section"],
         pinned=row["pinned"],
+        spare=row["spare"],
         overrides=row["overrides"],
     )
 

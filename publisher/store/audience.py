@@ -11,7 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import NotFound
-from publisher.model import Candidate, Subscriber, Subscription, SubscriptionStatus, Suppression, SuppressionReason
+from publisher.model import (
+    Candidate,
+    Combination,
+    Readership,
+    Subscriber,
+    Subscription,
+    SubscriptionStatus,
+    Suppression,
+    SuppressionReason,
+)
 from publisher.store import _audience as rows
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
@@ -62,6 +71,16 @@ class Audience:
         with self._access.write() as connection:
             return _change(connection, subscriber, newsletter, status, at=at, evidence=evidence)
 
+    def choose(
+        self, subscriber: int, newsletter: str, *, topics: Sequence[str], cadence: str, alerts: bool
+    ) -> Subscription:
+        mine = sa.and_(subscription.c.subscriber == subscriber, subscription.c.newsletter == _id_of(newsletter))
+        chosen = {"topics": list(topics), "cadence": cadence, "alerts": alerts}
+        with self._access.write() as connection:
+            if not connection.execute(sa.update(subscription).where(mine).values(**chosen)).rowcount:
+                raise NotFound(f"This person has no subscription to {newsletter!r}.")
+            return rows.subscriptions_of(connection, [subscriber], newsletter)[subscriber][0]
+
     def each(self, newsletter: str = "") -> Iterator[tuple[Subscriber, tuple[Subscription, ...]]]:
         """With a newsletter: only who has a subscription to it, whatever its status, and only that one."""
         last = 0
@@ -75,10 +94,11 @@ class Audience:
                 return
             last = page[-1].id
 
-    def count(self, newsletter: str) -> Mapping[SubscriptionStatus, int]:
-        of = sa.select(subscription.c.status, sa.func.count()).where(subscription.c.newsletter == _id_of(newsletter))
+    def count(self, newsletter: str, of: Readership = Readership()) -> Mapping[SubscriptionStatus, int]:
+        here = sa.and_(subscription.c.newsletter == _id_of(newsletter), *rows.of(of))
+        number = sa.select(subscription.c.status, sa.func.count()).where(here)
         with self._access.read() as connection:
-            rows_by_status = connection.execute(of.group_by(subscription.c.status))
+            rows_by_status = connection.execute(number.group_by(subscription.c.status))
             return Counter({SubscriptionStatus(status): int(n) for status, n in rows_by_status})
 
     def largest_id(self) -> int:
@@ -94,11 +114,17 @@ class Audience:
             found = connection.execute(sa.select(zone.c.name).where(zone.c.name.is_not(None)))
             return tuple(name for (name,) in found if name)
 
-    def candidates(self, newsletter: str, *, after: int, upto: int, limit: int) -> tuple[Candidate, ...]:
+    def candidates(
+        self, newsletter: str, *, after: int, upto: int, limit: int, of: Readership = Readership()
+    ) -> tuple[Candidate, ...]:
         within = sa.and_(subscription.c.subscriber > after, subscription.c.subscriber <= upto)
         with self._access.read() as connection:
-            found = rows.candidates().where(within).order_by(subscription.c.subscriber).limit(limit)
+            found = rows.candidates().where(within, *rows.of(of)).order_by(subscription.c.subscriber).limit(limit)
             return tuple(rows.candidates_in(connection.execute(found, {"slug": newsletter})))
+
+    def combinations(self, newsletter: str, of: Readership = Readership()) -> tuple[Combination, ...]:
+        with self._access.read() as connection:
+            return rows.combinations(connection, newsletter, of)
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         with self._access.read() as connection:

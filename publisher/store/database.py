@@ -21,6 +21,7 @@ from publisher.store.hubs import Hubs
 from publisher.store.kept import Kept
 from publisher.store.listings import Listings
 from publisher.store.mailboxes import Mailboxes
+from publisher.store.memory import Memory
 from publisher.store.notices import Notices
 from publisher.store.outbox import Outbox
 from publisher.store.serving import Serving
@@ -51,6 +52,7 @@ class Database:
         self.serving: ports.Serving = Serving(access)
         self.hubs: ports.Hubs = Hubs(access)
         self.kept: ports.Kept = Kept(access)
+        self.memory: ports.Memory = Memory(access)
 
     @property
     def instance(self) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from publisher.errors import Conflict, NotFound
 from publisher.model import (
-    COMMITTED,
+    ALERT,
     FOR_ALL,
     BatchState,
     Edition,
@@ -120,12 +120,10 @@ class Editions:
     def sent(
         self, newsletter: str, among: Collection[int] | None = None, *, cadence: str = ""
     ) -> Mapping[int, frozenset[int]]:
-        begun = sa.exists().where(batch.c.edition == edition.c.id, batch.c.attempt > 0)
-        stopped = sa.and_(edition.c.state == EditionState.CANCELLED.value, begun)
-        committed = sa.select(edition.c.id).where(
-            *_of(newsletter), *_for(cadence), sa.or_(edition.c.state.in_([state.value for state in COMMITTED]), stopped)
-        )
-        held = sa.select(edition_item.c.article, edition_item.c.revision).where(edition_item.c.edition.in_(committed))
+        to_all = sa.not_(edition.c.slot.startswith(f"{ALERT}:"))
+        sent = sa.select(edition.c.id).where(*_of(newsletter), *_for(cadence), to_all, rows.counts_as_sent())
+        carried = sa.and_(edition_item.c.edition.in_(sent), sa.not_(edition_item.c.spare))
+        held = sa.select(edition_item.c.article, edition_item.c.revision).where(carried)
         found: dict[int, set[int]] = defaultdict(set)
         with self._access.read() as connection:
             if among is not None:

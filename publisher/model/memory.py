@@ -1,0 +1,32 @@
+"""Words: who was told what."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from publisher.model.editions import Label
+
+
+class Got(NamedTuple):
+    """What one item of a variant told its readers: a revision of an article, or that the article is withdrawn."""
+
+    article: int
+    revision: int
+    withdrawn: bool = False
+
+
+class Carried(NamedTuple):
+    """An item of an edition that counts as sent, and the edition's slot."""
+
+    article: int
+    revision: int
+    label: Label
+    slot: str
+
+
+class Combination(NamedTuple):
+    """Readers who differ in nothing that decides what they get, before anything is remembered of them."""
+
+    topics: tuple[str, ...]
+    language: str
+    readers: int

@@ -1,0 +1,25 @@
+"""Plugs: what the store remembers of who was sent what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from publisher.model import Carried, Got
+
+
+class Memory(Protocol):
+    """Asked of the items of variants and the members of batches: there is no row for a reader and an article."""
+
+    def outdated(self, newsletter: str, since: datetime) -> tuple[Carried, ...]:
+        """All that editions composed since then carried, and that count as sent, of articles of which one carried a
+        revision that is not the current one, or that are retracted."""
+
+    def variants(self, newsletter: str, articles: Collection[int], *, but: int) -> Mapping[int, frozenset[Got]]:
+        """By variant of all editions of a newsletter but that one: what it tells of these articles; only those that
+        tell of any."""
+
+    def readers(self, variants: Collection[int], *, after: int, upto: int) -> Iterator[tuple[int, Sequence[int]]]:
+        """Who was sent these variants, or may have been, or is about to be: (variant, subscribers with after < id <=
+        upto). A reader may be named again."""

@@ -1,0 +1,106 @@
+"""Who was sent what. See `ports.Memory`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from publisher.kit.compact import unpack_positions, unpack_runs
+from publisher.model import ArticleState, BatchState, Carried, Got, Label
+from publisher.store import _shared as shared
+from publisher.store._editions import counts_as_sent
+from publisher.store.engine import Access
+from publisher.store.tables import article, batch, edition, edition_item, newsletter, plan_chunk, variant, variant_item
+
+#: Batches whose readers get nothing by them, whatever happens. The readers of a batch that was split are in others.
+_NOTHING = tuple(state.value for state in (BatchState.FAILED, BatchState.CANCELLED, BatchState.SPLIT))
+_COLUMNS = (batch.c.runs, batch.c.skipped, batch.c.rejected, batch.c.moved)
+
+
+class Memory:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def outdated(self, newsletter: str, since: datetime) -> tuple[Carried, ...]:
+        sent = sa.select(edition.c.id).where(_of(newsletter), edition.c.composed_at >= since, counts_as_sent())
+        joined = edition_item.join(article, article.c.id == edition_item.c.article)
+        old = sa.or_(edition_item.c.revision < article.c.revision, article.c.state == ArticleState.RETRACTED.value)
+        here = edition_item.c.edition.in_(sent)
+        ids = sa.select(edition_item.c.article).select_from(joined).where(here, old)
+        told = (edition_item.c.article, edition_item.c.revision, edition_item.c.label, edition.c.slot)
+        rows = (
+            sa.select(*told)
+            .select_from(edition_item.join(edition, edition.c.id == edition_item.c.edition))
+            .where(here, edition_item.c.article.in_(ids), sa.not_(edition_item.c.spare))
+            .order_by(edition_item.c.article, edition_item.c.edition)
+        )
+        with self._access.read() as connection:
+            return tuple(Carried(a, n, Label(label), slot) for a, n, label, slot in connection.execute(rows))
+
+    def variants(self, newsletter: str, articles: Collection[int], *, but: int) -> Mapping[int, frozenset[Got]]:
+        found: dict[int, set[Got]] = defaultdict(set)
+        with self._access.read() as connection:
+            for id, about, revision, label in connection.execute(_telling(connection, newsletter, articles, but)):
+                found[id].add(Got(about, revision, label == Label.RETRACTION.value))
+        return {id: frozenset(told) for id, told in found.items()}
+
+    def readers(self, variants: Collection[int], *, after: int, upto: int) -> Iterator[tuple[int, Sequence[int]]]:
+        wanted = frozenset(variants)
+        if not wanted:
+            return
+        with self._access.read() as connection:
+            found = connection.execution_options(stream_results=True).execute(_batches(connection, wanted, after, upto))
+            for runs, *out in found:
+                yield from _reached(runs, out, wanted, after, upto)
+
+
+def _of(slug: str) -> sa.ColumnElement[bool]:
+    return edition.c.newsletter == sa.select(newsletter.c.id).where(newsletter.c.slug == slug).scalar_subquery()
+
+
+def _telling(connection: Connection, slug: str, articles: Collection[int], but: int) -> sa.Select[Any]:
+    joined = variant_item.join(variant, variant.c.id == variant_item.c.variant)
+    joined = joined.join(edition, edition.c.id == variant.c.edition)
+    told = (variant_item.c.variant, variant_item.c.article, variant_item.c.revision, variant_item.c.label)
+    about = shared.among(connection, variant_item.c.article, articles)
+    return sa.select(*told).select_from(joined).where(about, _of(slug), edition.c.id != but)
+
+
+def _batches(connection: Connection, variants: Collection[int], after: int, upto: int) -> sa.Select[Any]:
+    """Those of the editions of these variants with readers in that range, by way of their chunks."""
+    editions = sa.select(variant.c.edition).where(shared.among(connection, variant.c.id, variants))
+    chunk = sa.and_(plan_chunk.c.edition == batch.c.edition, plan_chunk.c.chunk_lo == batch.c.chunk)
+    return (
+        sa.select(*_COLUMNS)
+        .select_from(plan_chunk.join(batch, chunk))
+        .where(
+            plan_chunk.c.edition.in_(editions),
+            plan_chunk.c.chunk_lo < upto,
+            plan_chunk.c.chunk_hi > after,
+            batch.c.first_id <= upto,
+            batch.c.last_id > after,
+            batch.c.state.not_in(_NOTHING),
+        )
+    )
+
+
+def _reached(
+    runs: bytes, out: Sequence[bytes], variants: Collection[int], after: int, upto: int
+) -> Iterator[tuple[int, Sequence[int]]]:
+    """The readers of a batch without those whose letter it does not carry."""
+    gone = {position for bits in out for position in unpack_positions(bits)} if any(out) else ()
+    position = 0
+    for id, members in unpack_runs(runs):
+        if id in variants:
+            those: Sequence[int] = members
+            if gone:
+                those = [member for at, member in enumerate(members, start=position) if at not in gone]
+            if those:
+                yield id, those[bisect_right(those, after) : bisect_right(those, upto)]
+        position += len(members)

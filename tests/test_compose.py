@@ -23,6 +23,7 @@ from publisher.model import (
     MailPermission,
     Newsletter,
     Rendered,
+    SectionRule,
     Selection,
     Slot,
 )
@@ -57,6 +58,39 @@ def render(
 
 
 # ---------------------------------------------------------------- choosing
+
+
+def in_sections(*articles: Article, **settings: object) -> list[tuple[int, str]]:
+    water = SectionRule(title="On the water", categories=("harbour", "Boats"), limit=2, order="oldest")
+    sport = SectionRule(title="Sport", categories=("Sport",))
+    choice = choose(*articles, sections=(sport, water), **settings)
+    return [(item.article, item.section) for item in choice.items]
+
+
+def filed(id: int, category: str, hours: int) -> Article:
+    return article(id=id, categories=(category,), published_at=NOW - timedelta(hours=hours))
+
+
+def test_a_newsletters_own_sections_have_their_order_and_their_limit() -> None:
+    articles = (filed(1, "Town", 1), filed(2, "Harbour", 2), filed(3, "Sport", 3), filed(4, "Boats", 4))
+    articles += (filed(5, "HARBOUR", 5), filed(6, "Culture", 6))
+    assert in_sections(*articles) == [
+        (1, "Town"),
+        (3, "Sport"),
+        (4, "On the water"),
+        (2, "On the water"),
+        (6, "Culture"),
+    ]
+    water = SectionRule(title="On the water", categories=("harbour", "Boats"), limit=2)
+    assert rules(choose(*articles, sections=(water,)))[5] == "over the limit of 2 articles in “On the water”"
+
+
+def test_an_edition_looks_back_no_further_than_its_window() -> None:
+    choice = choose(filed(1, "Town", 23), filed(2, "Town", 25), window=timedelta(hours=24))
+    assert rules(choice) == {
+        1: "new since the last edition",
+        2: "before the 24 hours that an edition looks back over",
+    }
 
 
 def test_new_articles_are_in_newest_first() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from publisher.compose.arranging import arrange
+from publisher.compose.arranging import arrange, section
 from publisher.compose.wording import count, hours
 from publisher.model import (
     Arrival,
@@ -39,8 +39,7 @@ def choose(
     """Choose the articles of the next edition, and say of every candidate why it is in or out.
 
     `sent` holds, by article, the revisions that this newsletter has carried; `others` share a story with a
-    candidate and are none themselves. The newest picture leads; the rest follows by section, and the section
-    with the newest article comes first.
+    candidate and are none themselves.
     """
     rules: dict[int, str] = {}
     chosen: list[Article] = []
@@ -48,17 +47,25 @@ def choose(
     refusals = {article.id: refuses(newsletter, article, sent, now=now) for article in newest_first}
     told = _told(newest_first, refusals, others, sent)
     for article in newest_first:
-        full = len(chosen) >= newsletter.maximum_items
-        limit = f"over the limit of {count(newsletter.maximum_items, 'article')}" if full else ""
-        rules[article.id] = refusals[article.id] or told.get(article.id, "") or limit
+        rules[article.id] = refusals[article.id] or told.get(article.id, "") or _no_room(newsletter, article, chosen)
         if not rules[article.id]:
             chosen.append(article)
     skip = _too_few(newsletter, len(chosen))
     return Choice(
-        items=() if skip else arrange(chosen),
+        items=() if skip else arrange(chosen, newsletter.sections),
         decisions=tuple(_decision(newsletter, a, rules[a.id], skip, now) for a in newest_first),
         skip=skip,
     )
+
+
+def _no_room(newsletter: Newsletter, article: Article, chosen: Sequence[Article]) -> str:
+    """Why there is no room for one more article, or ""."""
+    if len(chosen) >= newsletter.maximum_items:
+        return f"over the limit of {count(newsletter.maximum_items, 'article')}"
+    mine = section(article, newsletter.sections)
+    if mine and mine.limit and sum(section(one, newsletter.sections) is mine for one in chosen) >= mine.limit:
+        return f"over the limit of {count(mine.limit, 'article')} in “{mine.title}”"
+    return ""
 
 
 def refuses(newsletter: Newsletter, article: Article, sent: Mapping[int, frozenset[int]], *, now: datetime) -> str:
@@ -84,8 +91,10 @@ def _too_old(newsletter: Newsletter, article: Article, now: datetime) -> str:
     """What an editor has let into mail is as new as their word. An undated article was dated when first seen, so
     this holds for it too."""
     published = article.revision.published_at
-    if now - max(published, article.mail_at or published) <= newsletter.maximum_age:
-        return ""
+    old = now - max(published, article.mail_at or published)
+    if old <= newsletter.maximum_age:
+        window = newsletter.window
+        return f"before the {hours(window)} that an edition looks back over" if window and old > window else ""
     if article.arrival is Arrival.ARCHIVE and article.first_seen_at - published > newsletter.maximum_age:
         return f"archive: older than {_age(newsletter)} when its source was first read"
     return f"older than {_age(newsletter)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import IntEnum, StrEnum
 
@@ -90,6 +90,10 @@ class FirstWave:
     rejections: float = 0.05
 
 
+#: The longest time between two editions of a cadence, where that is longer than articles are news.
+_BETWEEN = {"weekdays": timedelta(days=3), "weekly": timedelta(days=7), "monthly": timedelta(days=31)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
     """When the editions of one cadence are due: at the wall time `at` in `timezone`.
@@ -129,7 +133,8 @@ class Newsletter:
     Each of its cadences has editions of its own: `cadence` is that of readers who chose none, `cadences` are all that
     readers may choose, in order (empty: only that one). `topics` are what readers may follow instead of everything, as
     "category:Sport" or "author:*" (see `model.topics`).
-    `maximum_age` is how old an article may be and still be news; `late` how long after its hour an edition
+    `maximum_age` is how old an article may be and still be news; `window` how far an edition looks back for what is
+    new (zero: to whatever was not sent yet); `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
     site carry utm_ parameters; `archive` whether its editions can be read online, by anybody.
     """
@@ -153,6 +158,7 @@ class Newsletter:
     ahead: timedelta = timedelta(hours=12)
     selection: Selection = Selection()
     sections: tuple[SectionRule, ...] = ()
+    window: timedelta = timedelta(0)
     template: str = "digest/daily"
     approval: str = "auto"
     minimum_items: int = 1
@@ -185,6 +191,11 @@ class Newsletter:
             ahead=self.ahead,
             zones=zones,
         )
+
+    def of(self, slot: str) -> Newsletter:
+        """The newsletter as its edition at a slot is made: what came since the one before is never too old for it."""
+        between = _BETWEEN.get(cadence_of(slot), timedelta(0))
+        return replace(self, maximum_age=max(self.maximum_age, between + self.late)) if between else self
 
     def readers_of(self, slot: str) -> str:
         """The cadence whose readers alone get the edition at a slot; "" when all do."""

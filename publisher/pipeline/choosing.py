@@ -14,7 +14,7 @@ def chosen(
 ) -> tuple[composing.Choice, Sequence[Article]]:
     """The choice for the edition at a slot, and the articles that it was made from. With `again`, to look at only,
     articles that went out already count as new."""
-    now = parts.clock.now()
+    newsletter, now = newsletter.of(slot.name), parts.clock.now()
     articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
     others = parts.store.stories.of(articles)
     known = [article.id for article in (*articles, *others)]

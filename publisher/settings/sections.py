@@ -182,6 +182,7 @@ class NewsletterSettings(Section):
     ahead: Annotated[Span, Field(le=timedelta(hours=26))] = timedelta(hours=12)
     select: SelectionSettings = SelectionSettings()
     sections: tuple[EditionSectionSettings, ...] = Field(default=(), strict=False)
+    window: Span = timedelta(0)
     template: str = "digest/daily"
     approval: Literal["auto", "editor"] = "auto"
     minimum_items: int = Field(default=1, ge=1)

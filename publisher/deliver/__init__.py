@@ -8,7 +8,7 @@ from publisher.deliver.choosing import Chooser, to_all
 from publisher.deliver.desk import Tally
 from publisher.deliver.drain import drain
 from publisher.deliver.letters import letterhead
-from publisher.deliver.plan import plan
+from publisher.deliver.plan import Leaves, at_once, plan
 from publisher.deliver.rehearse import readers, rehearse
 from publisher.deliver.retry import Retried, retry
 from publisher.deliver.rules import refuses
@@ -19,8 +19,10 @@ from publisher.deliver.witness import lacks_witness
 __all__ = [
     "FOR_A_PERSON",
     "Chooser",
+    "Leaves",
     "Retried",
     "Tally",
+    "at_once",
     "drain",
     "lacks_witness",
     "letterhead",

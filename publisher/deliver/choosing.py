@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from publisher.deliver.rules import exclusion
 from publisher.model import Candidate, Capability, Newsletter, Variant
@@ -30,6 +30,7 @@ class Chunk:
     chosen: Sequence[tuple[int, Variant]]
     excluded: Mapping[str, Sequence[int]]
     finished: bool
+    zones: Mapping[int, str] = field(default_factory=dict)  # of readers, where their own clocks count
 
     @property
     def variants(self) -> Mapping[int, Variant]:
@@ -69,6 +70,7 @@ def next_chunk(
     excluded: dict[str, list[int]] = defaultdict(list)
     chosen: list[tuple[int, Variant]] = []
     variants: set[int] = set()
+    zones: dict[int, str] = {}
     seen, finished = 0, False
     while seen < limit and not finished and not (seen and _fills(len(chosen), len(variants), capability)):
         wanted = min(PAGE, limit - seen)
@@ -78,10 +80,12 @@ def next_chunk(
         seen += len(people)
         left_out, those = divide(people, choose)
         chosen += those
+        zones |= {person.subscriber: person.timezone for person in people} if newsletter.by_readers else {}
         variants |= {variant.id for _, variant in those}
         for reason, ids in left_out.items():
             excluded[reason] += ids
-    return Chunk(upto=upto if finished else after, chosen=chosen, excluded=excluded, finished=finished)
+    upto = upto if finished else after
+    return Chunk(upto=upto, chosen=chosen, excluded=excluded, finished=finished, zones=zones)
 
 
 def _fills(recipients: int, variants: int, capability: Capability) -> bool:

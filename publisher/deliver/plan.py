@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from publisher.deliver.choosing import Chooser, next_chunk
@@ -17,6 +18,13 @@ from publisher.ports import Store
 
 Member = TypeVar("Member")
 
+#: When readers of a time zone ("" when it is not known) may be mailed; None for at once.
+Leaves = Callable[[str], datetime | None]
+
+
+def at_once(_zone: str) -> None:
+    return None
+
 
 def plan(
     store: Store,
@@ -26,9 +34,10 @@ def plan(
     choose: Chooser,
     *,
     chunk: int = 0,
+    leaves: Leaves = at_once,
 ) -> Edition:
     """Plan until every recipient is in exactly one batch, looking at `chunk` subscribers in a transaction (0: as
-    many as suit the mailer).
+    many as suit the mailer). `leaves` tells when readers of a time zone may be mailed.
 
     Any number of planners may do so at once, and any may be killed: cursor, chunk and batches commit together.
     """
@@ -36,7 +45,7 @@ def plan(
     step = wave_step(store, edition, newsletter)  # counts all readers, so once and not for each chunk
     while edition.state is EditionState.PLANNING:
         with suppress(Conflict):  # another planner was quicker; its cursor is read below
-            _plan_chunk(store, edition, newsletter, able, choose, limit=chunk, step=step)
+            _plan_chunk(store, edition, newsletter, able, choose, leaves=leaves, limit=chunk, step=step)
         edition = store.editions.get(edition.key)
     return edition
 
@@ -48,6 +57,7 @@ def _plan_chunk(
     capability: Capability,
     choose: Chooser,
     *,
+    leaves: Leaves,
     limit: int,
     step: int,
 ) -> None:
@@ -57,7 +67,17 @@ def _plan_chunk(
     store.outbox.plan(
         edition,
         upto=chunk.upto,
-        batches=cut(edition, newsletter, chunk.chosen, capability, step=step, first=first, instance=store.instance),
+        batches=cut(
+            edition,
+            newsletter,
+            chunk.chosen,
+            capability,
+            step=step,
+            first=first,
+            instance=store.instance,
+            leaves=leaves,
+            zones=chunk.zones,
+        ),
         excluded=chunk.excluded,
         finished=chunk.finished,
     )
@@ -78,11 +98,17 @@ def cut(
     step: int,
     first: int,
     instance: str,
+    leaves: Leaves = at_once,
+    zones: Mapping[int, str] | None = None,
 ) -> tuple[Batch, ...]:
     """Batches of at most what one call takes, numbered from `first`, each with its derived key. A batch has several
-    variants only where a call carries whole messages, and never recipients of two waves."""
+    variants only where a call carries whole messages, and never recipients of two waves, or who are mailed at different
+    times."""
     calls = (
-        (wave, runs) for wave, part in enumerate(divided(chosen, edition, step)) for runs in _calls(part, capability)
+        (wave, moment, runs)
+        for wave, part in enumerate(divided(chosen, edition, step))
+        for moment, together in _by_moment(part, leaves, zones or {})
+        for runs in _calls(together, capability)
     )
     return tuple(
         Batch(
@@ -91,12 +117,26 @@ def cut(
             chunk=edition.plan_cursor,
             runs=tuple(Run(variant=variant.id, subscribers=members) for variant, members in runs),
             wave=wave,
+            not_before=moment,
             priority=edition.priority,
             mailer=edition.mailer,
             key=batch_key(instance, newsletter, edition, sequence, [variant.content_hash for variant, _ in runs]),
         )
-        for sequence, (wave, runs) in enumerate(calls, start=first)
+        for sequence, (wave, moment, runs) in enumerate(calls, start=first)
     )
+
+
+def _by_moment(chosen: Chosen, leaves: Leaves, zones: Mapping[int, str]) -> Iterator[tuple[datetime | None, Chosen]]:
+    """Recipients by when they may be mailed, those of now first."""
+    if not zones:
+        yield leaves(""), chosen
+        return
+    found: dict[datetime | None, list[tuple[int, Variant]]] = defaultdict(list)
+    for one in chosen:
+        found[leaves(zones[one[0]])].append(one)
+    if None in found:
+        yield None, found.pop(None)
+    yield from sorted((moment, together) for moment, together in found.items() if moment)
 
 
 #: What one call carries: each variant with its subscribers, ascending.

@@ -82,3 +82,4 @@ class Candidate(NamedTuple):
     status: SubscriptionStatus
     suppressed: str = ""  # the reason, when they are
     topics: tuple[str, ...] = ()
+    timezone: str = ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from publisher import bounces as bouncing
 from publisher import deliver as delivering
 from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
-from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter
+from publisher.kit import slots
+from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter, Priority
 from publisher.pipeline import preflighting
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
@@ -30,7 +32,16 @@ def plan(parts: Parts, key: str) -> Edition:
         edition = editions.start(parts.store, key)
     parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
     able = parts.mailers[edition.mailer].capability
-    return delivering.plan(parts.store, edition, newsletter, able, chooser(parts, edition))
+    leaves = departures(parts, newsletter, edition)
+    return delivering.plan(parts.store, edition, newsletter, able, chooser(parts, edition), leaves=leaves)
+
+
+def departures(parts: Parts, newsletter: Newsletter, edition: Edition) -> delivering.Leaves:
+    """When readers of each time zone may be mailed an edition. What an editor says is urgent keeps no hours."""
+    if edition.priority >= Priority.ALERT and edition.approved_by != editions.AUTOMATIC:
+        return delivering.at_once
+    timetable, now = newsletter.timetable(edition.cadence), parts.clock.now()
+    return cache(lambda zone: slots.departure(timetable, edition.slot, zone, now))
 
 
 def look(parts: Parts, edition: Edition, newsletter: Newsletter) -> None:

@@ -223,6 +223,9 @@ def _rhythm(letter: NewsletterSettings) -> Iterator[Problem]:
         yield Problem(key=f"{key}.cron", value=None, remedy="is missing; give five fields, such as '30 6 * * 1-5'")
     if letter.cron and "cron" not in cadences:
         yield Problem(key=f"{key}.cron", value=letter.cron, remedy="belongs to cadence = 'cron'")
+    if letter.timezone == READERS and letter.first_wave.recipients:
+        remedy = "a first wave needs one hour for all readers: take it out, or name a time zone"
+        yield Problem(key=f"{key}.first_wave", value=None, remedy=remedy)
     for cadence in sorted(cadences):
         if letter.timezone == READERS and not slots.on_dates(cadence):
             remedy = f"goes with daily, weekdays, weekly and monthly editions, not with '{cadence}'"

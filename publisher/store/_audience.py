@@ -73,6 +73,7 @@ def candidates() -> sa.Select[Any]:
             subscription.c.status,
             sa.cast(subscription.c.topics, sa.Text()),  # most say the same: see `_topics`
             sa.func.coalesce(everywhere.c.reason, here.c.reason, "").label("suppressed"),
+            subscriber.c.timezone,
         )
         .select_from(joined)
         .where(subscription.c.newsletter == of)
@@ -110,8 +111,8 @@ def candidates_given(sqlite: bool) -> sa.Select[Any]:
 def candidates_in(found: sa.CursorResult[Any]) -> list[Candidate]:
     """The people of `candidates`."""
     return [
-        Candidate(id, public_id, email, name, language, _STATUSES[status], suppressed, _topics(topics))
-        for id, public_id, email, name, language, status, topics, suppressed in shared.rows_of(found)
+        Candidate(id, public_id, email, name, language, _STATUSES[status], suppressed, _topics(topics), zone)
+        for id, public_id, email, name, language, status, topics, suppressed, zone in shared.rows_of(found)
     ]
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from publisher import pipeline
+from publisher import audience, pipeline
 from publisher.app import App
-from publisher.model import EditionState
+from publisher.model import EditionState, SubscriptionStatus
 from tests.people import NOW
 from tests.pipeline.newsroom import Newsroom, open_newsroom, story
-from tests.sites import TestClock, add_readers
+from tests.sites import TestClock, add_readers, addressees, run_due
 
 DAY = timedelta(days=1)
 
@@ -107,3 +107,54 @@ def test_a_machine_that_slept_runs_the_newest_edition_late_or_merges_it(
     assert composed(app)[-1] == "hourly-6:2026-11-23T13 approved"
     (newest,) = app.parts.store.editions.newest(1)
     assert (newest.state, len(newest.items)) == (EditionState.APPROVED, 1)
+
+
+# ---------------------------------------------------------------- when readers are mailed
+
+
+def add_readers_in(app: App, **zones: str) -> None:
+    """Somebody in each time zone, called as told."""
+    now = app.parts.clock.now()
+    for name, zone in zones.items():
+        person = audience.person(f"{name}@reader.example", app.parts.keys, now=now)
+        consent = audience.consent(app.parts.newsletters[0].slug, SubscriptionStatus.CONFIRMED, {}, now=now)
+        app.parts.store.audience.add(replace(person, timezone=zone), consent)
+
+
+def mailed(app: App, root: Path) -> list[str]:
+    """Do all that is due, and say who has mail."""
+    assert not run_due(app)
+    return [address.partition("@")[0] for address in addressees(root)]
+
+
+def test_each_reader_is_mailed_when_their_own_clock_reads_the_hour(
+    opened: tuple[App, Newsroom], clock: TestClock, tmp_path: Path
+) -> None:
+    app, newsroom = opened
+    app = with_settings(app, by_readers=True, ahead=timedelta(hours=24))
+    add_readers_in(app, mei="Asia/Tokyo", niamh="Europe/Dublin", ana="America/New_York", nobody="")
+    clock.at = datetime.fromisoformat("2026-11-22T20:00+00:00")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    assert mailed(app, tmp_path) == []
+    clock.at = datetime.fromisoformat("2026-11-22T22:00+00:00")  # 07:00 on the 23rd in Tokyo
+    assert mailed(app, tmp_path) == ["mei"]
+    clock.at = datetime.fromisoformat("2026-11-23T06:59+00:00")
+    assert mailed(app, tmp_path) == ["mei"]
+    clock.at = datetime.fromisoformat("2026-11-23T07:00+00:00")
+    assert mailed(app, tmp_path) == ["mei", "niamh", "nobody"]
+    clock.at = datetime.fromisoformat("2026-11-23T12:00+00:00")
+    assert mailed(app, tmp_path) == ["ana", "mei", "niamh", "nobody"]
+    assert [one.key for one in app.parts.store.editions.newest(9) if one.items] == ["daily/daily:2026-11-23"]
+
+
+def test_an_edition_that_is_late_does_not_wake_its_readers(
+    opened: tuple[App, Newsroom], clock: TestClock, tmp_path: Path
+) -> None:
+    app, newsroom = opened
+    app = with_settings(app, at=time(21), quiet=(time(22), time(7)))
+    add_readers(app, "niamh@reader.example")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    clock.at = datetime.fromisoformat("2026-11-22T23:00+00:00")  # the machine slept
+    assert mailed(app, tmp_path) == []
+    clock.at = datetime.fromisoformat("2026-11-23T07:00+00:00")
+    assert mailed(app, tmp_path) == ["niamh"]

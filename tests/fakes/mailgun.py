@@ -1,13 +1,7 @@
 """Mailgun's API on loopback: enforces what the real one enforces, fills in, and delivers one message per recipient.
 
-Every call it accepts is one line of a journal, from which each message can be made again, so a fake started again on
-the same folder remembers its mail and its events. Faults are planned per sending call:
-
-    accept_then_drop   takes the call, then closes the connection       drop_before   the reverse: takes nothing
-    accept_then_500    takes the call, then says that it failed         hang          takes the call, never answers
-    truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
-    429 429-date 429-garbage quota 400 403 413 500 redirect             takes nothing, says so
-    slow               waits for `release()` and then takes the call
+A line of its journal is a call, from which each message can be made again. Faults are those of
+`tests/fakes/provider.py`, and 429, 429-date, 429-garbage, quota, 400, 403, 413 and 500, which take nothing and say so.
 
 `answer_only` neither keeps nor checks what is sent: for measuring the speed of a sender. As a program it serves until
 it is interrupted: `python -m tests.fakes.mailgun FOLDER [--port N] [--answer-only] [--lag SECONDS]`.
@@ -23,16 +17,17 @@ import json
 import re
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from tests.fakes.provider import Call, Connection, Provider, Refused
 
 KEY = "key-harbour-0123456789"
 SENDING_ONLY_KEY = "key-harbour-sending-only"
@@ -49,7 +44,6 @@ _VARIABLE = re.compile(
 _FILTERS = {"begin", "end", "ascending", "limit", "pretty", "event", "recipient", "tags", "message-id", "severity"}
 _OPTIONS = 16_384
 _LARGEST = 25_000_000
-_WORKS = {"slow", "accept_then_drop", "accept_then_500", "truncated", "hang"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,88 +60,33 @@ class Mail:
     variables: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def fields(self) -> dict[str, list[str]]:
-        return form(self.headers.get("Content-Type", ""), self.body)
+def fields(call: Call) -> dict[str, list[str]]:
+    return form(call.headers.get("Content-Type", ""), call.body)
 
 
-class Refusal(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        self.status, self.message = status, message
-        super().__init__(message)
-
-
-class MailgunServer:
+class MailgunServer(Provider):
     """`clock` dates events, which are shown once they are `lag` old and, those of `late` recipients, as much later.
     They are forgotten after `retention`. `domains` are ours, with their state. `suppressed` addresses get no mail,
-    for a reason such as "suppress-bounce". `waiting` is set while a slow call is being worked on."""
+    for a reason such as "suppress-bounce"."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
         lag: timedelta = timedelta(0),
         retention: timedelta = timedelta(days=1),
         answer_only: bool = False,
         port: int = 0,
     ) -> None:
-        self.journal = folder / "mailgun.jsonl"
-        self.clock, self.lag, self.retention, self.answer_only = clock, lag, retention, answer_only
+        super().__init__(folder / "mailgun.jsonl", clock, port)
+        self.lag, self.retention, self.answer_only = lag, retention, answer_only
         self.late: dict[str, timedelta] = {}
         self.domains = {DOMAIN: "active"}
         self.suppressed: dict[str, str] = {}
-        self.calls: list[Call] = []
         self.recipients = 0
-        self.waiting = threading.Event()
-        self._port = port
         self._accepted: list[dict[str, Any]] = []
         self._happened: list[dict[str, Any]] = []
-        self._faults: list[str] = []
-        self._released = threading.Event()
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-
-    def plan(self, *faults: str) -> None:
-        with self._lock:
-            self._faults += faults
-
-    def release(self) -> None:
-        self._released.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> MailgunServer:
-        self._load()
-        owner = self
-
-        class Handler(_Handler):
-            fake = owner
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 128
-            daemon_threads = False
-
-        self._server = Server(("127.0.0.1", self._port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     # ---------------------------------------------------------------- what was sent
 
@@ -166,7 +105,7 @@ class MailgunServer:
     # ---------------------------------------------------------------- accepting
 
     def accept(self, domain: str, fields: dict[str, list[str]]) -> str:
-        """Take a call: its id. Raises Refusal, and then nothing was taken."""
+        """Take a call: its id. Raises Refused, and then nothing was taken."""
         recipients, variables = _validated(fields)
         entry = {
             "at": self.clock().isoformat(),
@@ -176,25 +115,17 @@ class MailgunServer:
             "variables": variables,
             "dropped": {one: self.suppressed[one] for one in recipients if one in self.suppressed},
         }
-        with self._lock:
+        with self.lock:
             entry["id"] = fields.get("h:Message-Id", [f"<20261122.{len(self._accepted) + 1}@{domain}>"])[0]
-            self._write(entry)
-            self._accepted.append(entry)
-            self.recipients += len(recipients)
+            self.write(entry)
         return str(entry["id"])
 
-    def _write(self, entry: dict[str, Any]) -> None:
-        with self.journal.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def _load(self) -> None:
-        lines = self.journal.read_bytes().splitlines(keepends=True) if self.journal.exists() else []
-        if lines and not lines[-1].endswith(b"\n"):  # it was killed while it wrote: nobody was told
-            self.journal.write_bytes(b"".join(lines[:-1]))
-            lines.pop()
-        for entry in map(json.loads, lines):
-            (self._happened if "event" in entry else self._accepted).append(entry)
-        self.recipients = sum(len(entry["to"]) for entry in self._accepted)
+    def remember(self, entry: dict[str, Any]) -> None:
+        if "event" in entry:
+            self._happened.append(entry)
+        else:
+            self._accepted.append(entry)
+            self.recipients += len(entry["to"])
 
     # ---------------------------------------------------------------- events
 
@@ -206,15 +137,14 @@ class MailgunServer:
             if recipient in entry["to"] and batch in ("", _user_variables(entry, recipient).get("batch"))
         )
         item = {**_item(entry, recipient, event, self.clock(), len(self._happened)), **details}
-        with self._lock:
-            self._write(item)
-            self._happened.append(item)
+        with self.lock:
+            self.write(item)
         return item
 
     def shown(self, tags: str = "") -> list[dict[str, Any]]:
         """Every event that Mailgun shows by now, oldest first; only those with one of the tags, if any are given."""
         now, wanted = self.clock(), _alternatives(tags)
-        with self._lock:
+        with self.lock:
             entries = [
                 entry for entry in self._accepted if not tags or wanted & _lower(entry["fields"].get("o:tag", []))
             ]
@@ -233,10 +163,10 @@ class MailgunServer:
 
     def page(self, domain: str, query: dict[str, str], offset: int) -> dict[str, Any]:
         if unknown := set(query) - _FILTERS:
-            raise Refusal(400, f"unknown filter {sorted(unknown)[0]}")
+            raise Refused(400, f"unknown filter {sorted(unknown)[0]}")
         limit = int(query.get("limit", "100"))
         if not 1 <= limit <= 300:
-            raise Refusal(400, "limit must be between 1 and 300")
+            raise Refused(400, "limit must be between 1 and 300")
         chosen = [item for item in self.shown(query.get("tags", "")) if _matches(item, query)]
         if query.get("ascending", "no") != "yes":
             chosen.reverse()
@@ -280,19 +210,6 @@ class MailgunServer:
                 statuses.append(error.code)
         return statuses
 
-    # ---------------------------------------------------------------- faults
-
-    def next_fault(self) -> str:
-        with self._lock:
-            return self._faults.pop(0) if self._faults else ""
-
-    def work_slowly(self) -> None:
-        self.waiting.set()
-        assert self._released.wait(30)
-
-    def hang(self) -> None:
-        self._stopped.wait(60)
-
 
 # ---------------------------------------------------------------- reading a call
 
@@ -313,19 +230,19 @@ def form(kind: str, body: bytes) -> dict[str, list[str]]:
 
 def _validated(fields: dict[str, list[str]]) -> tuple[list[str], dict[str, dict[str, Any]] | None]:
     if not _is_address(fields.get("from", [""])[0]):
-        raise Refusal(400, "'from' parameter is not a valid address. please check documentation")
+        raise Refused(400, "'from' parameter is not a valid address. please check documentation")
     given = [one.strip() for value in fields.get("to", []) for one in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', value)]
     if not given:
-        raise Refusal(400, "'to' parameter is missing")
+        raise Refused(400, "'to' parameter is missing")
     if not all(map(_is_address, given)):
-        raise Refusal(400, "'to' parameter is not a valid address. please check documentation")
+        raise Refused(400, "'to' parameter is not a valid address. please check documentation")
     recipients = list(dict.fromkeys(_bare(one) for one in given))
     if len(recipients) > 1000:
-        raise Refusal(400, "Too many recipients, max is 1000")
+        raise Refused(400, "Too many recipients, max is 1000")
     if not fields.get("subject", [""])[0]:
-        raise Refusal(400, "'subject' parameter is missing")
+        raise Refused(400, "'subject' parameter is missing")
     if not any(fields.get(name, [""])[0] for name in ("text", "html")):
-        raise Refusal(400, "Need at least one of 'text' or 'html' parameters specified")
+        raise Refused(400, "Need at least one of 'text' or 'html' parameters specified")
     _validate_options(fields)
     return recipients, _recipient_variables(fields)
 
@@ -333,12 +250,12 @@ def _validated(fields: dict[str, list[str]]) -> tuple[list[str], dict[str, dict[
 def _validate_options(fields: dict[str, list[str]]) -> None:
     options = [(name, value) for name, values in fields.items() if name[:2] in ("o:", "h:", "v:") for value in values]
     if sum(len(name.encode()) + len(value.encode()) for name, value in options) > _OPTIONS:
-        raise Refusal(400, "o:, h:, v: and t: parameters are limited to 16KB in total")
+        raise Refused(400, "o:, h:, v: and t: parameters are limited to 16KB in total")
     for name, value in options:
         if name.startswith("h:") and re.search(r"[^\x20-\x7e]", name + value):
-            raise Refusal(400, f"header {name[2:]} is not ASCII")
+            raise Refused(400, f"header {name[2:]} is not ASCII")
         if name == "o:tag" and (not value.isascii() or len(value) > 128):
-            raise Refusal(400, "tags must be ASCII and of at most 128 characters")
+            raise Refused(400, "tags must be ASCII and of at most 128 characters")
 
 
 def _recipient_variables(fields: dict[str, list[str]]) -> dict[str, dict[str, Any]] | None:
@@ -347,12 +264,12 @@ def _recipient_variables(fields: dict[str, list[str]]) -> dict[str, dict[str, An
     try:
         variables = json.loads(fields["recipient-variables"][0])
     except ValueError:
-        raise Refusal(400, "recipient-variables is no valid JSON") from None
+        raise Refused(400, "recipient-variables is no valid JSON") from None
     if not isinstance(variables, dict) or not all(
         isinstance(own, dict) and not any(isinstance(value, dict | list) for value in own.values())
         for own in variables.values()
     ):
-        raise Refusal(400, "recipient-variables must be a JSON object of objects of plain values")
+        raise Refused(400, "recipient-variables must be a JSON object of objects of plain values")
     return variables
 
 
@@ -480,58 +397,44 @@ def _seconds(value: str) -> float:
 # ---------------------------------------------------------------- one connection
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Connection(Connection):
     fake: MailgunServer
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536  # an answer leaves in one piece
+    largest = _LARGEST
+    failed = Refused(500, "Internal Server Error")
 
-    def do_GET(self) -> None:
-        self._handle()
+    def seen(self, call: Call) -> None:
+        if not self.fake.answer_only:
+            self.fake.calls.append(call)
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    def _only_answer(self, body: bytes) -> None:
+        with self.fake.lock:
+            self.fake.recipients += body.count(b'name="to"')
+            number = self.fake.recipients
+        self.answer(200, {"id": f"<20261122.{number}@{DOMAIN}>", "message": "Queued. Thank you."})
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _handle(self) -> None:
-        self.close_connection = True
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(length, 2 * _LARGEST))
+    def respond(self, length: int, body: bytes) -> None:
         if self.fake.answer_only:
             self._only_answer(body)
             return
-        self.fake.calls.append(Call(self.command, self.path, dict(self.headers.items()), body))
-        try:
-            self._route(length, body)
-        except Refusal as refusal:
-            self._refuse(refusal)
-
-    def _only_answer(self, body: bytes) -> None:
-        with self.fake._lock:
-            self.fake.recipients += body.count(b'name="to"')
-            number = self.fake.recipients
-        self._answer(200, {"id": f"<20261122.{number}@{DOMAIN}>", "message": "Queued. Thank you."})
-
-    def _route(self, length: int, body: bytes) -> None:
         url = urlsplit(self.path)
         found = re.fullmatch(
             r"/v3/(?:domains/(?P<about>[^/]+)|(?P<domain>[^/]+)/(?P<what>messages|events)(?P<page>/[\w=-]+)?)", url.path
         )
         if not found or (self.command == "POST") != (found["what"] == "messages"):
-            self._send(200, b"Mailgun Magnificent API", "text/plain")
+            self.send(200, b"Mailgun Magnificent API", "text/plain")
             return
         domain = found["about"] or found["domain"]
         if not self._may(found["what"] or "domains"):
-            self._send(401, b"Forbidden", "text/plain")
+            self.send(401, b"Forbidden", "text/plain")
         elif domain not in self.fake.domains:
-            raise Refusal(404, f"Domain not found: {domain}")
+            raise Refused(404, f"Domain not found: {domain}")
         elif found["about"]:
-            self._answer(200, {"domain": {"name": domain, "state": self.fake.domains[domain]}})
+            self.answer(200, {"domain": {"name": domain, "state": self.fake.domains[domain]}})
         elif found["what"] == "events":
             query, offset = self._query(url.query, found["page"])
-            self._answer(200, self.fake.page(domain, query, offset))
+            self.answer(200, self.fake.page(domain, query, offset))
         elif length > _LARGEST:
-            raise Refusal(413, "Request Entity Too Large")
+            raise Refused(413, "Request Entity Too Large")
         else:
             self._post(domain, body)
 
@@ -548,28 +451,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _post(self, domain: str, body: bytes) -> None:
         fields = form(self.headers.get("Content-Type", ""), body)
         if not fields.get("from", [""])[0]:
-            raise Refusal(400, "'from' parameter is missing")
+            raise Refused(400, "'from' parameter is missing")
         fault = self.fake.next_fault()
-        if fault not in _WORKS and fault and self._untouched(fault):
+        if self.untouched(fault):
             return
         if self.fake.domains[domain] != "active":
-            raise Refusal(400, "The domain is unverified and requires DNS configuration.")
-        if fault == "slow":
-            self.fake.work_slowly()
+            raise Refused(400, "The domain is unverified and requires DNS configuration.")
+        self.fake.wait_if_slow()
         answer = {"id": self.fake.accept(domain, fields), "message": "Queued. Thank you."}
-        if fault == "accept_then_drop":
-            return
-        if fault == "hang":
-            self.fake.hang()
-        elif fault == "accept_then_500":
-            raise Refusal(500, "Internal Server Error")
-        elif fault == "truncated":
-            self._send(200, json.dumps(answer).encode()[:25], "application/json", short=True)
-        else:
-            self._answer(200, answer)
+        self.accepted(fault, answer)
 
-    def _untouched(self, fault: str) -> bool:
-        """Faults in which nothing is accepted."""
+    def refusal(self, fault: str) -> Refused | None:
         now = datetime.now(UTC)
         stop = f"Domain {DOMAIN} is not allowed to send: %s limit exceeded, try again after %s"
         refusals = {
@@ -582,35 +474,16 @@ class _Handler(BaseHTTPRequestHandler):
             "429-garbage": (429, stop % ("request", "a while")),
             "quota": (429, stop % ("recipient", _rfc1123(now + timedelta(hours=1)))),
         }
-        if fault in refusals:
-            self._refuse(Refusal(*refusals[fault]), "7" if fault == "429" else "")
-        elif fault == "html":
-            self._send(200, b"<!doctype html><title>Harbour WiFi</title>", "text/html")
-        elif fault == "redirect":
-            self._send(307, b"", "text/plain", location=f"{self.fake.url}{self.path}")
-        else:
-            assert fault == "drop_before", fault
-        return True
+        return Refused(*refusals[fault]) if fault in refusals else None
 
-    def _refuse(self, refusal: Refusal, wait: str = "") -> None:
-        self._answer(refusal.status, {"message": refusal.message}, wait)
+    def wait(self, fault: str) -> str:
+        return super().wait(fault) if fault == "429" else ""  # other times it tells in words
 
-    def _answer(self, status: int, body: dict[str, Any], wait: str = "") -> None:
-        self._send(status, json.dumps(body).encode(), "application/json", wait=wait)
+    def refuse(self, refused: Refused, headers: Mapping[str, str]) -> None:
+        self.answer(refused.status, {"message": refused.message}, headers)
 
-    def _send(
-        self, status: int, body: bytes, kind: str, *, wait: str = "", short: bool = False, location: str = ""
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) + (100 if short else 0)))
-        self.send_header("Connection", "close")
-        if wait:
-            self.send_header("Retry-After", wait)
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
-        self.wfile.write(body)
+
+MailgunServer.connection = _Connection
 
 
 def _credentials(authorization: str) -> str:

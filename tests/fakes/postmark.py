@@ -1,15 +1,9 @@
 """Postmark's API on loopback: enforces what the real one enforces, and delivers one message per recipient.
 
-Everything it accepts or suppresses is one line of a journal, so a fake started again on the same folder remembers it.
-Search shows a message only when it is `lag` old by the clock. Faults are planned per call to /email/batch:
+Search shows a message only when it is `lag` old by the clock. Faults are those of `tests/fakes/provider.py`, and
 
-    accept_then_drop   takes the call, then closes the connection       drop_before   the reverse: takes nothing
-    accept_then_500    takes the call, then says that it failed         hang          takes the call, never answers
-    truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
-    fewer              takes the call, answers for all but the last     slow          takes it after `release()`
-    429 429-date 429-garbage quota maintenance 413 422 500 redirect     takes nothing, says so
-
-and with "get" in front, such as "get 500", for its other calls.
+    fewer              takes the call, answers for all but the last
+    429 429-date 429-garbage quota maintenance 413 422 500              takes nothing, says so
 """
 
 from __future__ import annotations
@@ -20,11 +14,8 @@ import json
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -42,6 +33,7 @@ from tests.fakes.postmark_rules import (
     stream_of,
     validate_contents,
 )
+from tests.fakes.provider import Connection, Provider
 
 TOKEN = "5f7a1c3e-harbour-4b2d-9e60-0123456789ab"
 TEST_TOKEN = "POSTMARK_API_TEST"
@@ -53,27 +45,18 @@ _RETENTION = timedelta(days=45)
 _LARGEST = 50_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class PostmarkServer:
-    """`clock` tells when messages come, and `lag` how long search hides them. `domains` may send. `waiting` is set
-    while a slow call is being worked on, `taken` once any was accepted."""
+class PostmarkServer(Provider):
+    """`clock` tells when messages come, and `lag` how long search hides them. `domains` may send. `taken` is
+    set once any was accepted."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
         lag: timedelta = timedelta(minutes=3),
     ) -> None:
-        self.journal = folder / "postmark.jsonl"
-        self.clock = clock
+        super().__init__(folder / "postmark.jsonl", clock)
         self.lag = lag
         self.domains = {"harbour-gazette.example"}
         self.streams = {
@@ -82,60 +65,21 @@ class PostmarkServer:
             "inbound": Stream("Inbound"),
         }
         self.per_message: dict[str, tuple[int, str]] = {}  # recipient -> error code and message, for odd answers
-        self.calls: list[Call] = []
         self.mails: list[Mail] = []
-        self.waiting, self.taken = threading.Event(), threading.Event()
+        self.taken = threading.Event()
         self._messages = 0
-        self._faults: list[str] = []
-        self._released = threading.Event()
-        self._stopped = threading.Event()
-        self._lock = threading.RLock()
-
-    def plan(self, *faults: str) -> None:
-        self._faults += faults
-
-    def release(self) -> None:
-        self._released.set()
 
     def suppress(self, address: str, stream: str = "broadcast") -> None:
         """A hard bounce or a complaint made it inactive in one stream."""
-        self._write({"suppressed": address, "stream": stream})
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> PostmarkServer:
-        if self.journal.exists():
-            for line in self.journal.read_text().splitlines():
-                self._remember(json.loads(line))
-        owner = self
-
-        class Handler(_Handler):
-            fake = owner
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.write({"suppressed": address, "stream": stream})
 
     # ---------------------------------------------------------------- sending
 
     def batch(self, body: bytes, *, test: bool = False) -> list[dict[str, Any]]:
         """One entry per message, in order. Raises Refusal."""
         emails = read_batch(body)
-        if self._take("slow"):
-            self.waiting.set()
-            assert self._released.wait(30)
-        with self._lock:
+        self.wait_if_slow()
+        with self.lock:
             at = self.clock()
             entries, taken = [], []
             for email in emails:
@@ -146,7 +90,7 @@ class PostmarkServer:
                     entry = {"ErrorCode": refusal.code, "Message": refusal.message}
                 entries.append(entry)
             if taken and not test:
-                self._write({"at": at.isoformat(), "messages": taken})
+                self.write({"at": at.isoformat(), "messages": taken})
                 self.taken.set()
             return entries
 
@@ -213,13 +157,7 @@ class PostmarkServer:
 
     # ---------------------------------------------------------------- what is remembered
 
-    def _write(self, entry: dict[str, Any]) -> None:
-        with self._lock:
-            with self.journal.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
-            self._remember(entry)
-
-    def _remember(self, entry: dict[str, Any]) -> None:
+    def remember(self, entry: dict[str, Any]) -> None:
         if "suppressed" in entry:
             self.streams[entry["stream"]].inactive.add(entry["suppressed"].lower())
             return
@@ -265,7 +203,7 @@ class PostmarkServer:
         if not 1 <= count <= 500 or offset < 0 or count + offset > WINDOW:
             raise Refusal(422, 700, f"Count must be 1 to 500, and count with offset at most {WINDOW}.")
         now = self.clock()
-        with self._lock:
+        with self.lock:
             mails = list(self.mails)
         by_id: dict[str, list[Mail]] = {}
         for mail in mails:
@@ -290,22 +228,6 @@ class PostmarkServer:
             "ArchivedAt": stream.archived,
             "SubscriptionManagementConfiguration": {"UnsubscribeHandlingType": stream.handling},
         }
-
-    def next_fault(self, get: bool) -> str:
-        with self._lock:
-            if not self._faults or self._faults[0] == "slow" or self._faults[0].startswith("get ") != get:
-                return ""
-            return self._faults.pop(0).removeprefix("get ")
-
-    def _take(self, fault: str) -> bool:
-        with self._lock:
-            if self._faults and self._faults[0] == fault:
-                self._faults.pop(0)
-                return True
-            return False
-
-    def hang(self) -> None:
-        self._stopped.wait(60)
 
     # ---------------------------------------------------------------- webhooks
 
@@ -369,30 +291,10 @@ def _post(url: str, body: bytes) -> int:
         connection.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
+class _Connection(Connection):
     fake: PostmarkServer
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    do_POST = do_PUT = do_DELETE = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _handle(self) -> None:
-        self.close_connection = True
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(length, _LARGEST + 1))
-        self.fake.calls.append(Call(self.command, self.path, dict(self.headers.items()), body))
-        try:
-            self._authorise()
-            self._route(length, body)
-        except Refusal as refusal:
-            self._refuse(refusal)
+    largest = _LARGEST
+    failed = Refusal(500, 0, "An unexpected error occurred.")
 
     def _authorise(self) -> None:
         if self.headers.get("X-Postmark-Server-Token") not in (TOKEN, TEST_TOKEN):
@@ -402,7 +304,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Accept") != "application/json":
             raise Refusal(422, 409, "JSON required: set Accept to application/json.")
 
-    def _route(self, length: int, body: bytes) -> None:
+    def respond(self, length: int, body: bytes) -> None:
+        self._authorise()
         path, query = urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query))
         sends = path == "/email/batch"
         if not sends and path != "/messages/outbound" and not path.startswith("/message-streams/"):
@@ -415,68 +318,31 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(413, 0, "The request is too large.")
         if sends:
             self._post(body)
-        elif not self._untouched(self.fake.next_fault(get=True)):
-            self._answer(
+        elif not self.untouched(self.fake.next_fault("get")):
+            self.answer(
                 200, self.fake.search(query) if path == "/messages/outbound" else self.fake.stream(unquote(path[17:]))
             )
 
     def _post(self, body: bytes) -> None:
-        fault = self.fake.next_fault(get=False)
-        if self._untouched(fault):
+        fault = self.fake.next_fault()
+        if self.untouched(fault):
             return
         answer = self.fake.batch(body, test=self.headers["X-Postmark-Server-Token"] == TEST_TOKEN)
-        if fault == "accept_then_drop":
-            return
-        if fault == "hang":
-            self.fake.hang()
-        elif fault == "accept_then_500":
-            self._refuse(Refusal(500, 0, "An unexpected error occurred."))
-        elif fault == "truncated":
-            self._send(200, json.dumps(answer).encode()[:25], "application/json", short=True)
-        else:
-            self._answer(200, answer[:-1] if fault == "fewer" else answer)
+        self.accepted(fault, answer[:-1] if fault == "fewer" else answer)
 
-    def _untouched(self, fault: str) -> bool:
-        """Faults in which nothing is accepted."""
-        refusals = {
+    def refusal(self, fault: str) -> Refusal | None:
+        many = Refusal(429, 429, "Rate limit exceeded.")
+        return {
             "413": Refusal(413, 0, "The request is too large."),
             "422": Refusal(422, 413, "This account may not send."),
             "500": Refusal(500, 0, "An unexpected error occurred."),
-            "429": Refusal(429, 429, "Rate limit exceeded."),
             "quota": Refusal(422, 405, "Not allowed to send: you ran out of credits."),
             "maintenance": Refusal(503, 100, "The Postmark API is offline for maintenance."),
-        }
-        waits = {
-            "429": "7",
-            "429-date": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True),
-            "429-garbage": "soon",
-        }
-        if fault in refusals or fault in waits:
-            self._refuse(refusals.get(fault) or refusals["429"], waits.get(fault, ""))
-        elif fault == "html":
-            self._send(200, b"<!doctype html><title>Harbour WiFi</title>", "text/html")
-        elif fault == "redirect":
-            self._send(307, b"", "text/plain", location=f"{self.fake.url}{self.path}")
-        else:
-            return fault == "drop_before"
-        return True
+            **dict.fromkeys(("429", "429-date", "429-garbage"), many),
+        }.get(fault)
 
-    def _refuse(self, refusal: Refusal, wait: str = "") -> None:
-        self._answer(refusal.status, {"ErrorCode": refusal.code, "Message": refusal.message}, wait)
+    def refuse(self, refused: Refusal, headers: Mapping[str, str]) -> None:
+        self.answer(refused.status, {"ErrorCode": refused.code, "Message": refused.message}, headers)
 
-    def _answer(self, status: int, body: object, wait: str = "") -> None:
-        self._send(status, json.dumps(body).encode(), "application/json", wait=wait)
 
-    def _send(
-        self, status: int, body: bytes, kind: str, *, wait: str = "", short: bool = False, location: str = ""
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) + (100 if short else 0)))
-        self.send_header("Connection", "close")
-        if wait:
-            self.send_header("Retry-After", wait)
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
-        self.wfile.write(body)
+PostmarkServer.connection = _Connection

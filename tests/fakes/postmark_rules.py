@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tests.fakes.provider import Refused
+
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "From": str, "To": str, "Cc": str, "Bcc": str, "ReplyTo": str, "Subject": str, "HtmlBody": str, "TextBody": str,
     "Tag": str, "Metadata": dict, "Headers": list, "Attachments": list, "TrackOpens": bool, "TrackLinks": str,
@@ -42,10 +44,10 @@ class Stream:
     inactive: set[str] = field(default_factory=set)
 
 
-class Refusal(Exception):
+class Refusal(Refused):
     def __init__(self, status: int, code: int, message: str) -> None:
-        self.status, self.code, self.message = status, code, message
-        super().__init__(message)
+        self.code = code
+        super().__init__(status, message)
 
 
 # ---------------------------------------------------------------- what is valid

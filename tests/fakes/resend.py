@@ -1,13 +1,7 @@
 """Resend's API on loopback: enforces what the real one enforces, and delivers one message per recipient.
 
-Everything it accepts is one line of a journal, so a fake started again on the same folder remembers its keys and its
-mail. Faults are planned per call:
-
-    accept_then_drop   takes the call, then closes the connection       drop_before   the reverse: takes nothing
-    accept_then_500    takes the call, then says that it failed         hang          takes the call, never answers
-    truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
-    429 429-date 429-garbage quota 413 422 500 redirect                 takes nothing, says so
-    slow               waits for `release()` and then takes the call
+Faults are those of `tests/fakes/provider.py`, and 429, 429-date, 429-garbage, quota, 413, 422 and 500, which take
+nothing and say so.
 
 It calls nobody by itself: `event` makes a webhook call about a mail, signed by Svix's own library, to be posted as
 often, as late and in whatever order a test likes.
@@ -18,16 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from svix.webhooks import Webhook
+
+from tests.fakes.provider import Connection, Provider, Refused
 
 KEY = "re_harbour_0123456789"
 SENDING_ONLY_KEY = "re_harbour_sending_only"
@@ -69,68 +62,21 @@ class Hook:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Refusal(Exception):
+class Refusal(Refused):
     def __init__(self, status: int, name: str, message: str) -> None:
-        self.status, self.name, self.message = status, name, message
-        super().__init__(message)
+        self.name = name
+        super().__init__(status, message)
 
 
-class ResendServer:
-    """`clock` tells the age of keys. `domains` may send. `waiting` is set while a slow call is being worked on."""
+class ResendServer(Provider):
+    """`clock` tells the age of keys. `domains` may send."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.journal = folder / "resend.jsonl"
-        self.clock = clock
+    def __init__(self, folder: Path, *, clock: Callable[[], datetime] | None = None) -> None:
+        super().__init__(folder / "resend.jsonl", clock)
         self.domains = {"harbour-gazette.example"}
-        self.calls: list[Call] = []
         self.mails: list[Mail] = []
-        self.waiting = threading.Event()
         self._answers: dict[str, tuple[str, datetime, list[str]]] = {}
         self._working: set[str] = set()
-        self._faults: list[str] = []
-        self._released = threading.Event()
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-
-    def plan(self, *faults: str) -> None:
-        self._faults += faults
-
-    def release(self) -> None:
-        self._released.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> ResendServer:
-        if self.journal.exists():
-            for line in self.journal.read_text().splitlines():
-                self._remember(json.loads(line))
-        owner = self
-
-        class Handler(_Handler):
-            fake = owner
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def event(self, mail: Mail, type: str = "email.delivered", *, at: datetime | None = None, **about: Any) -> Hook:
         """What it tells of a mail; `about` are further fields, such as `bounce`."""
@@ -154,7 +100,7 @@ class ResendServer:
         if not 1 <= len(key) <= 256:
             raise Refusal(400, "invalid_idempotency_key", "The key must be between 1-256 chars.")
         fingerprint = hashlib.sha256(body).hexdigest()
-        with self._lock:
+        with self.lock:
             known = self._answers.get(key)
             if known and self.clock() - known[1] < _LIFETIME:
                 if known[0] != fingerprint:
@@ -164,9 +110,7 @@ class ResendServer:
                 raise Refusal(409, "concurrent_idempotent_requests", "The original request is still in progress.")
             self._working.add(key)
         try:
-            if self._take("slow"):
-                self.waiting.set()
-                assert self._released.wait(30)
+            self.wait_if_slow()
             return self._accept(key, fingerprint, body, strict)
         finally:
             self._working.discard(key)
@@ -183,7 +127,7 @@ class ResendServer:
                 if strict:
                     raise
                 errors.append({"index": index, "message": refusal.message})
-        with self._lock:
+        with self.lock:
             ids = [f"00000000-0000-4000-8000-{len(self.mails) + number:012d}" for number in range(len(good))]
             entry = {
                 "key": key,
@@ -192,12 +136,10 @@ class ResendServer:
                 "ids": ids,
                 "emails": good,
             }
-            with self.journal.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
-            self._remember(entry)
+            self.write(entry)
         return ids, errors
 
-    def _remember(self, entry: dict[str, Any]) -> None:
+    def remember(self, entry: dict[str, Any]) -> None:
         self._answers[entry["key"]] = (entry["hash"], datetime.fromisoformat(entry["at"]), entry["ids"])
         for id, email in zip(entry["ids"], entry["emails"], strict=True):
             recipients = email["to"] if isinstance(email["to"], list) else [email["to"]]
@@ -241,20 +183,6 @@ class ResendServer:
         if domain not in self.domains:
             raise Refusal(403, "validation_error", f"The {domain} domain is not verified.")
 
-    def next_fault(self) -> str:
-        with self._lock:
-            return self._faults.pop(0) if self._faults and self._faults[0] != "slow" else ""
-
-    def _take(self, fault: str) -> bool:
-        with self._lock:
-            if self._faults and self._faults[0] == fault:
-                self._faults.pop(0)
-                return True
-            return False
-
-    def hang(self) -> None:
-        self._stopped.wait(60)
-
 
 def _batch(body: bytes) -> list[Any]:
     try:
@@ -276,30 +204,10 @@ def _validate_headers(headers: object) -> None:
             raise Refusal(422, "validation_error", f"The `headers` field has an invalid value for {name}.")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
+class _Connection(Connection):
     fake: ResendServer
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    do_POST = do_PUT = do_DELETE = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _handle(self) -> None:
-        self.close_connection = True
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(length, _LARGEST + 1))
-        self.fake.calls.append(Call(self.command, self.path, dict(self.headers.items()), body))
-        try:
-            self._authorise()
-            self._route(length, body)
-        except Refusal as refusal:
-            self._refuse(refusal)
+    largest = _LARGEST
+    failed = Refusal(500, "internal_server_error", "An unexpected error occurred.")
 
     def _authorise(self) -> None:
         if not self.headers.get("User-Agent"):
@@ -310,11 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
         if given not in (f"Bearer {KEY}", f"Bearer {SENDING_ONLY_KEY}"):
             raise Refusal(403, "invalid_api_key", "API key is invalid.")
 
-    def _route(self, length: int, body: bytes) -> None:
+    def respond(self, length: int, body: bytes) -> None:
+        self._authorise()
         if self.path == "/domains" and self.command == "GET":
             if self.headers["Authorization"] == f"Bearer {SENDING_ONLY_KEY}":
                 raise Refusal(401, "restricted_api_key", "This API key is restricted to only send emails.")
-            self._answer(200, {"data": [{"id": domain, "name": domain} for domain in sorted(self.fake.domains)]})
+            self.answer(200, {"data": [{"id": domain, "name": domain} for domain in sorted(self.fake.domains)]})
         elif self.path != "/emails/batch":
             raise Refusal(404, "not_found", "The requested endpoint does not exist.")
         elif self.command != "POST":
@@ -328,67 +237,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self, body: bytes) -> None:
         fault = self.fake.next_fault()
-        if self._untouched(fault):
+        if self.untouched(fault):
             return
         strict = self.headers.get("x-batch-validation", "strict") != "permissive"
         ids, errors = self.fake.batch(self.headers.get("Idempotency-Key", ""), body, strict)
         answer = {"data": [{"id": id} for id in ids], **({"errors": errors} if errors else {})}
-        if fault == "accept_then_drop":
-            return
-        if fault == "hang":
-            self.fake.hang()
-        elif fault == "accept_then_500":
-            self._refuse(Refusal(500, "internal_server_error", "An unexpected error occurred."))
-        elif fault == "truncated":
-            self._send(200, json.dumps(answer).encode()[:25], "application/json", short=True)
-        else:
-            self._answer(200, answer)
+        self.accepted(fault, answer)
 
-    def _untouched(self, fault: str) -> bool:
-        """Faults in which nothing is accepted."""
-        refusals = {
+    def refusal(self, fault: str) -> Refusal | None:
+        many = Refusal(429, "rate_limit_exceeded", "Too many requests.")
+        return {
             "413": Refusal(413, "validation_error", "The request is too large."),
             "422": Refusal(422, "validation_error", "Invalid value in emails[1].to."),
             "500": Refusal(500, "application_error", "An unexpected error occurred."),
-            "429": Refusal(429, "rate_limit_exceeded", "Too many requests."),
             "quota": Refusal(429, "daily_quota_exceeded", "You have reached your daily email sending quota."),
-        }
-        waits = {
-            "429": "7",
-            "429-date": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True),
-            "429-garbage": "soon",
-        }
-        if fault in refusals or fault in waits:
-            self._refuse(refusals.get(fault) or refusals["429"], waits.get(fault, ""))
-        elif fault == "html":
-            self._send(200, b"<!doctype html><title>Harbour WiFi</title>", "text/html")
-        elif fault == "redirect":
-            self._send(307, b"", "text/plain", location=f"{self.fake.url}/emails/batch")
-        else:
-            return fault == "drop_before"
-        return True
+            **dict.fromkeys(("429", "429-date", "429-garbage"), many),
+        }.get(fault)
 
-    def _refuse(self, refusal: Refusal, wait: str = "") -> None:
-        body = {"statusCode": refusal.status, "name": refusal.name, "message": refusal.message}
-        self._answer(refusal.status, body, wait)
+    def refuse(self, refused: Refusal, headers: Mapping[str, str]) -> None:
+        body = {"statusCode": refused.status, "name": refused.name, "message": refused.message}
+        self.answer(refused.status, body, headers)
 
-    def _answer(self, status: int, body: dict[str, Any], wait: str = "") -> None:
-        self._send(status, json.dumps(body).encode(), "application/json", wait=wait)
-
-    def _send(
-        self, status: int, body: bytes, kind: str, *, wait: str = "", short: bool = False, location: str = ""
+    def send(
+        self, status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None, *, missing: int = 0
     ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) + (100 if short else 0)))
-        self.send_header("Connection", "close")
-        self.send_header("ratelimit-limit", "2")
-        self.send_header("ratelimit-remaining", "1")
-        if not wait.startswith("soon"):
-            self.send_header("ratelimit-reset", "1")
-        if wait:
-            self.send_header("Retry-After", wait)
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
-        self.wfile.write(body)
+        given = dict(headers or {})
+        limits = {"ratelimit-limit": "2", "ratelimit-remaining": "1"}
+        if given.get("Retry-After") != "soon":
+            limits["ratelimit-reset"] = "1"
+        super().send(status, body, kind, limits | given, missing=missing)
+
+
+ResendServer.connection = _Connection

@@ -1,15 +1,11 @@
 """Amazon SES (API v2) on loopback: enforces what the real one enforces, and delivers one message per recipient.
 
-Signatures are verified, calls held against botocore's own description of the API, templates really filled in. All that
-it accepts is a line of a journal, so a fake started again on the same folder knows its mail and its events. Those
-go out through an SNS topic (`notify`): late, twice or out of order when asked. Faults are planned per call:
+Signatures are verified, calls held against botocore's own description of the API, templates really filled in. Events
+go out through an SNS topic (`notify`): late, twice or out of order when asked. Faults are those of
+`tests/fakes/provider.py`, and
 
-    accept_then_drop   takes the call, then closes the connection       drop_before   the reverse: takes nothing
-    accept_then_500    takes the call, then says that it failed         hang          takes the call, never answers
-    truncated          takes the call, answers half of its answer       html          takes nothing, answers 200 HTML
     fewer              takes the call, leaves one result out
-    429 429-date 429-garbage 400-rate quota 400 413 500 503 redirect    takes nothing, says so
-    slow               waits for `release()` and then takes the call
+    429 429-date 429-garbage 400-rate quota 400 413 500 503             takes nothing, says so
 
 or any of the API's own errors by its name, such as AccountSuspendedException. `statuses` decides about single readers.
 """
@@ -19,13 +15,10 @@ from __future__ import annotations
 import json
 import random
 import re
-import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -37,6 +30,7 @@ from botocore.credentials import Credentials
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
+from tests.fakes.provider import Connection, Provider, Refused
 from tests.fakes.sns import SnsTopic
 
 KEY_ID = "AKIAHARBOURGAZETTE01"
@@ -99,38 +93,28 @@ class Mail:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Refusal(Exception):
+class Refusal(Refused):
     def __init__(self, status: int, name: str, message: str) -> None:
-        self.status, self.name, self.message = status, name, message
-        super().__init__(message)
+        self.name = name
+        super().__init__(status, message)
 
 
-class SesServer:
+class SesServer(Provider):
     """`clock` tells when things happened. `domains` may send; `suppressed` addresses bounce; `statuses` answers a
     recipient with that status, and nothing is sent; `rate` is messages a second, None for no limit; `daily` in all.
-    `publishes` are the kinds of events that the configuration set sends to the topic, () for every kind. `waiting` is
-    set while a slow call is being worked on."""
+    `publishes` are the kinds of events that the configuration set sends to the topic, () for every kind."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
         rate: float | None = None,
         daily: int = 50_000,
         publishes: Collection[str] = (),
     ) -> None:
-        self.journal = folder / "ses.jsonl"
+        super().__init__(folder / "ses.jsonl", clock)
         self.topic = SnsTopic(folder)
-        self.clock = clock
         self.domains = {"harbour-gazette.example"}
         self.configuration_sets = {"newsletters"}
         self.suppressed: set[str] = set()
@@ -138,48 +122,10 @@ class SesServer:
         self.account: dict[str, Any] = {}
         self.rate, self.daily = rate, daily
         self.publishes = publishes
-        self.calls: list[Call] = []
         self.mails: list[Mail] = []
         self._pending: dict[str, Happening] = {}  # what is not told yet, by its id
         self._made: dict[str, Mail] = {}  # messages by their id, with those that could not be rendered
-        self.waiting = threading.Event()
         self._sent_at: list[datetime] = []
-        self._faults: list[str] = []
-        self._released = threading.Event()
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-
-    def plan(self, *faults: str) -> None:
-        self._faults += faults
-
-    def release(self) -> None:
-        self._released.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> SesServer:
-        if self.journal.exists():
-            for line in self.journal.read_text().splitlines():
-                self._remember(json.loads(line))
-        owner = self
-
-        class Handler(_Handler):
-            fake = owner
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     # ---------------------------------------------------------------- what the API does
 
@@ -188,10 +134,8 @@ class SesServer:
         call = _parsed(body)
         template = call["DefaultContent"].get("Template") or {}
         self._validate(call, template)
-        if self._take("slow"):
-            self.waiting.set()
-            assert self._released.wait(30)
-        with self._lock:
+        self.wait_if_slow()
+        with self.lock:
             results, mails, failures = [], [], []
             for entry in call["BulkEmailEntries"]:
                 status, error = self._decide(entry, len(mails) + len(failures))
@@ -202,7 +146,7 @@ class SesServer:
                 made, failure = _made(call, template, entry)
                 (failures if failure else mails).append({**made, "id": id, "failure": failure})
                 results.append({"Status": status, "MessageId": id})
-            self._append({"at": self.clock().isoformat(), "mails": mails, "failures": failures})
+            self.write({"at": self.clock().isoformat(), "mails": mails, "failures": failures})
         return results
 
     def _decide(self, entry: dict[str, Any], before: int) -> tuple[str, str]:
@@ -254,12 +198,7 @@ class SesServer:
 
     # ---------------------------------------------------------------- what it remembers, and tells
 
-    def _append(self, entry: dict[str, Any]) -> None:
-        with self.journal.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-        self._remember(entry)
-
-    def _remember(self, entry: dict[str, Any]) -> None:
+    def remember(self, entry: dict[str, Any]) -> None:
         for id in entry.get("told", ()):
             self._pending.pop(id, None)
         for id, name, details, at in entry.get("happened", ()):
@@ -288,8 +227,8 @@ class SesServer:
 
     def happen(self, mail: Mail, name: str, details: dict[str, Any]) -> None:
         """Something more befalls a message, such as `bounce(mail, "Permanent", "General")`."""
-        with self._lock:
-            self._append({"happened": [[mail.id, name, details, self.clock().isoformat()]]})
+        with self.lock:
+            self.write({"happened": [[mail.id, name, details, self.clock().isoformat()]]})
 
     def notify(
         self,
@@ -302,7 +241,7 @@ class SesServer:
         """Deliver the events of that long ago that were not delivered yet: `post` gets the headers and body of each
         call, and raises when it was not taken. How many."""
         now = self.clock()
-        with self._lock:
+        with self.lock:
             due = {id: one for id, one in self._pending.items() if one.at + lag <= now}
         calls = [id for id in due for _ in range(times)]
         if shuffle:
@@ -310,23 +249,9 @@ class SesServer:
         for id in calls:
             post(*self.topic.notification(json.dumps(due[id].event()), id, now))
         if due:
-            with self._lock:
-                self._append({"told": list(due)})
+            with self.lock:
+                self.write({"told": list(due)})
         return len(due)
-
-    def next_fault(self) -> str:
-        with self._lock:
-            return self._faults.pop(0) if self._faults and self._faults[0] != "slow" else ""
-
-    def _take(self, fault: str) -> bool:
-        with self._lock:
-            if self._faults and self._faults[0] == fault:
-                self._faults.pop(0)
-                return True
-            return False
-
-    def hang(self) -> None:
-        self._stopped.wait(60)
 
 
 # ---------------------------------------------------------------- events
@@ -474,28 +399,10 @@ def _named(pairs: Iterable[dict[str, str]]) -> dict[str, str]:
 # ---------------------------------------------------------------- one connection
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Connection(Connection):
     fake: SesServer
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    do_POST = do_PUT = do_DELETE = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _handle(self) -> None:
-        self.close_connection = True
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(length, _LARGEST + 1))
-        self.fake.calls.append(Call(self.command, self.path, dict(self.headers.items()), body))
-        try:
-            self._authorise(body)
-            self._route(length, body)
-        except Refusal as refusal:
-            self._refuse(refusal)
+    largest = _LARGEST
+    failed = Refusal(500, "InternalServiceErrorException", "An unexpected error occurred.")
 
     def _authorise(self, body: bytes) -> None:
         given = self.headers.get("Authorization")
@@ -525,7 +432,8 @@ class _Handler(BaseHTTPRequestHandler):
         signer = SigV4Auth(Credentials(key_id, SECRET), "ses", REGION)
         return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))
 
-    def _route(self, length: int, body: bytes) -> None:
+    def respond(self, length: int, body: bytes) -> None:
+        self._authorise(body)
         if (self.command, self.path) == ("GET", ACCOUNT):
             self._account()
         elif self.path != BULK:
@@ -543,61 +451,26 @@ class _Handler(BaseHTTPRequestHandler):
         rate = self.fake.rate or 14.0
         quota = {"Max24HourSend": self.fake.daily, "MaxSendRate": rate, "SentLast24Hours": len(self.fake.mails)}
         plain = {"SendingEnabled": True, "ProductionAccessEnabled": True, "EnforcementStatus": "HEALTHY"}
-        self._answer(200, {**plain, "SendQuota": quota, **self.fake.account})
+        self.answer(200, {**plain, "SendQuota": quota, **self.fake.account})
 
     def _post(self, body: bytes) -> None:
         fault = self.fake.next_fault()
-        if self._untouched(fault):
+        if self.untouched(fault):
             return
         answer = {"BulkEmailEntryResults": self.fake.bulk(body)}
         if fault == "fewer":
             answer["BulkEmailEntryResults"].pop()
-        if fault == "accept_then_drop":
-            return
-        if fault == "hang":
-            self.fake.hang()
-        elif fault == "accept_then_500":
-            self._refuse(Refusal(500, "InternalServiceErrorException", "An unexpected error occurred."))
-        elif fault == "truncated":
-            self._send(200, json.dumps(answer).encode()[:25], "application/json", short=True)
-        else:
-            self._answer(200, answer)
+        self.accepted(fault, answer)
 
-    def _untouched(self, fault: str) -> bool:
-        """Faults in which nothing is accepted."""
-        waits = {
-            "429-date": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True),
-            "429-garbage": "soon",
-        }
-        if fault in _FAULTS:
-            self._refuse(Refusal(*_FAULTS[fault]), waits.get(fault, ""))
-        elif fault == "html":
-            self._send(200, b"<!doctype html><title>Harbour WiFi</title>", "text/html")
-        elif fault == "redirect":
-            self._send(307, b"", "text/plain", more={"Location": f"{self.fake.url}{BULK}"})
-        else:
-            return fault == "drop_before"
-        return True
+    def refusal(self, fault: str) -> Refusal | None:
+        return Refusal(*_FAULTS[fault]) if fault in _FAULTS else None
 
-    def _refuse(self, refusal: Refusal, wait: str = "") -> None:
-        kind = f"{refusal.name}:http://internal.amazon.com/coral/com.amazonaws.services.simpleemailv2/"
-        more = {"x-amzn-ErrorType": kind, **({"Retry-After": wait} if wait else {})}
-        self._send(refusal.status, json.dumps({"message": refusal.message}).encode(), "application/json", more=more)
+    def wait(self, fault: str) -> str:
+        return "" if fault == "429" else super().wait(fault)
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json")
+    def refuse(self, refused: Refusal, headers: Mapping[str, str]) -> None:
+        kind = f"{refused.name}:http://internal.amazon.com/coral/com.amazonaws.services.simpleemailv2/"
+        self.answer(refused.status, {"message": refused.message}, {"x-amzn-ErrorType": kind, **headers})
 
-    def _send(
-        self, status: int, body: bytes, kind: str, *, short: bool = False, more: dict[str, str] | None = None
-    ) -> None:
-        self.send_response(status)
-        headers = {
-            "Content-Type": kind,
-            "Content-Length": str(len(body) + (100 if short else 0)),
-            "Connection": "close",
-            **(more or {}),
-        }
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+
+SesServer.connection = _Connection

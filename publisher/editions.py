@@ -102,9 +102,13 @@ def _shown(item: Item) -> list[object]:
     return [item.article, item.revision, item.position, item.label, item.section, overrides]
 
 
-def start(store: Store, key: str) -> Edition:
-    """The undo window has passed: planning may begin."""
-    return store.editions.move(key, (EditionState.APPROVED,), EditionState.PLANNING)
+def start(store: Store, key: str, *, archived: bool = False) -> Edition:
+    """The undo window has passed: planning may begin, and the edition gets a page where it is `archived`."""
+    with store.transaction() as together:
+        edition = together.editions.move(key, (EditionState.APPROVED,), EditionState.PLANNING)
+        if archived:
+            together.kept.archive(edition.id)
+    return edition
 
 
 def hold_back(store: Store, key: str, reason: str, *, waiting: bool) -> Edition:
@@ -213,6 +217,7 @@ def cancel(store: Store, key: str, editor: str, *, now: datetime) -> tuple[Editi
     with store.transaction() as together:
         reason = f"cancelled by {editor}"
         edition = together.editions.move(key, states, EditionState.CANCELLED, reason=reason, finished_at=now)
+        together.kept.touched(edition.id)
         return edition, together.outbox.cancel(edition.id)
 
 

@@ -13,6 +13,6 @@ from __future__ import annotations
 from publisher.compose.choosing import Choice, choose, refuses
 from publisher.compose.drafting import draft, merged
 from publisher.compose.rendering import render, variant
-from publisher.compose.stories import site_view
+from publisher.compose.stories import site_view, stories
 
-__all__ = ["Choice", "choose", "draft", "merged", "refuses", "render", "site_view", "variant"]
+__all__ = ["Choice", "choose", "draft", "merged", "refuses", "render", "site_view", "stories", "variant"]

@@ -85,7 +85,7 @@ from publisher.model.feeds import (
 )
 from publisher.model.house import Site, Work
 from publisher.model.hubs import HubLease, HubLink, LeaseState
-from publisher.model.keeping import Recipe
+from publisher.model.keeping import Page, Recipe
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.memory import Carried, Combination, Got
 from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
@@ -175,6 +175,7 @@ __all__ = [
     "Outcome",
     "Output",
     "Override",
+    "Page",
     "Prepared",
     "Priority",
     "Question",

@@ -29,3 +29,24 @@ class Recipe:
     articles: Mapping[int, Article]
     templates: Mapping[str, bytes]
     publisher: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An edition's page in the archive, as lists tell of it.
+
+    `name` is its file; `at` when the edition was approved; `stories` how many it holds; `notice` is "correction" or
+    "retraction" when something of it was taken back since, "" else; `updated_at` when that was said last, else `at`.
+    `content` is what a feed shows of it, HTML. `listed` is false of one that nobody got after all.
+    """
+
+    edition: int
+    name: str
+    subject: str
+    language: str
+    at: datetime
+    stories: int
+    notice: str = ""
+    updated_at: datetime
+    content: str = ""
+    listed: bool = True

@@ -6,6 +6,7 @@
     tidy       what stands beside feeds is written anew; what ended says so, and goes when its time is over
     announce   the hub is told which feeds changed
     compose    a newsletter whose hour has come gets its edition, or a reason why not
+    archive    editions that have left stand beside the feeds as pages, with what was taken back since
     plan       an approved edition, its undo window over, becomes batches
     deliver    a mailer's batches are claimed, intended, submitted and settled
     bounces    what came back by mail to a mailer's mailbox becomes events
@@ -20,6 +21,7 @@
 safe thing. Engines carry only (kind, key).
 """
 
+from publisher.pipeline.archiving import archive
 from publisher.pipeline.calendar import come, following, timetable, today, waiting
 from publisher.pipeline.collecting import collect, push, release
 from publisher.pipeline.composing import compose, compose_slot, draft, newsletter_of, send
@@ -40,6 +42,7 @@ __all__ = [
     "Rebuilt",
     "adopt",
     "announce",
+    "archive",
     "ask",
     "bounces",
     "collect",

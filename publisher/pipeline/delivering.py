@@ -11,7 +11,7 @@ from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter, Priority
-from publisher.pipeline import preflighting
+from publisher.pipeline import archiving, preflighting
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
@@ -29,7 +29,8 @@ def plan(parts: Parts, key: str) -> Edition:
     may_leave(parts, edition.mailer)
     if edition.state is EditionState.APPROVED:
         look(parts, edition, newsletter)
-        edition = editions.start(parts.store, key)
+        edition = editions.start(parts.store, key, archived=newsletter.archive)
+        archiving.open_page(parts, newsletter)
     parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
     able = parts.mailers[edition.mailer].capability
     leaves = departures(parts, newsletter, edition)

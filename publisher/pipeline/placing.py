@@ -20,6 +20,7 @@ def place(parts: Parts, store: Store, articles: Iterable[Article]) -> None:
     tells the same story is placed again with them: it may have to step back, or may step in."""
     feeds, now = store.feeds.all(), parts.clock.now()
     for page in pages(articles):
+        store.kept.revised([article.id for article in page])
         stories = _Stories(store, page)
         feeds = syndicating.put(store, stories.everyone, feeds, parts.patterns, now=now, leads=stories.leads)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from publisher import compose, errors
+from publisher import compose, errors, keep
 from publisher import syndicate as syndicating
 from publisher.model import Article, Feed
 from publisher.ports import Parts
@@ -63,7 +63,8 @@ def _end(parts: Parts, feeds: dict[str, Feed]) -> None:
     What is noted first and killed then is found again; what is ended and not noted would say so for ever.
     """
     store, no_more = parts.store.serving, parts.store.serving.no_more()
-    names = [name for name in parts.folder.names() if (slug := syndicating.slug_of(name)) in feeds or slug in no_more]
+    own = (name for name in parts.folder.names() if not keep.in_archive(name))
+    names = [name for name in own if (slug := syndicating.slug_of(name)) in feeds or slug in no_more]
     ended = [name for name in names if not _stays(parts, name, feeds)]
     store.end(ended, at=parts.clock.now())
     for name in ended:

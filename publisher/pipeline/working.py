@@ -9,6 +9,7 @@ from functools import partial
 from publisher import editions, errors
 from publisher.model import EditionState, Newsletter, Slot, Work
 from publisher.pipeline import calendar
+from publisher.pipeline.archiving import archive, hidden
 from publisher.pipeline.collecting import release
 from publisher.pipeline.composing import compose, compose_slot
 from publisher.pipeline.delivering import bounces, deliver, feedback, judge, notify, plan
@@ -45,6 +46,8 @@ def due(parts: Parts) -> Iterator[Work]:
     yield from (Work(kind="websub", key=str(id)) for id in store.hubs.due(now))
     yield from (Work(kind="syndicate", key=slug) for slug in store.feeds.due(now, failed_before=now - FEED_RETRY))
     yield from [Work(kind="tidy", key="")] if untidy(parts) else []
+    archives = store.kept.due_archives(hidden(parts), failed_before=now - FEED_RETRY)
+    yield from (Work(kind="archive", key=slug) for slug in archives)
     yield from [Work(kind="announce", key="")] if parts.hub and store.serving.waiting(now) else []
     for newsletter, slot in calendar.waiting(parts):
         if _is_due(parts, newsletter, slot):
@@ -81,6 +84,7 @@ def work(parts: Parts, kind: str, key: str) -> object:
         "release": lambda parts, _: release(parts),
         "collect": look,
         "syndicate": syndicate,
+        "archive": archive,
         "tidy": lambda parts, _: tidy(parts),
         "announce": lambda parts, _: announce(parts),
         "compose": compose,
@@ -111,7 +115,7 @@ def one_pass(parts: Parts, said: Callable[[str, object], None], progress: Callab
         slot = calendar.today(parts, newsletter)
         _try(said, "compose", partial(compose_slot, parts, newsletter, slot, by_hand=True))
     judge(parts)
-    for kind in ("tidy", "announce", "bounces", "feedback", "plan", "deliver", "notify", "sweep"):
+    for kind in ("tidy", "bounces", "feedback", "plan", "archive", "announce", "deliver", "notify", "sweep"):
         for key in [piece.key for piece in due(parts) if piece.kind == kind]:
             call = partial(deliver, parts, key, progress) if kind == "deliver" else partial(work, parts, kind, key)
             _try(said, kind, call)

@@ -26,12 +26,13 @@ from publisher.model import (
     Override,
     Variant,
 )
+from publisher.store import _archive, _materials
 from publisher.store import _editions as rows
-from publisher.store import _materials
 from publisher.store import _shared as shared
 from publisher.store._batches import reached
 from publisher.store.engine import Access
 from publisher.store.tables import (
+    archive_page,
     batch,
     decision,
     edition,
@@ -270,6 +271,7 @@ def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Varia
     id = connection.execute(statement.on_conflict_do_nothing().returning(variant.c.id)).scalar_one_or_none()
     if id is not None:
         rows.put_items(connection, variant_item, "variant", id, one.items)
+        _archive.touch(connection, archive_page.c.edition == edition_id)
     return rows.load_variants(connection, variant.c.edition == edition_id, variant.c.key == one.key)[0]
 
 

@@ -24,8 +24,10 @@ from publisher.syndicate import base_url
 from publisher.web.conditional import codings, matches, part, still_whole, unmodified
 from publisher.web.safety import SECURITY
 
-#: A feed's slug, for an archive page its number, and an ending. Nothing else is looked for in the folder.
-FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,199}(?:/[1-9][0-9]{0,8})?\.([a-z]{1,9})")
+#: A feed's slug, for an archive page its number, or a file in a newsletter's archive; and an ending. Nothing else is
+#: looked for in the folder.
+_NAME = "[a-z0-9][a-z0-9-]{0,199}"
+FILE = re.compile(rf"(?:archive/{_NAME}/{_NAME}|{_NAME}(?:/[1-9][0-9]{{0,8}})?)\.([a-z]{{1,9}})")
 #: Bytes of files, compressed copies included, that are kept in memory.
 MOST_KEPT = 64_000_000
 #: Seconds. A stamp that is younger when its file is read may be shared by the next version: file systems count in

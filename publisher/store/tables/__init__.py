@@ -34,7 +34,7 @@ from publisher.store.tables.editions import (
     variant_item,
 )
 from publisher.store.tables.house import audit_entry, editor, instance, notice
-from publisher.store.tables.kept import material
+from publisher.store.tables.kept import archive_page, material
 from publisher.store.tables.ledger import (
     attempt,
     batch,
@@ -48,6 +48,7 @@ from publisher.store.tables.ledger import (
 )
 
 __all__ = [
+    "archive_page",
     "article",
     "attempt",
     "audit_entry",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from publisher.store.columns import blob, text
-from publisher.store.tables.base import primary, table
+from publisher.store.columns import blob, moment, refers, text, whole, yes_no
+from publisher.store.tables.base import partial, primary, table
 
 # Texts by their SHA-256, compressed: what variants were made from.
 material = table(
@@ -11,4 +11,25 @@ material = table(
     text("hash"),
     blob("body"),
     primary("hash"),
+)
+
+# The pages of editions in the archive. One is due while `wanted` and `built` differ.
+archive_page = table(
+    "archive_page",
+    refers("edition", "edition.id"),
+    whole("wanted"),
+    whole("built"),
+    yes_no("listed"),
+    text("name"),
+    text("subject"),
+    text("language"),
+    text("notice"),
+    text("content"),
+    whole("stories"),
+    moment("at"),
+    moment("updated_at"),
+    moment("failed_at"),
+    text("last_error"),
+    primary("edition"),
+    partial("ix_archive_page_due", "edition", where="wanted <> built"),
 )

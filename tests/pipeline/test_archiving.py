@@ -1,0 +1,300 @@
+"""Each edition is a page that stands where it stands for good, with what was taken back since, and nobody in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from publisher import editions, keep, pipeline
+from publisher.app import App
+from publisher.errors import FolderError
+from publisher.folders.local import LocalFolder
+from publisher.model import Article
+from publisher.web import application
+from tests.people import newsletter
+from tests.sites import (
+    FERRY,
+    LANTERNS,
+    SETTINGS,
+    TestClock,
+    add_readers,
+    addressees,
+    lay_out,
+    mailbox,
+    open_site,
+    run_due,
+    write,
+)
+
+KEY = "daily/daily:2026-11-22"
+PAGE = "archive/daily/daily-2026-11-22.html"
+FERRY_TITLE, LANTERNS_TITLE = "The ferry returns after forty years", "Lantern night moves indoors"
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock(datetime(2026, 11, 22, 10, 0, tzinfo=UTC))
+
+
+def opened(root: Path, clock: TestClock, settings: str = SETTINGS) -> App:
+    app = open_site(lay_out(root, settings, {"news/ferry.txt": FERRY, "evening/lanterns.txt": LANTERNS}), clock)
+    add_readers(app, "ben.okafor@mail.example")
+    return app
+
+
+def once(app: App) -> None:
+    pipeline.one_pass(app.parts, lambda _step, result: _raise(result))
+
+
+def _raise(result: object) -> None:
+    if isinstance(result, Exception):
+        raise result
+
+
+def again(app: App, clock: TestClock, old: str = "", new: str = "") -> App:
+    """The same site, opened anew with something else in its settings."""
+    app.close()
+    path = app.root / "settings.toml"
+    path.write_text(path.read_text().replace(old, new))
+    return open_site(app.root, clock)
+
+
+@pytest.fixture
+def sent(tmp_path: Path, clock: TestClock) -> App:
+    app = opened(tmp_path, clock)
+    once(app)
+    return app
+
+
+def page(app: App, name: str = PAGE) -> str:
+    data = app.parts.folder.get(name)
+    assert data is not None, f"{name} is not there"
+    return data.decode()
+
+
+def titled(app: App, title: str) -> Article:
+    [found] = app.parts.store.articles.find(title)
+    return found
+
+
+# ---------------------------------------------------------------- a page
+
+
+def test_an_edition_that_left_is_a_page_with_its_stories(sent: App) -> None:
+    text = page(sent)
+    for words in (FERRY_TITLE, "sixty people", LANTERNS_TITLE, "paper fish", "By Niamh Casey", "The Daily"):
+        assert words in text
+    assert f'<link rel="canonical" href="https://news.harbour-gazette.example/feeds/{PAGE}">' in text
+    assert "noindex" not in text
+    assert "<script" not in text
+
+
+def test_nothing_of_a_reader_is_in_it(sent: App) -> None:
+    [letter] = mailbox(sent.root)
+    link = str(letter["List-Unsubscribe"]).strip("<>")
+    for name in sent.parts.folder.names():
+        text = (sent.parts.folder.get(name) or b"").decode("utf-8", "replace")
+        for personal in ("ben.okafor", "Ben", link, "/u/", "PUBLISHER"):
+            assert personal not in text, f"{personal} in {name}"
+
+
+def test_the_page_is_where_the_mail_says_before_the_mail_has_left(tmp_path: Path, clock: TestClock) -> None:
+    app = opened(tmp_path, clock)
+    pipeline.work(app.parts, "collect", "newsroom")
+    pipeline.work(app.parts, "compose", "daily")
+    assert app.parts.folder.get(PAGE) is None
+    pipeline.work(app.parts, "plan", KEY)
+    assert page(app)
+    assert addressees(app.root) == []
+    pipeline.work(app.parts, "deliver", "maildir")
+    [letter] = mailbox(app.root)
+    body = letter.get_body(("html",))
+    assert body is not None
+    assert f"https://news.harbour-gazette.example/feeds/{PAGE}" in body.get_content()
+
+
+def test_it_is_served_with_its_lists_and_feeds(sent: App) -> None:
+    client = TestClient(application(sent.parts), base_url="https://news.harbour-gazette.example")
+    for name, kind in ((PAGE, "text/html"), ("archive/daily/index.html", "text/html"), ("feeds.css", "text/css")):
+        answer = client.get(f"/feeds/{name}")
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+    assert "/feeds/archive/daily/" in client.get("/feeds/archive/daily/editions.atom").text
+    assert client.get("/feeds/archive/daily/../../settings.toml").status_code == 404
+
+
+def test_a_site_without_a_public_address_is_not_linked_nor_found(tmp_path: Path, clock: TestClock) -> None:
+    address = 'public_url = "https://news.harbour-gazette.example"\n'
+    app = opened(tmp_path, clock, SETTINGS.replace(address, ""))
+    once(app)
+    assert "noindex" in page(app)
+    [letter] = mailbox(app.root)
+    assert "archive/daily" not in letter.as_string()
+
+
+# ---------------------------------------------------------------- lists and the feed
+
+
+def test_lists_name_every_edition_and_the_feed_the_newest(sent: App, clock: TestClock) -> None:
+    clock.move(days=45)
+    write(sent.root, "news/quay.txt", "The quay is dry\n\nNobody knows why.\n\nDivers look for the leak.\n")
+    run_due(sent)
+    once(sent)
+    second = "daily-2027-01-06.html"
+    assert page(sent, "archive/daily/index.html").index(second) < page(sent, "archive/daily/index.html").index(
+        "daily-2026-11-22.html"
+    )
+    assert second in page(sent, "archive/daily/2027.html")
+    assert second not in page(sent, "archive/daily/2026.html")
+    for format in sent.parts.formats.values():
+        entries = format.read(sent.parts.folder.get(f"archive/daily/editions.{format.ending}") or b"")
+        assert [entry.id.rpartition("/")[2] for entry in entries] == ["daily-2027-01-06", "daily-2026-11-22"]
+        assert [entry.url for entry in entries][1].endswith(PAGE)
+        assert "The boat is called Brigid" not in entries[1].content
+        assert FERRY_TITLE in entries[1].content
+
+
+def test_a_feed_called_archive_and_the_archive_do_not_harm_each_other(tmp_path: Path, clock: TestClock) -> None:
+    app = opened(tmp_path, clock, SETTINGS.replace('slug = "all"', 'slug = "archive"'))
+    once(app)
+    app = again(app, clock, 'slug = "archive"', 'slug = "others"')
+    run_due(app)
+    assert app.parts.folder.is_gone("archive.rss")
+    assert page(app)
+    assert page(app, "archive/daily/index.html")
+
+
+# ---------------------------------------------------------------- what is taken back
+
+
+def test_a_retraction_after_sending_puts_a_banner_and_takes_the_story_out(sent: App, clock: TestClock) -> None:
+    before = page(sent)
+    clock.move(hours=2)
+    pipeline.retract(sent.parts, titled(sent, LANTERNS_TITLE), "We were misinformed.", "desk")
+    run_due(sent)
+    text = page(sent)
+    assert "A story of this edition was retracted after it was sent." in text
+    assert "We were misinformed." in text
+    assert "paper fish" not in text
+    assert "sixty people" in text
+    assert "A story was retracted" in page(sent, "archive/daily/index.html")
+    for format in sent.parts.formats.values():
+        [entry] = format.read(sent.parts.folder.get(f"archive/daily/editions.{format.ending}") or b"")
+        assert "We were misinformed." in entry.content
+        assert "storm is to blame" not in entry.content
+    pipeline.restore(sent.parts, titled(sent, LANTERNS_TITLE), "desk")
+    run_due(sent)
+    assert page(sent) == before
+
+
+def test_a_correction_after_sending_is_told_beside_the_story_as_it_was_mailed(sent: App, clock: TestClock) -> None:
+    clock.move(hours=2)
+    pipeline.correct(sent.parts, titled(sent, FERRY_TITLE), "The boat carries sixteen people.")
+    run_due(sent)
+    text = page(sent)
+    assert "A story of this edition was corrected after it was sent." in text
+    assert "The boat carries sixteen people." in text
+    assert "sixty people" in text
+
+
+def test_what_vanishes_from_its_source_is_taken_out_of_the_page(sent: App, clock: TestClock) -> None:
+    (sent.root / "articles/evening/lanterns.txt").unlink()
+    (sent.root / "articles/evening").rmdir()
+    for _ in range(3):
+        clock.move(hours=1)
+        run_due(sent)
+    assert str(titled(sent, LANTERNS_TITLE).state) == "retracted"
+    assert "paper fish" not in page(sent)
+
+
+def test_a_later_edit_changes_nothing(sent: App, clock: TestClock) -> None:
+    before = page(sent)
+    write(sent.root, "news/ferry.txt", FERRY.replace("sixty", "forty"))
+    clock.move(hours=1)
+    run_due(sent)
+    assert titled(sent, FERRY_TITLE).revision.number == 2
+    assert page(sent) == before
+
+
+def test_an_edition_cancelled_before_anybody_got_it_is_gone(tmp_path: Path, clock: TestClock) -> None:
+    app = opened(tmp_path, clock)
+    for kind, key in (("collect", "newsroom"), ("compose", "daily"), ("plan", KEY)):
+        pipeline.work(app.parts, kind, key)
+    assert page(app)
+    editions.cancel(app.parts.store, KEY, "desk", now=clock.now())
+    run_due(app)
+    assert app.parts.folder.is_gone(PAGE)
+    assert addressees(app.root) == []
+
+
+# ---------------------------------------------------------------- settings, names and trouble
+
+
+def test_a_newsletter_for_its_subscribers_only_has_no_page_and_no_link(tmp_path: Path, clock: TestClock) -> None:
+    hidden = SETTINGS.replace('name = "The Daily"', 'name = "The Daily"\narchive = false')
+    app = opened(tmp_path, clock, hidden)
+    once(app)
+    assert addressees(app.root)
+    assert not [name for name in app.parts.folder.names() if name.startswith("archive/")]
+    assert "archive/daily" not in mailbox(app.root)[0].as_string()
+
+
+def test_an_archive_that_is_closed_is_gone_and_comes_back_when_it_is_opened(sent: App, clock: TestClock) -> None:
+    before = page(sent)
+    app = again(sent, clock, 'name = "The Daily"', 'name = "The Daily"\narchive = false')
+    run_due(app)
+    assert app.parts.folder.is_gone(PAGE)
+    assert not [name for name in app.parts.folder.names() if name.startswith("archive/")]
+    app = again(app, clock, "\narchive = false", "")
+    run_due(app)
+    assert page(app) == before
+
+
+def test_a_renamed_newsletter_keeps_its_addresses(sent: App, clock: TestClock) -> None:
+    app = again(sent, clock, 'slug = "daily"', 'slug = "morning"\nwas = ["daily"]')
+    clock.move(hours=1)
+    pipeline.retract(app.parts, titled(app, LANTERNS_TITLE), "Withdrawn.", "desk")
+    run_due(app)
+    assert "Withdrawn." in page(app)
+    assert not [name for name in app.parts.folder.names() if name.startswith("archive/morning")]
+
+
+def test_a_folder_that_fails_keeps_no_mail_back(tmp_path: Path, clock: TestClock) -> None:
+    app = opened(tmp_path, clock)
+    broken = replace(app, parts=replace(app.parts, folder=_Full(app.root / "feeds")))
+    for kind, key in (("collect", "newsroom"), ("compose", "daily"), ("plan", KEY), ("deliver", "maildir")):
+        pipeline.work(broken.parts, kind, key)
+    assert addressees(app.root) == ["ben.okafor@mail.example"]
+    clock.move(minutes=2)
+    run_due(app)
+    assert page(app)
+
+
+class _Full(LocalFolder):
+    """A disk on which there is no more room for the archive."""
+
+    def put_all(self, files: object) -> tuple[str, ...]:
+        raise FolderError("the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("slot", "name"),
+    [
+        ("daily:2026-11-22", "archive/daily/daily-2026-11-22.html"),
+        ("weekly:2026-W47", "archive/daily/weekly-2026-w47.html"),
+        ("alert:12:3", "archive/daily/alert-12-3.html"),
+        ("manual:election", "archive/daily/manual-election.html"),
+    ],
+)
+def test_a_slot_names_its_page(slot: str, name: str) -> None:
+    assert keep.page_name(newsletter(), slot) == name
+
+
+def test_names_that_people_give_never_share_a_page() -> None:
+    given = ("manual:election", "manual:Election", "manual:é", "manual:e", "manual:../x", "manual:a b", "manual:a-b")
+    names = {keep.page_name(newsletter(), slot) for slot in given}
+    assert len(names) == len(given)
+    assert all(LocalFolder("feeds").get(name) is None for name in names)  # each can be a file's name

@@ -332,6 +332,7 @@ def _newsletter(settings: Settings, newsletter: NewsletterSettings) -> Newslette
         language=newsletter.language or settings.site.language,
         timezone=settings.site.timezone if by_readers else newsletter.timezone or settings.site.timezone,
         by_readers=by_readers,
+        alerts=_selection(newsletter.alerts) if newsletter.alerts else None,
         weekday=WEEKDAYS.index(newsletter.weekday) + 1,
         sections=tuple(
             SectionRule(title=one.title, categories=one.categories or (one.title,), limit=one.limit, order=one.order)

@@ -33,7 +33,7 @@ def correct(context: typer.Context, article: Which, note: Note, json: Json = Fal
     from publisher import pipeline
 
     with door(context).opened() as site:
-        said = pipeline.correct(site.parts, _found(site.parts, article), note)
+        said = pipeline.correct(site.parts, found_article(site.parts, article), note)
         _say(said, f"“{said.revision.title}” is marked as corrected: {said.revision.note}", json)
 
 
@@ -43,7 +43,7 @@ def retract(context: typer.Context, article: Which, note: Note = "", json: Json 
     from publisher import pipeline
 
     with door(context).opened() as site:
-        said = pipeline.retract(site.parts, _found(site.parts, article), note, editor())
+        said = pipeline.retract(site.parts, found_article(site.parts, article), note, editor())
         _say(said, f"“{said.revision.title}” is retracted. To take that back: publisher articles restore", json)
 
 
@@ -53,7 +53,7 @@ def restore(context: typer.Context, article: Which, json: Json = False) -> None:
     from publisher import pipeline
 
     with door(context).opened() as site:
-        said = pipeline.restore(site.parts, _found(site.parts, article), editor())
+        said = pipeline.restore(site.parts, found_article(site.parts, article), editor())
         _say(said, f"“{said.revision.title}” is {said.state} again", json)
 
 
@@ -73,7 +73,7 @@ def _mail(context: typer.Context, article: list[str], *, allowed: bool, json: bo
     from publisher import pipeline
 
     with door(context).opened() as site:
-        said = pipeline.mail(site.parts, _found(site.parts, article), allowed, editor())
+        said = pipeline.mail(site.parts, found_article(site.parts, article), allowed, editor())
         _say(said, f"“{said.revision.title}” {'may be' if allowed else 'will not be'} mailed", json)
 
 
@@ -88,7 +88,7 @@ def why(
     from publisher import pipeline
 
     with door(context).opened() as site:
-        one = _found(site.parts, article)
+        one = found_article(site.parts, article)
         decisions = pipeline.why(site.parts, one, feed=feed, newsletter=newsletter)
         if json:
             console.dump({"article": _values(one), "decisions": [_decided(decision) for decision in decisions]})
@@ -106,7 +106,7 @@ def why(
 # ---------------------------------------------------------------- which, and how it is shown
 
 
-def _found(parts: Parts, words: list[str]) -> Article:
+def found_article(parts: Parts, words: list[str]) -> Article:
     """The one article that is meant. Raises NotFound, and Conflict that names those it could be."""
     text = " ".join(words)
     found = parts.store.articles.find(text)

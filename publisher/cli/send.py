@@ -9,6 +9,7 @@ import typer
 
 from publisher import errors
 from publisher.cli import console, shown
+from publisher.cli.articles import found_article
 from publisher.cli.door import door, editor, finishing
 from publisher.cli.exits import Exit
 from publisher.cli.rehearsal import rehearse
@@ -32,6 +33,7 @@ def send(
     *,
     now: Annotated[bool, typer.Option("--now", help="Send today's edition now, before or after its hour.")] = False,
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="With --now: one more edition, so named.")] = "",
+    alert: Annotated[str, typer.Option(metavar="ARTICLE", help="Send this article alone, now, before all else.")] = "",
     cadence: Cadence = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write what would go out; nobody is mailed.")] = False,
@@ -41,19 +43,29 @@ def send(
     """Send an edition by hand. Without --now: approve the one that waits for it."""
     if name and not now:
         raise typer.BadParameter("goes with --now", param_hint="--as")
+    if alert and (name or cadence):
+        raise typer.BadParameter("goes to the readers of all cadences, and needs no name", param_hint="--alert")
     from publisher import pipeline
 
     with door(context).opened() as app:
         there = pipeline.newsletter_of(app.parts, newsletter)
-        sending = _Sending(app, there, _slot(app, there, name, cadence), yes=yes, json=json)
+        slot = _urgent(app, alert) if alert else _slot(app, there, name, cadence)
+        sending = _Sending(app, there, slot, yes=yes, json=json)
         if dry_run:
             rehearse(app, there, sending.slot, json=json)
         elif test:
             send_test(app, there, sending.slot, test, json=json)
-        elif now:
+        elif now or alert:
             raise typer.Exit(sending.now())
         else:
             raise typer.Exit(sending.waiting())
+
+
+def _urgent(app: App, article: str) -> Slot:
+    """The slot of an article's alert. Raises Conflict when it may not be mailed."""
+    from publisher import pipeline
+
+    return pipeline.urgent(app.parts, found_article(app.parts, article.split()))
 
 
 def _slot(app: App, newsletter: Newsletter, name: str, cadence: str) -> Slot:

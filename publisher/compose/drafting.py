@@ -7,7 +7,7 @@ from datetime import datetime
 
 from publisher.compose.choosing import Choice
 from publisher.compose.wording import hours
-from publisher.model import Edition, EditionState, Newsletter, Slot
+from publisher.model import ALERT, Edition, EditionState, Newsletter, Priority, Slot, cadence_of
 
 
 def draft(newsletter: Newsletter, slot: Slot, choice: Choice, template_hash: str, *, now: datetime) -> Edition:
@@ -31,5 +31,6 @@ def _edition(newsletter: Newsletter, slot: Slot, state: EditionState, reason: st
         state=state,
         reason=reason,
         composed_at=now,
+        priority=Priority.ALERT if cadence_of(slot.name) == ALERT else Priority.DIGEST,
         mailer=newsletter.mailer,
     )

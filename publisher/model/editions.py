@@ -90,6 +90,7 @@ class FirstWave:
     rejections: float = 0.05
 
 
+_ALERT_TEMPLATE, _EVER = "digest/alert", timedelta(days=36_500)
 #: The longest time between two editions of a cadence, where that is longer than articles are news.
 _BETWEEN = {"weekdays": timedelta(days=3), "weekly": timedelta(days=7), "monthly": timedelta(days=31)}
 
@@ -133,6 +134,7 @@ class Newsletter:
     Each of its cadences has editions of its own: `cadence` is that of readers who chose none, `cadences` are all that
     readers may choose, in order (empty: only that one). `topics` are what readers may follow instead of everything, as
     "category:Sport" or "author:*" (see `model.topics`).
+    Articles that `alerts` takes are urgent.
     `maximum_age` is how old an article may be and still be news; `window` how far an edition looks back for what is
     new (zero: to whatever was not sent yet); `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
@@ -157,6 +159,7 @@ class Newsletter:
     by_readers: bool = False
     ahead: timedelta = timedelta(hours=12)
     selection: Selection = Selection()
+    alerts: Selection | None = None
     sections: tuple[SectionRule, ...] = ()
     window: timedelta = timedelta(0)
     template: str = "digest/daily"
@@ -193,7 +196,19 @@ class Newsletter:
         )
 
     def of(self, slot: str) -> Newsletter:
-        """The newsletter as its edition at a slot is made: what came since the one before is never too old for it."""
+        """The newsletter as its edition at a slot is made: what came since the one before is never too old for it, and
+        what is urgent is one story, whatever the others are chosen by."""
+        if cadence_of(slot) == ALERT:
+            return replace(
+                self,
+                template=_ALERT_TEMPLATE,
+                selection=Selection(),
+                sections=(),
+                minimum_items=1,
+                maximum_items=1,
+                maximum_age=_EVER,
+                window=timedelta(0),
+            )
         between = _BETWEEN.get(cadence_of(slot), timedelta(0))
         return replace(self, maximum_age=max(self.maximum_age, between + self.late)) if between else self
 

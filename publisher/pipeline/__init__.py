@@ -21,6 +21,7 @@
 safe thing. Engines carry only (kind, key).
 """
 
+from publisher.pipeline.alerts import by_hand as urgent
 from publisher.pipeline.archiving import archive
 from publisher.pipeline.calendar import come, following, timetable, today, waiting
 from publisher.pipeline.collecting import collect, push, release
@@ -83,6 +84,7 @@ __all__ = [
     "timetable",
     "today",
     "told_by_hub",
+    "urgent",
     "variant_for",
     "verify",
     "waiting",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from publisher import compose as composing
-from publisher.model import Article, Newsletter, Slot
+from publisher.model import ALERT, Article, Newsletter, Slot, cadence_of
+from publisher.pipeline import alerts
 from publisher.ports import Parts
 
 
@@ -15,9 +17,22 @@ def chosen(
     """The choice for the edition at a slot, and the articles that it was made from. With `again`, to look at only,
     articles that went out already count as new."""
     newsletter, now = newsletter.of(slot.name), parts.clock.now()
+    if cadence_of(slot.name) == ALERT:
+        return _urgent(parts, newsletter, slot, now)
     articles = parts.store.articles.published_since(now - newsletter.maximum_age, now)
     others = parts.store.stories.of(articles)
     known = [article.id for article in (*articles, *others)]
     whose = newsletter.readers_of(slot.name)
     sent = {} if again else parts.store.editions.sent(newsletter.slug, known, cadence=whose)
     return composing.choose(newsletter, articles, sent, now=now, others=others), articles
+
+
+def _urgent(
+    parts: Parts, newsletter: Newsletter, slot: Slot, now: datetime
+) -> tuple[composing.Choice, Sequence[Article]]:
+    """The one article of an alert, unless the newsletter has carried it as it is now."""
+    found = alerts.article_of(parts, slot.name)
+    articles = [found] if found else []
+    sent = parts.store.editions.sent(newsletter.slug, [article.id for article in articles])
+    same = {one.id: sent[one.id] for one in articles if one.revision.number in sent.get(one.id, ())}
+    return composing.choose(newsletter, articles, same, now=now), articles

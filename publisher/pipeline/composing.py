@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from publisher import compose as composing
 from publisher import editions, errors
-from publisher.model import Edition, EditionState, Newsletter, Slot, SubscriptionStatus, Variant
+from publisher.model import ALERT, Edition, EditionState, Newsletter, Slot, SubscriptionStatus, Variant, cadence_of
 from publisher.pipeline import calendar, keeping, preflighting
 from publisher.pipeline.choosing import chosen
 from publisher.pipeline.pictures import hosted
@@ -14,11 +14,16 @@ from publisher.ports import Parts
 
 
 def compose(parts: Parts, key: str) -> Edition | None:
-    """The hour of a newsletter, or of another of its cadences ("gazette/weekly"), has come: make its edition, or merge
-    it into the next when it is too late. None when it would come with enough news, and there is not enough."""
+    """The hour of a newsletter, or of another of its cadences ("gazette/weekly"), has come, or an article is urgent
+    ("gazette/alert:7:1"): make the edition, or merge it into the next when it is too late. None when it would come with
+    enough news, and there is not enough."""
     slug, _, cadence = key.partition("/")
     newsletter = newsletter_of(parts, slug)
-    slot = calendar.come(parts, newsletter, cadence)
+    if cadence_of(cadence) == ALERT:
+        there = editions.find(parts.store, key)
+        slot: Slot | None = Slot(name=cadence, due_at=there.due_at if there else parts.clock.now())
+    else:
+        slot = calendar.come(parts, newsletter, cadence)
     return compose_slot(parts, newsletter, slot) if slot else None
 
 
@@ -71,7 +76,9 @@ def draft(
     `again`, to look at only, articles that went out already count as new."""
     now = parts.clock.now()
     choice, articles = chosen(parts, newsletter, slot, again=again)
-    edition = composing.draft(newsletter, slot, choice, parts.templates.fingerprint(newsletter.template), now=now)
+    edition = composing.draft(
+        newsletter, slot, choice, parts.templates.fingerprint(newsletter.of(slot.name).template), now=now
+    )
     if choice.skip:
         return edition, choice, None
     shown = hosted(parts, choice.items, {article.id: article for article in articles})

@@ -34,6 +34,7 @@ def make(
     """Render a variant, and note what it was made from. Nothing is stored: the store keeps both together.
 
     Raises TemplateError."""
+    newsletter = newsletter.of(slot.name)
     recipe = Recipe(
         newsletter=newsletter,
         site=parts.site,

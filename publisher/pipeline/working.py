@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import partial
 
 from publisher import editions, errors
-from publisher.model import EditionState, Newsletter, Slot, Work
-from publisher.pipeline import calendar
+from publisher.model import EditionState, Newsletter, Priority, Slot, Work
+from publisher.pipeline import alerts, calendar
 from publisher.pipeline.archiving import archive, hidden
 from publisher.pipeline.collecting import release
 from publisher.pipeline.composing import compose, compose_slot
@@ -49,6 +49,9 @@ def due(parts: Parts) -> Iterator[Work]:
     archives = store.kept.due_archives(hidden(parts), failed_before=now - FEED_RETRY)
     yield from (Work(kind="archive", key=slug) for slug in archives)
     yield from [Work(kind="announce", key="")] if parts.hub and store.serving.waiting(now) else []
+    for newsletter, slot in alerts.due(parts):
+        if _is_due(parts, newsletter, slot):
+            yield Work(kind="compose", key=f"{newsletter.slug}/{slot.name}", priority=Priority.ALERT)
     for newsletter, slot in calendar.waiting(parts):
         if _is_due(parts, newsletter, slot):
             yield Work(kind="compose", key=calendar.work_key(newsletter, slot))
@@ -74,7 +77,9 @@ def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
         return True
     if edition.state is not EditionState.DRAFT or newsletter.approval != "auto" or editions.taken_back(edition):
         return False
-    return edition.template_hash != parts.templates.fingerprint(newsletter.template) or changed(parts, edition)
+    return edition.template_hash != parts.templates.fingerprint(newsletter.of(slot.name).template) or changed(
+        parts, edition
+    )
 
 
 def work(parts: Parts, kind: str, key: str) -> object:

@@ -206,12 +206,13 @@ def _references(settings: Settings) -> Iterator[Problem]:
         yield _unknown("alarms.mailer", settings.alarms.mailer, "mailers", mailers)
     if settings.bounces and settings.bounces.mailer not in mailers:
         yield _unknown("bounces.mailer", settings.bounces.mailer, "mailers", mailers)
-    selections = [(f"feeds[{feed.slug}]", feed.select) for feed in settings.feeds]
-    selections += [(f"newsletters[{letter.slug}]", letter.select) for letter in letters]
+    selections = [(f"feeds[{feed.slug}].select", feed.select) for feed in settings.feeds]
+    selections += [(f"newsletters[{letter.slug}].select", letter.select) for letter in letters]
+    selections += [(f"newsletters[{letter.slug}].alerts", letter.alerts) for letter in letters if letter.alerts]
     for key, selection in selections:
         for slug in selection.sources:
             if slug not in sources:
-                yield _unknown(f"{key}.select.sources", slug, "sources", sources)
+                yield _unknown(f"{key}.sources", slug, "sources", sources)
 
 
 def _rhythm(letter: NewsletterSettings) -> Iterator[Problem]:
@@ -219,6 +220,9 @@ def _rhythm(letter: NewsletterSettings) -> Iterator[Problem]:
     key, cadences = f"newsletters[{letter.slug}]", {letter.cadence, *letter.cadences}
     yield from _repeated(f"{key}.cadences", list(letter.cadences))
     yield from _repeated(f"{key}.sections", [section.title for section in letter.sections])
+    if letter.alerts is not None and letter.alerts == SelectionSettings():
+        remedy = "would make every article urgent; name categories, tags, authors, sources or languages"
+        yield Problem(key=f"{key}.alerts", value=None, remedy=remedy)
     if "cron" in cadences and not letter.cron:
         yield Problem(key=f"{key}.cron", value=None, remedy="is missing; give five fields, such as '30 6 * * 1-5'")
     if letter.cron and "cron" not in cadences:

@@ -181,6 +181,7 @@ class NewsletterSettings(Section):
     quiet: Hours = None
     ahead: Annotated[Span, Field(le=timedelta(hours=26))] = timedelta(hours=12)
     select: SelectionSettings = SelectionSettings()
+    alerts: SelectionSettings | None = None
     sections: tuple[EditionSectionSettings, ...] = Field(default=(), strict=False)
     window: Span = timedelta(0)
     template: str = "digest/daily"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from publisher.errors import Conflict, NotFound
-from publisher.model import Edition, EditionState, Item, Newsletter, Variant
+from publisher.model import ALERT, Edition, EditionState, Item, Newsletter, Variant
 from publisher.ports import Store
 
 #: Who approves an edition that no editor has to see.
@@ -57,14 +57,20 @@ def approve(store: Store, key: str, editor: str, *, undo: timedelta, now: dateti
     with store.transaction() as together:
         together.editions.lock(key.partition("/")[0])
         edition = together.editions.get(key)
-        repeated = together.editions.sent(
-            edition.newsletter, [item.article for item in edition.items], cadence=edition.cadence
-        )
+        repeated = repeats(together, edition, cadence=edition.cadence)
         if not repeated or edition.state not in APPROVABLE:
             return _approve(together, edition, editor, undo=undo, now=now)
         why = "some of its articles went out in another edition: make it anew"
         together.editions.move(key, APPROVABLE, EditionState.DRAFT, reason=why)
     raise Conflict(f"{key} cannot go: {why}", edition=key)
+
+
+def repeats(store: Store, edition: Edition, *, cadence: str) -> bool:
+    """Whether editions for the same readers took some of its articles already; of an alert, in the same revision."""
+    sent = store.editions.sent(edition.newsletter, [item.article for item in edition.items], cadence=cadence)
+    if edition.cadence == ALERT:
+        return any(item.revision in sent.get(item.article, ()) for item in edition.items)
+    return bool(sent)
 
 
 def _approve(store: Store, edition: Edition, editor: str, *, undo: timedelta, now: datetime) -> Edition:

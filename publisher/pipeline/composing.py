@@ -54,8 +54,7 @@ def compose_slot(
         edition = replace(edition, reason=reason)
     with store.transaction() as together:
         together.editions.lock(newsletter.slug)
-        taken = [item.article for item in choice.items]
-        if together.editions.sent(newsletter.slug, taken, cadence=newsletter.readers_of(slot.name)):
+        if editions.repeats(together, edition, cadence=newsletter.readers_of(slot.name)):
             raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
         edition = editions.write(together, edition)
         together.decisions.record(choice.decisions)

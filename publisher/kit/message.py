@@ -4,7 +4,8 @@ Building a 70 KB message with the standard library takes about ten milliseconds,
 microseconds; and the same mailing gives the same bytes on every machine, which idempotency keys need.
 
 Cut after encoding: every piece and every personal value is quoted-printable on lines of its own (RFC 2045 section 6.7,
-joined by soft line breaks), so no value can break a line limit or meet a boundary.
+joined by soft line breaks), so no value can break a line limit or meet a boundary. No line begins with a dot, so SMTP
+has none to double (RFC 5321 section 4.5.2), and a server that gets that wrong loses nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from binascii import b2a_qp
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
+from itertools import starmap
 from string import ascii_letters, digits
+from typing import overload
 from urllib.parse import quote, urlsplit
 
 from publisher.model import Letter, Mailing, Rendered
@@ -114,28 +117,43 @@ def mould(rendered: Rendered, *, sender: str, reply_to: str, list_id: str, date:
     return Mould(head=whole, text=text, between=between, html=html, tail=tail, proof=proof)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A whole message (RFC 5322, CRLF) to one reader. `proof` is a SHA-256 over its mould's proof and what was put into
-    that. A message is nothing but these joined, so where proofs are equal the bytes are, and hashing a hundredth of
-    them proves it."""
+Own = tuple[bytes, bytes, bytes]
 
-    data: bytes
-    proof: bytes
+
+@dataclass(frozen=True, slots=True)
+class Messages(Sequence[bytes]):
+    """Whole messages (RFC 5322, CRLF), one to each reader, in order.
+
+    One is joined when it is looked at, and may be forgotten before the next: memory for a whole batch of them would be
+    asked of the system, and given back, each time, which takes eight times as long as joining does."""
+
+    made: tuple[tuple[Mould, Own], ...]
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[bytes]: ...
+    def __getitem__(self, at: int | slice) -> bytes | Sequence[bytes]:
+        return Messages(self.made[at]) if isinstance(at, slice) else _joined(*self.made[at])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return starmap(_joined, self.made)
+
+    def proofs(self) -> list[bytes]:
+        """For each a SHA-256 over its mould's proof and what was put into that. A message is nothing but these joined,
+        so where proofs are equal the bytes are, and hashing a hundredth of them proves it."""
+        return [_proof(form.proof, *own) for form, own in self.made]
 
 
 def fill(form: Mould, letter: Letter) -> bytes:
     """The message (RFC 5322, CRLF) to one reader. Without an unsubscribe link it carries no List-Unsubscribe."""
-    return b"".join(_pieces(form, *_own(letter)))
+    return _joined(form, _own(letter))
 
 
-def filled(form: Mould, letter: Letter) -> Message:
-    """The message as `fill` makes it, with its proof."""
-    own = _own(letter)
-    return Message(b"".join(_pieces(form, *own)), _proof(form.proof, *own))
-
-
-def _own(letter: Letter) -> tuple[bytes, bytes, bytes]:
+def _own(letter: Letter) -> Own:
     """What is the reader's own: the first headers, and the link as it stands in the text and in the HTML."""
     url = web_address(letter.unsubscribe_url)
     to = _name(letter.name, len("To: "), address(letter.email))
@@ -144,27 +162,23 @@ def _own(letter: Letter) -> tuple[bytes, bytes, bytes]:
     return headers, gap, gap if escaped == url else _gap(escaped)
 
 
-def _pieces(form: Mould, headers: bytes, text: bytes, html: bytes) -> list[bytes]:
-    """All of a message in order, to be joined in one go: that copies each byte once."""
+def _joined(form: Mould, own: Own) -> bytes:
+    """All of a message, joined in one go: that copies each byte once."""
+    headers, in_text, in_html = own
     pieces = [headers, form.head]
-    for gap, parts, after in ((text, form.text, form.between), (html, form.html, form.tail)):
+    for gap, parts, after in ((in_text, form.text, form.between), (in_html, form.html, form.tail)):
         for part in parts:
             pieces += (part, gap)
         pieces[-1] = after  # for no gap follows the last part
-    return pieces
+    return b"".join(pieces)
 
 
 def _proof(*pieces: bytes) -> bytes:
     return sha256(b"".join([len(piece).to_bytes(8, "big") + piece for piece in pieces])).digest()
 
 
-def messages(mailing: Mailing) -> tuple[bytes, ...]:
+def messages(mailing: Mailing) -> Messages:
     """Every letter of a mailing as a whole message, in order."""
-    return tuple(message.data for message in proved_messages(mailing))
-
-
-def proved_messages(mailing: Mailing) -> tuple[Message, ...]:
-    """As `messages`, with their proofs."""
     forms = {
         number: mould(
             rendered,
@@ -175,7 +189,7 @@ def proved_messages(mailing: Mailing) -> tuple[Message, ...]:
         )
         for number, rendered in mailing.variants.items()
     }
-    return tuple(filled(forms[letter.variant], letter) for letter in mailing.letters)
+    return Messages(tuple([(forms[letter.variant], _own(letter)) for letter in mailing.letters]))
 
 
 def personal(rendered: Rendered, letter: Letter) -> Rendered:
@@ -332,7 +346,7 @@ def _part(boundary: str, subtype: str) -> bytes:
 def _cut(text: str) -> tuple[bytes, ...]:
     """A body in quoted-printable (RFC 2045 section 6.7), cut where the reader's link goes."""
     *pieces, last = _encodable(text).replace("\r\n", "\n").replace("\r", "\n").split(UNSUBSCRIBE_URL)
-    return (*(_open(piece) for piece in pieces), _crlf(b2a_qp(last.encode())))
+    return (*(_open(piece) for piece in pieces), _lines(last.encode()))
 
 
 def _open(text: str) -> bytes:
@@ -341,7 +355,7 @@ def _open(text: str) -> bytes:
     One more letter is encoded and taken away again: so the last line has room for the break, and a space before
     it is not taken for the end of a line.
     """
-    return _crlf(b2a_qp(text.encode() + b"x")[:-1])
+    return _lines(text.encode() + b"x")[:-1]
 
 
 def _gap(value: str) -> bytes:
@@ -349,5 +363,10 @@ def _gap(value: str) -> bytes:
     return b"=\r\n" + _open(value) + b"=\r\n"
 
 
-def _crlf(lines: bytes) -> bytes:
-    return lines.replace(b"\n", b"\r\n")
+def _lines(text: bytes) -> bytes:
+    """Quoted-printable from the start of a line on. A dot there is encoded, and a soft line break follows: there may be
+    no room in that line for two letters more."""
+    lines = b"\n" + b2a_qp(text)
+    while b"\n." in lines:
+        lines = lines.replace(b"\n.", b"\n=2E=\n")
+    return lines[1:].replace(b"\n", b"\r\n")

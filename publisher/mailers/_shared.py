@@ -62,7 +62,7 @@ def prepared(mailing: Mailing, payloads: Sequence[bytes], proofs: Sequence[bytes
         digest.update(payload)  # apart: a copy of a large one takes as long as its hash
     return Prepared(
         key=mailing.key,
-        payloads=tuple(payloads),
+        payloads=payloads,
         letters=mailing.letters,
         sender=sender,
         digest=digest.hexdigest(),

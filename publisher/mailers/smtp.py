@@ -17,11 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from itertools import zip_longest
 
 from publisher.errors import Failure, MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
-from publisher.kit.message import proved_messages
+from publisher.kit.message import messages
 from publisher.kit.verp import ReturnPaths
 from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, failure_of, is_loopback, one_line, prepared
 from publisher.mailers._smtp_lines import Line, Lines
@@ -78,11 +77,11 @@ class Smtp(NothingToAsk, NoWebhook):
         self._lines = Lines()
 
     def prepare(self, mailing: Mailing) -> Prepared:
-        made = proved_messages(mailing)
+        made = messages(mailing)
         mailing = replace(mailing, sender=self.return_paths.base) if self.return_paths else mailing
         if self.signer:
-            return prepared(mailing, [self.signer.sign(one.data, mailing.date) for one in made])
-        return prepared(mailing, [one.data for one in made], [one.proof for one in made])
+            return prepared(mailing, [self.signer.sign(one, mailing.date) for one in made])
+        return prepared(mailing, made, made.proofs())
 
     def submit(self, prepared: Prepared) -> tuple[Result, ...]:
         """Raises TryLater or MailerMisconfigured while no letter has been decided; later the rest is deferred."""
@@ -231,11 +230,14 @@ def _blocks_us(result: Result) -> bool:
 
 def _hand_over(talk: Talk, prepared: Prepared, *, until: float) -> Iterator[Result]:
     """Letter by letter, each told which one follows, until the connection is of no more use."""
-    turns = list(map(Turn, prepared.letters, prepared.payloads))
-    for turn, following in zip_longest(turns, turns[1:]):
+    turns = map(Turn, prepared.letters, prepared.payloads)
+    turn = next(turns, None)
+    while turn is not None:
+        following = next(turns, None)
         if time.monotonic() > until:
             talk.lost = "the server is too slow for the whole batch"
         result = None if talk.over else talk.hand_over(turn, following)
         if result is None:
             return
         yield result
+        turn = following

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -124,7 +124,7 @@ class Prepared:
     are."""
 
     key: str
-    payloads: tuple[bytes, ...]
+    payloads: Sequence[bytes]
     letters: tuple[Letter, ...]
     sender: str
     digest: str

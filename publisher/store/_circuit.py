@@ -34,10 +34,11 @@ _WELL = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A mailer as a claim sees it."""
+    """A mailer as a claim sees it. `second` when it is to take over from another one."""
 
     terms: Terms
     closed: bool = True
+    second: bool = False
     until: datetime | None = None
 
     def takes(self, now: datetime) -> bool:
@@ -139,12 +140,14 @@ def standing(connection: Connection, mailer: str) -> Standing:
         batch=row["batch"],
         shared_body=row["shared_body"],
     )
-    return Standing(terms=terms, closed=row["circuit"] == _CLOSED, until=row["blocked_until"])
+    return Standing(terms=terms, closed=row["circuit"] == _CLOSED, second=row["second"], until=row["blocked_until"])
 
 
 @cache
 def _stands() -> sa.Select[Any]:
-    return sa.select(mailer_state).where(mailer_state.c.mailer == sa.bindparam("named"))
+    first = mailer_state.alias()
+    second = sa.exists().where(first.c.fallback == mailer_state.c.mailer).label("second")
+    return sa.select(mailer_state, second).where(mailer_state.c.mailer == sa.bindparam("named"))
 
 
 def blocked(batch: sa.FromClause, now: datetime) -> sa.ColumnElement[bool]:

@@ -144,7 +144,7 @@ def _first(connection: Connection, stands: Standing, now: datetime) -> Batch | N
         ready = _next(connection, mailer, now, _is_ready)
         return ready or _next(connection, mailer, now)
     found = [_next(connection, mailer, now)]
-    for first, second in _relays(connection, now).items():
+    for first, second in _relays(connection, now).items() if stands.second else ():
         if second == mailer:
             found.append(_next(connection, first, now, _untouched))
     return min((one for one in found if one), key=_place, default=None)

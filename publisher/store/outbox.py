@@ -115,7 +115,7 @@ class Outbox(ByHand, Mailers):
         with self._access.write() as connection:
             intended = _intend(connection, batch, now, made)
             if intended is not None:
-                connection.execute(sa.insert(attempt).values(number=newest() + 1), _attempt_row(intended, now))
+                connection.execute(_beginning(), _attempt_row(intended, now))
             return intended
 
     def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:
@@ -347,6 +347,11 @@ def _put_exceptions(connection: Connection, held: Batch, results: Sequence[Resul
     ]
     if rows:
         connection.execute(sa.insert(delivery_exception), rows)
+
+
+@cache
+def _beginning() -> sa.Insert:
+    return sa.insert(attempt).values(number=newest() + 1)
 
 
 def _attempt_row(intended: Batch, now: datetime) -> dict[str, Any]:

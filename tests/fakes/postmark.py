@@ -66,6 +66,7 @@ class PostmarkServer(Provider):
         }
         self.per_message: dict[str, tuple[int, str]] = {}  # recipient -> error code and message, for odd answers
         self.mails: list[Mail] = []
+        self._by_batch: dict[str, list[Mail]] = {}  # a search among 100,000 need not look at each
         self.taken = threading.Event()
         self._messages = 0
 
@@ -165,7 +166,7 @@ class PostmarkServer(Provider):
             email, at = message["email"], datetime.fromisoformat(entry["at"])
             self._messages = max(self._messages, int(message["id"][-12:]))
             content, headers = self._built(message["id"], email)
-            self.mails += [
+            mails = [
                 Mail(
                     message["id"],
                     one,
@@ -178,6 +179,8 @@ class PostmarkServer(Provider):
                 )
                 for one in message["recipients"]
             ]
+            self.mails += mails
+            self._by_batch.setdefault(email.get("Metadata", {}).get("batch", ""), []).extend(mails)
 
     def _built(self, id: str, email: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         headers = {header["Name"].lower(): header["Value"] for header in email.get("Headers", [])}
@@ -204,7 +207,8 @@ class PostmarkServer(Provider):
             raise Refusal(422, 700, f"Count must be 1 to 500, and count with offset at most {WINDOW}.")
         now = self.clock()
         with self.lock:
-            mails = list(self.mails)
+            batch = query.get("metadata_batch")
+            mails = list(self.mails if batch is None else self._by_batch.get(batch, ()))
         by_id: dict[str, list[Mail]] = {}
         for mail in mails:
             if self.lag <= now - mail.at <= _RETENTION and matches(mail, query):

@@ -235,6 +235,8 @@ def resolve(store: Store, key: str, *, accepted: bool, now: datetime) -> int:
         if edition.state is EditionState.CANCELLED and not accepted:
             raise Conflict(f"{key} was cancelled: nobody is mailed any more", edition=key)
         count = together.outbox.resolve(edition.id, accepted=accepted, now=now)
+        if count:
+            together.kept.went_on(edition.id)
         if count and not accepted and edition.state is EditionState.DONE:
             together.editions.move(key, (EditionState.DONE,), EditionState.SENDING, finished_at=None)
     return count

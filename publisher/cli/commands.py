@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from publisher import __version__
-from publisher.cli import articles, deliver, subscribers
+from publisher.cli import articles, deliver, receipt, subscribers
 from publisher.cli.check import check
 from publisher.cli.door import Door, LogFormat
 from publisher.cli.errors import in_words
@@ -74,6 +74,7 @@ for _command in (*_STEPS, articles.why):
     app.command()(_command)
 app.add_typer(articles.app, name="articles")
 app.add_typer(deliver.app, name="deliver")
+app.add_typer(receipt.app, name="receipt")
 app.add_typer(subscribers.app, name="subscribers")
 
 

@@ -85,7 +85,7 @@ from publisher.model.feeds import (
 )
 from publisher.model.house import Site, Work
 from publisher.model.hubs import HubLease, HubLink, LeaseState
-from publisher.model.keeping import Page, Recipe
+from publisher.model.keeping import LedgerRow, Page, Receipt, Recipe, Version
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.memory import Carried, Combination, Got
 from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
@@ -157,6 +157,7 @@ __all__ = [
     "KeptEvent",
     "Label",
     "LeaseState",
+    "LedgerRow",
     "Letter",
     "Letterhead",
     "Level",
@@ -182,6 +183,7 @@ __all__ = [
     "ReadEntry",
     "ReaderEvent",
     "Readership",
+    "Receipt",
     "Recipe",
     "Refusal",
     "Rejection",
@@ -209,6 +211,7 @@ __all__ = [
     "Told",
     "Topic",
     "Variant",
+    "Version",
     "Wave",
     "Work",
     "cadence_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from publisher.model.articles import Article
 from publisher.model.editions import Item, Newsletter, Slot
@@ -50,3 +51,50 @@ class Page:
     updated_at: datetime
     content: str = ""
     listed: bool = True
+
+
+class LedgerRow(NamedTuple):
+    """A row of an edition's ledger: the `table` it stands in, `name` within it, the batch's sequence number that it is
+    about (-1: none), and its values as JSON has them, by column."""
+
+    table: str
+    name: str
+    batch: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A variant as a receipt tells of it. `supersedes` is the key of the variant in whose place it went, "" for none;
+    `readers` are those whose letters with it were accepted."""
+
+    key: str
+    language: str
+    template: str
+    subject: str
+    content_hash: str
+    recipe: str
+    supersedes: str
+    readers: int
+    items: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """An edition's account, sealed. `body` is its canonical JSON, `hash` the SHA-256 of that, `seal` an HMAC with a
+    key of the site. `number` counts the edition's receipts from 1: one that went on after it was done gets another.
+
+    `told` is the digest of what events told of single letters, which may become more: it is sealed (`told_seal`) anew
+    when it did, and while `telling` that has yet to be done.
+    """
+
+    edition: int
+    number: int
+    body: str
+    hash: str
+    seal: str
+    made_at: datetime
+    finished_at: datetime | None
+    told: str = ""
+    told_seal: str = ""
+    telling: bool = False

@@ -32,6 +32,8 @@ from publisher.pipeline.hubs import told_by_hub, verify
 from publisher.pipeline.keeping import Rebuilt, make, message_again, rebuild, recipe_of
 from publisher.pipeline.looking import LOOKS, ask, collect_all
 from publisher.pipeline.preflighting import findings, override, picked, specimen, variant_for
+from publisher.pipeline.receipting import account, receipt
+from publisher.pipeline.receipting import verify as verify_receipt
 from publisher.pipeline.serving import announce, tidy
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
@@ -41,6 +43,7 @@ __all__ = [
     "LOOKS",
     "OVERDUE",
     "Rebuilt",
+    "account",
     "adopt",
     "announce",
     "archive",
@@ -71,6 +74,7 @@ __all__ = [
     "plan",
     "push",
     "rebuild",
+    "receipt",
     "recipe_of",
     "refill",
     "release",
@@ -87,6 +91,7 @@ __all__ = [
     "urgent",
     "variant_for",
     "verify",
+    "verify_receipt",
     "waiting",
     "why",
     "work",

@@ -11,7 +11,7 @@ from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter, Priority
-from publisher.pipeline import archiving, preflighting
+from publisher.pipeline import archiving, preflighting, receipting
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
@@ -165,5 +165,7 @@ def notify(parts: Parts) -> int:
 
 
 def finish(parts: Parts) -> None:
+    """Editions of which nothing can change any more are done, and have their receipt."""
     for edition in parts.store.editions.in_state(EditionState.SENDING):
         editions.finish(parts.store, edition, now=parts.clock.now())
+    receipting.account(parts)

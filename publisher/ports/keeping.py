@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from publisher.model import Page
+from publisher.model import LedgerRow, Page, Receipt, Version
 
 
 class Kept(Protocol):
@@ -39,3 +39,35 @@ class Kept(Protocol):
 
     def close_archive(self, newsletter: str) -> None:
         """No page of this newsletter stands there any more; each is due again should the archive be opened."""
+
+    def due_receipts(self, limit: int) -> tuple[int, ...]:
+        """Editions, by id, that are over, with no batch that can still change, and that have no receipt of that."""
+
+    def receipt(self, edition: int) -> Receipt | None:
+        """The last one."""
+
+    def add_receipt(self, receipt: Receipt) -> bool:
+        """False when somebody else made it meanwhile."""
+
+    def went_on(self, edition: int) -> None:
+        """Something became of it after its receipt was made: it gets another one."""
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """By table: the columns that a receipt made now vouches for."""
+
+    def ledger(self, edition: int, columns: Mapping[str, Sequence[str]]) -> Iterator[LedgerRow]:
+        """The rows of an edition's ledger as they are, table by table in a fixed order, without holding them all."""
+
+    def told(self, edition: int) -> Iterator[LedgerRow]:
+        """What events told of single letters."""
+
+    def versions(self, edition: int) -> tuple[Version, ...]: ...
+
+    def to_be_told(self, limit: int) -> tuple[int, ...]:
+        """Editions of whose letters events told more since that was sealed."""
+
+    def seal_told(self, edition: int, *, told: str, seal: str, telling: int) -> None:
+        """What had been told when `telling` was counted is sealed."""
+
+    def telling(self, edition: int) -> int:
+        """How often events have told something of its letters since it has a receipt."""

@@ -23,7 +23,7 @@ from publisher.store._lookups import (
     sheets_of,
     slugs_of,
 )
-from publisher.store.tables import batch, delivery_exception
+from publisher.store.tables import batch, delivery_exception, receipt
 
 #: Who opens a letter has got it.
 _DELIVERED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
@@ -209,6 +209,13 @@ def _put_exceptions(connection: Connection, notes: Sequence[Note], members: Mapp
         changed = {"at": new.at, "code": new.code, "detail": new.detail}
         key = ["batch", "subscriber", "kind"]
         connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+        _receipts_of(connection, set(editions.values()))
+
+
+def _receipts_of(connection: Connection, ids: Collection[int]) -> None:
+    """What their receipts have sealed of events is not all any more."""
+    these = sa.update(receipt).where(shared.among(connection, receipt.c.edition, ids))
+    connection.execute(these.values(telling=receipt.c.telling + 1))
 
 
 def _is_news(note: Note, members: Members) -> bool:

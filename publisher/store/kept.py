@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from publisher.model import Page
-from publisher.store import _archive, _materials
+from publisher.model import LedgerRow, Page, Receipt, Version
+from publisher.store import _archive, _materials, _receipts
 from publisher.store.engine import Access
 from publisher.store.tables import archive_page
 
@@ -55,3 +55,46 @@ class Kept:
     def close_archive(self, newsletter: str) -> None:
         with self._access.write() as connection:
             _archive.close(connection, newsletter)
+
+    def due_receipts(self, limit: int) -> tuple[int, ...]:
+        with self._access.read() as connection:
+            return _receipts.due(connection, limit)
+
+    def receipt(self, edition: int) -> Receipt | None:
+        with self._access.read() as connection:
+            return _receipts.last(connection, edition)
+
+    def add_receipt(self, receipt: Receipt) -> bool:
+        with self._access.write() as connection:
+            return _receipts.add(connection, receipt)
+
+    def went_on(self, edition: int) -> None:
+        with self._access.write() as connection:
+            _receipts.went_on(connection, edition)
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        return _receipts.columns()
+
+    def ledger(self, edition: int, columns: Mapping[str, Sequence[str]]) -> Iterator[LedgerRow]:
+        with self._access.read() as connection:
+            yield from _receipts.ledger(connection, edition, columns)
+
+    def told(self, edition: int) -> Iterator[LedgerRow]:
+        with self._access.read() as connection:
+            yield from _receipts.told(connection, edition)
+
+    def versions(self, edition: int) -> tuple[Version, ...]:
+        with self._access.read() as connection:
+            return _receipts.versions(connection, edition)
+
+    def to_be_told(self, limit: int) -> tuple[int, ...]:
+        with self._access.read() as connection:
+            return _receipts.to_be_told(connection, limit)
+
+    def seal_told(self, edition: int, *, told: str, seal: str, telling: int) -> None:
+        with self._access.write() as connection:
+            _receipts.seal_told(connection, edition, told=told, seal=seal, telling=telling)
+
+    def telling(self, edition: int) -> int:
+        with self._access.read() as connection:
+            return _receipts.counted(connection, edition)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from publisher.model import Page
+import pytest
+
+from publisher.errors import StoreError
+from publisher.keep import canonical
+from publisher.model import Edition, EditionState, Page, Receipt
 from publisher.store import Database
 from tests.people import NOW, article, edition, items, newsletter, source, variant
 
@@ -88,3 +92,67 @@ def test_a_hidden_archive_is_due_while_pages_of_it_stand_there(store: Database) 
     assert due(store, "daily") == ()
     assert store.kept.pages("daily") == ()
     assert due(store) == ("daily",)
+
+
+# ---------------------------------------------------------------- receipts
+
+
+def over(store: Database) -> Edition:
+    """An edition of one variant that is done."""
+    id, told = left(store)
+    there = store.articles.get([told])[told]
+    store.editions.add_variant(id, variant(items=items(there)))
+    key = store.editions.by_id(id).key
+    store.editions.move(key, [EditionState.DRAFT], EditionState.SENDING)
+    assert store.kept.due_receipts(9) == ()
+    return store.editions.move(key, [EditionState.SENDING], EditionState.DONE, finished_at=NOW)
+
+
+def written(one: Edition, number: int = 1) -> Receipt:
+    return Receipt(
+        edition=one.id, number=number, body="{}", hash="h", seal="s", made_at=NOW, finished_at=one.finished_at
+    )
+
+
+def test_the_ledger_of_an_edition_is_told_row_by_row_and_always_alike(store: Database) -> None:
+    one, columns = over(store), store.kept.columns()
+    rows = list(store.kept.ledger(one.id, columns))
+    assert [row.table for row in rows] == ["edition", "edition_item", "variant", "variant_item"]
+    assert rows[0].values["finished_at"] == NOW.isoformat()
+    assert canonical([list(row) for row in rows]) == canonical(
+        [list(row) for row in store.kept.ledger(one.id, columns)]
+    )
+    [shown] = store.kept.versions(one.id)
+    assert (shown.readers, shown.supersedes, len(shown.items)) == (0, "", 1)
+
+
+def test_columns_that_this_publisher_does_not_know_are_no_riddle(store: Database) -> None:
+    one = over(store)
+    with pytest.raises(StoreError, match="the one that made it"):
+        list(store.kept.ledger(one.id, {"batch": ["colour"]}))
+
+
+def test_an_edition_that_is_over_gets_one_receipt_and_another_when_it_went_on(store: Database) -> None:
+    one = over(store)
+    assert store.kept.due_receipts(9) == (one.id,)
+    assert store.kept.add_receipt(written(one))
+    assert not store.kept.add_receipt(written(one))
+    assert store.kept.due_receipts(9) == ()
+    store.kept.went_on(one.id)
+    assert store.kept.due_receipts(9) == (one.id,)
+    assert store.kept.add_receipt(written(one, 2))
+    last = store.kept.receipt(one.id)
+    assert last is not None
+    assert last.number == 2
+
+
+def test_what_events_told_is_sealed_as_it_was_counted(store: Database) -> None:
+    one = over(store)
+    store.kept.add_receipt(written(one))
+    assert store.kept.to_be_told(9) == (one.id,)
+    store.kept.seal_told(one.id, told="t", seal="ts", telling=store.kept.telling(one.id))
+    assert store.kept.to_be_told(9) == ()
+    last = store.kept.receipt(one.id)
+    assert last is not None
+    assert (last.told, last.told_seal, last.telling) == ("t", "ts", False)
+    assert list(store.kept.told(one.id)) == []

@@ -34,7 +34,7 @@ from publisher.store.tables.editions import (
     variant_item,
 )
 from publisher.store.tables.house import audit_entry, editor, instance, notice
-from publisher.store.tables.kept import archive_page, material
+from publisher.store.tables.kept import archive_page, material, receipt
 from publisher.store.tables.ledger import (
     attempt,
     batch,
@@ -77,6 +77,7 @@ __all__ = [
     "plan_chunk",
     "plan_exclusion",
     "pushed",
+    "receipt",
     "revision",
     "sketch",
     "source",

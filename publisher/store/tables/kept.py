@@ -33,3 +33,22 @@ archive_page = table(
     primary("edition"),
     partial("ix_archive_page_due", "edition", where="wanted <> built"),
 )
+
+# Accounts of editions, sealed. Events may tell more of its letters later: `telling` counts how often they did, and
+# `told` is the digest of all that as of `told_telling`.
+receipt = table(
+    "receipt",
+    refers("edition", "edition.id"),
+    whole("number"),
+    text("body"),
+    text("hash"),
+    text("seal"),
+    moment("made_at", nullable=False),
+    moment("finished_at"),
+    text("told"),
+    text("told_seal"),
+    whole("telling"),
+    whole("told_telling"),
+    primary("edition", "number"),
+    partial("ix_receipt_telling", "edition", where="telling <> told_telling"),
+)

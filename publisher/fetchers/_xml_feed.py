@@ -94,13 +94,10 @@ def read_xml(text: str, url: str, before: Before = Before()) -> Reading:
         raise not_a("a feed", shown(url), text)
     start = root.start()
     xml = text[start:]
-    if xml.count("<") > MAXIMUM_TAGS:
-        raise _too_many(url)
-    # What is well-formed holds nothing to mend but the numbers that mean windows-1252.
-    reading = None if _STRANGE.search(xml) else _read_what_is_new(xml, url, before)
+    reading = _read_what_is_new(xml, url, before)
     if reading is None:
         xml = _mended(scrub(xml))
-        reading = _read_what_is_new(xml, url, before)
+        reading = _read_what_is_new(xml, url, before, mended=True)
     return reading or _read_whole(xml, url, text.count("\n", 0, start), text)
 
 
@@ -108,11 +105,11 @@ def _too_many(url: str) -> SourceInvalid:
     return SourceInvalid(f"{shown(url)} holds more than {MAXIMUM_ITEMS:,} items: point the url at a smaller feed")
 
 
-def _read_what_is_new(xml: str, url: str, before: Before) -> Reading | None:
+def _read_what_is_new(xml: str, url: str, before: Before, *, mended: bool = False) -> Reading | None:
     """Items that are known are cut out before anything reads them; the rest of the document stays as it is, so
-    what is left reads as it always would. None when what is left is not well-formed."""
+    what is left reads as it always would. None when what is left is not well-formed, or has to be mended."""
     document = take_apart(xml.encode("utf-8", "ignore"))
-    outline = _strictly_parsed(document.without(document.items), url) if document else None
+    outline = _strictly_parsed(document.without(document.items), url, mended) if document else None
     if document is None or outline is None or outline.entries or not outline.version:
         return None
     if len(document.items) > MAXIMUM_ITEMS:
@@ -123,7 +120,7 @@ def _read_what_is_new(xml: str, url: str, before: Before) -> Reading | None:
     wanted = [number for number, hash in enumerate(hashes) if hash not in same or number in twice]
     left_out = set(range(len(hashes))).difference(wanted)
     xml = document.without([document.items[number] for number in sorted(left_out)])
-    parsed = _strictly_parsed(xml, url) if wanted else outline
+    parsed = _strictly_parsed(xml, url, mended) if wanted else outline
     if parsed is None or len(parsed.entries) != len(wanted):
         return None
     items = [
@@ -213,6 +210,8 @@ def _mended_escape(found: re.Match[str]) -> str:
 
 
 def _parsed(xml: str, url: str) -> Any:
+    if xml.count("<") > MAXIMUM_TAGS:
+        raise _too_many(url)
     headers = {"content-type": "application/xml; charset=utf-8"}
     try:
         # In a BytesIO always: feedparser opens a string that looks like a path or an address.
@@ -223,9 +222,11 @@ def _parsed(xml: str, url: str) -> Any:
         raise SourceInvalid(f"{shown(url)} is a feed that cannot be read: its maker has to mend it") from error
 
 
-def _strictly_parsed(xml: str, url: str) -> Any | None:
-    """None when the document is not well-formed: feedparser would guess at it, which takes long."""
-    parsed = _parsed(_told_apart(xml), url) if is_well_formed(xml) else None
+def _strictly_parsed(xml: str, url: str, mended: bool) -> Any | None:
+    """None when the document is not well-formed: feedparser would guess at it, which takes long. What is well-formed
+    holds nothing to mend but the numbers that mean windows-1252."""
+    fine = (mended or not _STRANGE.search(xml)) and is_well_formed(xml)
+    parsed = _parsed(_told_apart(xml), url) if fine else None
     return None if parsed is None or parsed.bozo else parsed
 
 

@@ -21,6 +21,7 @@ _LINK: Final = re.compile(r"<(?:[\w.-]+:)?link\s([^<>]*)>")
 _ATTRIBUTE: Final = re.compile(r"([\w-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;,\"']+))")
 _ITEM: Final = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s/>]")
 _LONGEST: Final = 2000  # characters of an address
+_HEAD: Final = 200_000  # bytes of a document in which its links are looked for
 
 
 class WebSub:
@@ -40,7 +41,7 @@ class WebSub:
 
 def hub_of(body: bytes, headers: Mapping[str, str], url: str) -> HubLink:
     """The hub of a feed that came from `url` (section 4): its Link headers go before what stands in it."""
-    links = [*_in_header(headers.get("Link", "")), *_in_document(body.decode("utf-8", "replace"))]
+    links = [*_in_header(headers.get("Link", "")), *_in_document(body)]
     found: dict[str, str] = {}
     for rel, address in links:
         if (whole := absolute(url, address)) and len(whole) <= _LONGEST:
@@ -56,9 +57,10 @@ def _in_header(header: str) -> Iterator[tuple[str, str]]:
         yield from ((rel, link[1]) for rel in _rels(_attributes(link[2])))
 
 
-def _in_document(text: str) -> Iterator[tuple[str, str]]:
+def _in_document(body: bytes) -> Iterator[tuple[str, str]]:
+    text = body[:_HEAD].decode("utf-8", "replace")
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
-        yield from _in_json(text)
+        yield from _in_json(body)
         return
     item = _ITEM.search(text)
     for link in _LINK.finditer(text, 0, item.start() if item else len(text)):
@@ -66,9 +68,9 @@ def _in_document(text: str) -> Iterator[tuple[str, str]]:
         yield from ((rel, attributes.get("href", "")) for rel in _rels(attributes))
 
 
-def _in_json(text: str) -> Iterator[tuple[str, str]]:
+def _in_json(body: bytes) -> Iterator[tuple[str, str]]:
     try:
-        feed = fields(read_json(text.encode()))
+        feed = fields(read_json(body))
     except ValueError:
         return
     for hub in map(fields, listed(feed.get("hubs"))):

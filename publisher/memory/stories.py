@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
+from heapq import nsmallest
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,9 @@ _RUN: Final = 5  # words
 _LEAST: Final = 20  # runs; of less text nobody can tell
 _SKETCH: Final = 8  # hashes: two that share 0.9 of their runs have two of them in common but for 1 in 20,000 times
 _MOST_WORDS: Final = 5_000
+_BITS: Final = 2**63 - 1  # of a hash, which every database holds
+_BASE: Final = 1_442_695_040_888_963_407  # any large odd number will do
+_LEFT: Final = pow(_BASE, _RUN, _BITS + 1)
 
 #: Words; scripts that write without spaces go by the letter.
 _WORD: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|\w+")
@@ -40,8 +44,8 @@ class Joined:
 def sketch(revision: Revision) -> tuple[int, ...]:
     """The smallest hashes of a text's runs of five words; none of a text too short to compare. Two texts with much
     in common have some of them in common, whatever the order of their paragraphs."""
-    runs = _runs(_words(revision))
-    return tuple(sorted(map(_hash, runs))[:_SKETCH]) if len(runs) >= _LEAST else ()
+    runs = _hashed_runs([word.casefold() for word in _words(revision)])
+    return tuple(nsmallest(_SKETCH, runs)) if len(runs) >= _LEAST else ()
 
 
 def join(articles: Sequence[Sketched], stories: Stories) -> dict[int, Joined]:
@@ -118,7 +122,7 @@ def _fills_anew(words: Sequence[str], others: Sequence[str]) -> bool:
 
 def _words(revision: Revision) -> Sequence[str]:
     """Of the text without its title and standfirst, which each newsroom writes itself."""
-    return _WORD.findall(html.plain(revision.content_html))[:_MOST_WORDS]
+    return _WORD.findall(html.running(revision.content_html))[:_MOST_WORDS]
 
 
 def _runs(words: Sequence[str]) -> frozenset[str]:
@@ -132,5 +136,17 @@ def _telling(words: Sequence[str]) -> frozenset[str]:
     return frozenset(word.casefold() for word in told)
 
 
-def _hash(run: str) -> int:
-    return int.from_bytes(blake2b(run.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True)
+def _hashed_runs(words: Sequence[str]) -> set[int]:
+    """A hash of each run, made of those of its words and of the run before it (Karp and Rabin): a text has more runs
+    than words to hash."""
+    hashes = {word: _hash(word) for word in set(words)}
+    numbers = [hashes[word] for word in words]
+    rolling, found = 0, []
+    for number, left in zip(numbers, (*[0] * _RUN, *numbers), strict=False):
+        rolling = (rolling * _BASE + number - left * _LEFT) & _BITS
+        found.append(rolling)
+    return set(found[_RUN - 1 :])
+
+
+def _hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "replace"), digest_size=8).digest(), "big") & _BITS

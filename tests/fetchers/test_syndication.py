@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
 from publisher.fetchers._shared import Before, moment, person, repeats, seconds, starts
+from publisher.fetchers._xml_document import take_apart
 from publisher.fetchers.syndication import Syndication, read
 from publisher.kit.html import plain
 from publisher.kit.http_session import Limits
@@ -331,6 +332,23 @@ def test_what_is_refused_is_told_at_every_look() -> None:
     second = read(rss("<item/>", *ITEMS), "text/xml", URL, store(first))
     assert [refusal.item for refusal in second.refused] == ["item 1"]
     assert second.same == 6
+
+
+def test_an_item_that_has_to_be_mended_is_known_like_any_other_and_makes_no_other_new() -> None:
+    """Numbers of windows-1252 are mended in the whole document; what is known is not looked through for them."""
+    strange = "<item><title>Tide&#146;s</title><guid>s</guid></item>"
+    first = read(rss(*ITEMS), "text/xml", URL)
+    second = read(rss(strange, *ITEMS), "text/xml", URL, store(first))
+    assert ([article.title for article in second.articles], second.same) == (["Tide’s"], 6)
+    third = read(rss(strange, *ITEMS), "text/xml", URL, store(first, second))
+    assert (third.articles, third.same) == ((), 7)
+
+
+@pytest.mark.parametrize("name", ["item", "entry", "x:item", "x-y.z:entry", "å:item"])
+def test_items_are_found_under_any_prefix(name: str) -> None:
+    found = take_apart(f"<a><{name}>1</{name}><items/><b:items/><{name} c='>'/></a>".encode())
+    assert found
+    assert len(found.items) == 2
 
 
 def test_tags_of_items_in_texts_are_no_items() -> None:

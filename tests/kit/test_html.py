@@ -276,6 +276,13 @@ def test_plain_is_one_line_of_text(source: str, expected: str) -> None:
     assert html.plain(source) == expected
 
 
+@given(soup)
+def test_clean_html_is_read_as_any_other(source: str) -> None:
+    clean = html.clean(source, BASE)
+
+    assert html.running(clean) == html.plain(clean)
+
+
 def test_text_reads_like_a_letter() -> None:
     source = (
         "<h2>Harbour</h2><p>Hello\n<b>there</b>, see <a href='https://g.example/plan'>the plan</a>, "

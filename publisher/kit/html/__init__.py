@@ -6,7 +6,7 @@ depth and the number of tags are bounded, and every function takes any string.
 """
 
 from publisher.kit.html._parse import MAXIMUM, MAXIMUM_TAGS, scrub
-from publisher.kit.html._read import cut, excerpt, first_image, paragraphs, plain, text
+from publisher.kit.html._read import cut, excerpt, first_image, paragraphs, plain, running, text
 from publisher.kit.html._write import address, clean
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "first_image",
     "paragraphs",
     "plain",
+    "running",
     "scrub",
     "text",
 ]

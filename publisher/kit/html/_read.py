@@ -17,6 +17,7 @@ _SPACE: Final = re.compile(r"[ \t\n\r\f\v]+")
 _SEAMLESS: Final = INLINE | {"wbr", ""}  # tags that do not part the words beside them
 _ASIDE: Final = HEADINGS | {"audio", "figure", "pre", "table", "video"}
 _PICTURE: Final = re.compile(r'<img((?:\s[^\s=>]+="[^"]*")*)/?>')
+_CLEAN_TAG: Final = re.compile(r'</?([a-z][a-z0-9-]*)(?:\s[^\s=>]+="[^"]*")*/?>')
 _OTHERS: Final = {"body", "font", "form", "html", "iframe", "input", "label", "noscript", "picture", "span"}
 _NO_TAG: Final = re.compile(
     rf"<(?!(?:/?(?:{'|'.join(sorted(KNOWN | _OTHERS))})(?=[\s/>])|!--))",  # AT&T <sales>, 5 <6
@@ -33,6 +34,13 @@ def plain(html: str) -> str:
         found = tokens(parsed(_NO_TAG.sub("&lt;", html)))
         html = "".join(("" if token.name in _SEAMLESS else " ") + unescape(token.text) for token in found)
     return " ".join(scrub(html).split())
+
+
+def running(html: str) -> str:
+    """The text of clean HTML, where "<" begins a tag wherever it stands, on one line; much quicker than `plain`."""
+    bounded(html)
+    parted = _CLEAN_TAG.sub(lambda found: "" if found[1] in _SEAMLESS else " ", html)
+    return " ".join(scrub(unescape(parted)).split())
 
 
 def text(html: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import escape
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
@@ -43,6 +44,7 @@ _STAND_IN: Final = re.compile(
 _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
+@lru_cache(maxsize=1024)  # a site's articles lead to the same places
 def address(url: str, base_url: str = "", *, schemes: tuple[str, ...] = ("http", "https")) -> str:
     """The absolute address (RFC 3986) that a link stands for, or "" when it is none of the schemes allowed.
 

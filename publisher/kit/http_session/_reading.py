@@ -227,12 +227,14 @@ def _body(response: requests.Response, url: str, limits: Limits) -> bytes:
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > limits.bytes:
         raise too_large
-    body = bytearray()
+    chunks: list[bytes] = []
+    size = 0
     for chunk in response.iter_content(_CHUNK):
-        body += chunk
-        if len(body) > limits.bytes:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limits.bytes:
             raise too_large
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def _refused(response: requests.Response, hop: _Hop) -> SourceInvalid | SourceUnavailable:

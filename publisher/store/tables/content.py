@@ -118,7 +118,7 @@ revision = table(
     data("enclosures"),
     text("content_html"),
     primary("article", "number"),
-    sa.Index(None, "raw_hash"),
+    sa.Index(None, "raw_hash", "article", "number"),
 )
 
 feed = table(

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from publisher import compose
+from publisher import compose, pipeline
 from publisher.app import App
 from publisher.fetchers.pictures import PictureReader
 from publisher.model import Article, Image, Item, Slot
 from publisher.pipeline.pictures import hosted
 from tests.kit.test_images import opened, photo
 from tests.people import NOW, article, newsletter
-from tests.pipeline.newsroom import open_newsroom
-from tests.sites import SETTINGS, TestClock, lay_out, open_site
+from tests.pipeline.newsroom import open_newsroom, story
+from tests.sites import SETTINGS, TestClock, add_readers, lay_out, open_site
 
 LARGE = photo(4000, 2250, quality=95)
 
@@ -121,3 +121,18 @@ def test_a_site_hosts_pictures_when_its_settings_say_so(tmp_path: Path) -> None:
         site = open_site(lay_out(tmp_path / str(hosts), settings, {}), TestClock(NOW))
         assert (site.parts.pictures is not None) is hosts
         site.close()
+
+
+def test_an_edition_is_made_again_with_the_picture_that_was_hosted(tmp_path: Path, gallery: str) -> None:
+    clock = TestClock(datetime(2026, 11, 22, 10, tzinfo=UTC))
+    site, newsroom = open_newsroom(tmp_path, clock)
+    sources = tuple(replace(source, allow_private=True) for source in site.parts.sources)
+    parts = replace(site.parts, sources=sources, pictures=PictureReader(user_agent="Publisher/test"))
+    newsroom.lists("newsroom", story("Ferry returns", image=Image(url=f"{gallery}/ferry.jpg", alt="The ferry")))
+    add_readers(site, "ben@mail.example")
+    pipeline.one_pass(parts, lambda _step, _result: None)
+    [made] = pipeline.rebuild(replace(parts, pictures=None), "daily/daily:2026-11-22")
+    assert made.same, made.reason
+    assert "/feeds/picture-" in made.stored.rendered.html
+    assert f"{gallery}/ferry.jpg" not in made.stored.rendered.html
+    site.close()

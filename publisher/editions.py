@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from publisher.errors import Conflict, NotFound
-from publisher.model import ALERT, Edition, EditionState, Item, Newsletter, Variant
+from publisher.model import ALERT, Edition, EditionState, Item, Newsletter, Variant, offered_to_all
 from publisher.ports import Store
 
 #: Who approves an edition that no editor has to see.
@@ -66,8 +66,8 @@ def approve(store: Store, key: str, editor: str, *, undo: timedelta, now: dateti
 
 
 def repeats(store: Store, edition: Edition, *, cadence: str) -> bool:
-    """Whether editions for the same readers took some of its articles already; of an alert, in the same revision."""
-    sent = store.editions.sent(edition.newsletter, [item.article for item in edition.items], cadence=cadence)
+    """Whether editions for the same readers took some of its news already; of an alert, in the same revision."""
+    sent = store.editions.sent(edition.newsletter, offered_to_all(edition.items), cadence=cadence)
     if edition.cadence == ALERT:
         return any(item.revision in sent.get(item.article, ()) for item in edition.items)
     return bool(sent)
@@ -114,6 +114,22 @@ def start(store: Store, key: str, *, archived: bool = False) -> Edition:
         edition = together.editions.move(key, (EditionState.APPROVED,), EditionState.PLANNING)
         if archived:
             together.kept.archive(edition.id)
+    return edition
+
+
+def note(store: Store, key: str, reason: str) -> bool:
+    """Say why an edition is not planned to its end. False when it is not being planned (any more)."""
+    try:
+        store.editions.move(key, (EditionState.PLANNING,), EditionState.PLANNING, reason=reason)
+    except Conflict:
+        return False
+    return True
+
+
+def unsay(store: Store, edition: Edition) -> Edition:
+    """What kept it from being planned does so no more."""
+    with suppress(Conflict):  # it is done, or somebody has just paused it and said why
+        return store.editions.move(edition.key, (EditionState.SENDING,), EditionState.SENDING, reason="")
     return edition
 
 

@@ -56,7 +56,7 @@ def preflight(
             pipeline.override(app.parts, edition, override, editor())
         there, newsletter, variants = _named(app.parts, edition)
         person = None if variant in ("", *_NAMES) else _reader(app.parts, newsletter, variant)
-        chosen = _chosen(there, variants, variant, person)
+        chosen = _chosen(app.parts, there, variants, variant, person)
         found = pipeline.findings(app.parts, there, newsletter, chosen, network=not offline, person=person)
         _tell(there, found, json)
     raise typer.Exit(Exit.PREFLIGHT if checks.blocking(found) else Exit.OK)
@@ -78,14 +78,16 @@ def _named(parts: Parts, name: str) -> tuple[Edition, Newsletter, tuple[Variant,
     return edition, newsletter, (variant,)
 
 
-def _chosen(there: Edition, variants: tuple[Variant, ...], name: str, person: Candidate | None) -> tuple[Variant, ...]:
+def _chosen(
+    parts: Parts, there: Edition, variants: tuple[Variant, ...], name: str, person: Candidate | None
+) -> tuple[Variant, ...]:
     from publisher import pipeline
     from publisher import preflight as checks
 
     if not variants:
         raise errors.NotFound(f"{there.key} has not been rendered: {there.reason or there.state}")
     if person is not None:
-        return (pipeline.variant_for(there, variants, person),)
+        return (pipeline.variant_for(parts, there, variants[0], person),)
     if not name:
         return pipeline.picked(variants)
     return (checks.largest(variants) if name == "largest" else checks.strangest(variants),)

@@ -18,25 +18,21 @@ if TYPE_CHECKING:
 
 def rehearse(app: App, newsletter: Newsletter, slot: Slot, *, json: bool) -> None:
     """Write what a send would hand to the mailer right now, below var/dry-run."""
-    from publisher import deliver
+    from publisher import deliver, pipeline
 
     edition, variant = _would_be(app, newsletter, slot)
     parts = app.parts
-    number, excluded = deliver.readers(parts.store, newsletter) if variant else (0, {})
+    number, excluded = pipeline.readers(parts, edition, newsletter, variant) if variant else (0, {})
     folder = app.root / "var" / "dry-run" / shown.file_name(edition.key)
     files = 0
     if variant:
         _empty(folder)
-        calls = deliver.rehearse(
-            parts.store,
-            edition,
-            newsletter,
-            deliver.to_all(variant),
-            parts.mailers[newsletter.mailer],
-            site=parts.site,
-            keys=parts.keys,
-        )
-        with console.progress("writing messages", number, shown=not json) as advance:
+        mailer = parts.mailers[newsletter.mailer]
+        with (
+            pipeline.selection(parts, edition, variant, "held") as choose,
+            console.progress("writing messages", number, shown=not json) as advance,
+        ):
+            calls = deliver.rehearse(parts.store, edition, newsletter, choose, mailer, site=parts.site, keys=parts.keys)
             for call, prepared in enumerate(calls):
                 files += _write(folder, call, prepared)
                 advance(len(prepared.letters))

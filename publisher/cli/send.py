@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from publisher.app import App
-    from publisher.model import Edition, Newsletter, Slot
+    from publisher.model import Edition, Newsletter, Slot, Variant
 
 #: More readers than this are mailed only after a question.
 HANDFUL = 5
@@ -110,10 +110,10 @@ class _Sending:
                 raise errors.TemplateError(draft.reason)
             if variant is None:
                 return self._said(draft, f"No edition of {self.newsletter.slug} goes out: {draft.reason}.")
-            self._ask(variant.rendered.subject)
+            self._ask(draft, variant)
         elif not self._in_undo(there):
             self._may_leave()
-            self._ask(there.subject)
+            self._ask(there)
         return self._leave(pipeline.send(parts, self.newsletter, self.slot, editor()))
 
     def waiting(self) -> Exit:
@@ -130,7 +130,7 @@ class _Sending:
         from publisher import editions
 
         self._may_leave()
-        self._ask(edition.subject)
+        self._ask(edition)
         store, now = self.app.parts.store, self.app.parts.clock.now()
         return self._leave(editions.approve(store, edition.key, editor(), undo=self.newsletter.undo, now=now))
 
@@ -199,13 +199,15 @@ class _Sending:
         if reason := deliver.refuses(self.app.parts.site, self.app.parts.mailers[self.newsletter.mailer].capability):
             raise errors.MailerMisconfigured(f"the mailer {self.newsletter.mailer!r} does not send: {reason}")
 
-    def _ask(self, subject: str) -> None:
+    def _ask(self, edition: Edition, variant: Variant | None = None) -> None:
         """Show what is about to happen; more than a handful of readers are mailed only after a yes."""
-        from publisher import deliver
+        from publisher import pipeline
 
-        number, excluded = deliver.readers(self.app.parts.store, self.newsletter)
+        parts = self.app.parts
+        first = variant or parts.store.editions.variants(edition.id, limit=1)[0]
+        number, excluded = pipeline.readers(parts, edition, self.newsletter, first)
         if not self.json:
-            _show(subject, number, excluded, self.newsletter)
+            _show(edition.subject or first.rendered.subject, number, excluded, self.newsletter)
         if number <= HANDFUL or self.yes:
             return
         if not console.may_ask():

@@ -1,9 +1,10 @@
 """Step 3, compose: choose the articles of an edition, and render it.
 
-    articles -> choose   items in order, and a decision about each article      (choosing, arranging)
-             -> draft    the edition they make, or why there is none        (drafting)
-             -> render   subject, HTML and plain text                           (stories, rendering)
-             -> variant  the rendering with its identity
+    articles -> choose      items in order, and a decision about each article      (choosing, arranging)
+             -> draft       the edition they make, or why there is none            (drafting)
+             -> for_reader  what one reader gets of it                             (personal)
+             -> render      subject, HTML and plain text                           (stories, rendering)
+             -> variant     the rendering with its identity
 
 Everything here is pure: the same newsletter, articles and `now` give the same edition, byte for byte.
 """
@@ -12,7 +13,22 @@ from __future__ import annotations
 
 from publisher.compose.choosing import Choice, choose, refuses
 from publisher.compose.drafting import draft, merged
-from publisher.compose.rendering import render, variant
+from publisher.compose.personal import for_everybody, for_reader, with_owed
+from publisher.compose.rendering import key_of, render, variant
 from publisher.compose.stories import site_view, stories
 
-__all__ = ["Choice", "choose", "draft", "merged", "refuses", "render", "site_view", "stories", "variant"]
+__all__ = [
+    "Choice",
+    "choose",
+    "draft",
+    "for_everybody",
+    "for_reader",
+    "key_of",
+    "merged",
+    "refuses",
+    "render",
+    "site_view",
+    "stories",
+    "variant",
+    "with_owed",
+]

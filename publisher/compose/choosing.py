@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from publisher.compose.arranging import arrange, section
@@ -17,6 +17,9 @@ from publisher.model import (
     MailPermission,
     Newsletter,
 )
+
+#: Articles over the limit that are kept for readers of some topics, at most.
+SPARE = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +46,33 @@ def choose(
     """
     rules: dict[int, str] = {}
     chosen: list[Article] = []
+    spare: list[Article] = []
     newest_first = sorted(articles, key=_newness, reverse=True)
     refusals = {article.id: refuses(newsletter, article, sent, now=now) for article in newest_first}
     told = _told(newest_first, refusals, others, sent)
     for article in newest_first:
-        rules[article.id] = refusals[article.id] or told.get(article.id, "") or _no_room(newsletter, article, chosen)
+        refusal = refusals[article.id] or told.get(article.id, "")
+        rules[article.id] = refusal or no_room(newsletter, article, chosen)
         if not rules[article.id]:
             chosen.append(article)
+        elif not refusal and newsletter.topics and len(spare) < SPARE:
+            spare.append(article)
     skip = _too_few(newsletter, len(chosen))
     return Choice(
-        items=() if skip else arrange(chosen, newsletter.sections),
+        items=() if skip else _items(newsletter, chosen, spare),
         decisions=tuple(_decision(newsletter, a, rules[a.id], skip, now) for a in newest_first),
         skip=skip,
     )
 
 
-def _no_room(newsletter: Newsletter, article: Article, chosen: Sequence[Article]) -> str:
+def _items(newsletter: Newsletter, chosen: Sequence[Article], spare: Sequence[Article]) -> tuple[Item, ...]:
+    """Those who follow some topics only may have room for what is over the limit."""
+    ordered = arrange(sorted([*chosen, *spare], key=_newness, reverse=True), newsletter.sections)
+    over = {article.id for article in spare}
+    return tuple(replace(item, spare=item.article in over) for item in ordered)
+
+
+def no_room(newsletter: Newsletter, article: Article, chosen: Sequence[Article]) -> str:
     """Why there is no room for one more article, or ""."""
     if len(chosen) >= newsletter.maximum_items:
         return f"over the limit of {count(newsletter.maximum_items, 'article')}"

@@ -55,15 +55,20 @@ def render(
 def variant(newsletter: Newsletter, items: Sequence[Item], rendered: Rendered, language: str = "") -> Variant:
     """A rendering with its identity: editions that show the same to two readers share one variant."""
     language = language or newsletter.language
-    shown = [[i.article, i.revision, i.label.value, i.section, sorted(i.overrides.items())] for i in items]
     return Variant(
-        key=_hash([language, newsletter.template, shown]),
+        key=key_of(newsletter, items, language),
         language=language,
         template=newsletter.template,
         rendered=rendered,
         content_hash=_hash([rendered.subject, rendered.html, rendered.text]),
         items=tuple(items),
     )
+
+
+def key_of(newsletter: Newsletter, items: Sequence[Item], language: str) -> str:
+    """What a variant is known by: what it shows, in which language, by which template."""
+    shown = [[i.article, i.revision, i.label.value, i.section, sorted(i.overrides.items())] for i in items]
+    return _hash([language, newsletter.template, shown])
 
 
 def _hash(value: object) -> str:

@@ -130,8 +130,8 @@ def stories(
 
 
 def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callable[[str], str]) -> StoryView:
-    revision = article.revision
-    url = _web(article.canonical_url)
+    revision, withdrawn = article.revision, item.label is Label.RETRACTION
+    url = "" if withdrawn else _web(article.canonical_url)
     opening = next(_paragraphs(revision.content_html), "")
     standfirst = _clean(item.overrides.get("standfirst", revision.standfirst), _STANDFIRST)
     if _opens_with(opening, standfirst):
@@ -152,9 +152,9 @@ def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callab
         biographies=_biographies(revision.authors[:_AUTHORS]),
         section=_clean(item.section, _LINE),
         published=revision.published_at,
-        image=_picture(revision.image),
+        image=None if withdrawn else _picture(revision.image),
         label="" if item.label is Label.NEW else item.label.value,
-        note=_clean(revision.note, _STANDFIRST),
+        note=_clean(article.retraction_note if withdrawn else revision.note, _STANDFIRST),
         language=revision.language,
     )
 

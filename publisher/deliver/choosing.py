@@ -59,14 +59,23 @@ def divide(people: Sequence[Candidate], choose: Chooser) -> tuple[Mapping[str, l
 
 
 def next_chunk(
-    store: Store, newsletter: Newsletter, capability: Capability, choose: Chooser, *, after: int, upto: int, limit: int
+    store: Store,
+    newsletter: Newsletter,
+    capability: Capability,
+    choose: Chooser,
+    *,
+    slot: str,
+    after: int,
+    upto: int,
+    limit: int,
 ) -> Chunk:
-    """The subscribers that are planned together next, at most `limit` (0: what suits the mailer).
+    """The subscribers that are planned together next, at most `limit` (0: what suits the mailer), of those whom the
+    edition at a slot is for.
 
     Where a call carries one body, so many that most calls of each variant are full; only ids and their variants are
     held, a page of people at a time.
     """
-    limit = limit or (LARGEST if capability.shared_body else PAGE)
+    of, limit = newsletter.readership(slot), limit or (LARGEST if capability.shared_body else PAGE)
     excluded: dict[str, list[int]] = defaultdict(list)
     chosen: list[tuple[int, Variant]] = []
     variants: set[int] = set()
@@ -74,7 +83,7 @@ def next_chunk(
     seen, finished = 0, False
     while seen < limit and not finished and not (seen and _fills(len(chosen), len(variants), capability)):
         wanted = min(PAGE, limit - seen)
-        people = store.audience.candidates(newsletter.slug, after=after, upto=upto, limit=wanted)
+        people = store.audience.candidates(newsletter.slug, after=after, upto=upto, limit=wanted, of=of)
         finished = len(people) < wanted
         after = people[-1].subscriber if people else after
         seen += len(people)
@@ -93,10 +102,12 @@ def _fills(recipients: int, variants: int, capability: Capability) -> bool:
     return recipients >= FULL * capability.batch * max(1, variants if capability.shared_body else 1)
 
 
-def chunks(store: Store, newsletter: Newsletter, capability: Capability, choose: Chooser) -> Iterator[Chunk]:
+def chunks(
+    store: Store, newsletter: Newsletter, capability: Capability, choose: Chooser, *, slot: str
+) -> Iterator[Chunk]:
     """All subscribers of today, in the chunks of a real plan."""
     after, last, finished = 0, store.audience.largest_id(), False
     while not finished:
-        chunk = next_chunk(store, newsletter, capability, choose, after=after, upto=last, limit=0)
+        chunk = next_chunk(store, newsletter, capability, choose, slot=slot, after=after, upto=last, limit=0)
         after, finished = chunk.upto, chunk.finished
         yield chunk

@@ -62,31 +62,32 @@ def _plan_chunk(
     step: int,
 ) -> None:
     after, upto = edition.plan_cursor, edition.maximum_subscriber
-    chunk = next_chunk(store, newsletter, capability, choose, after=after, upto=upto, limit=limit)
-    first = store.outbox.next_sequence(edition.id)
-    store.outbox.plan(
+    seen = store.memory.version(newsletter.slug, but=edition.id)
+    chunk = next_chunk(store, newsletter, capability, choose, slot=edition.slot, after=after, upto=upto, limit=limit)
+    batches = cut(
         edition,
-        upto=chunk.upto,
-        batches=cut(
-            edition,
-            newsletter,
-            chunk.chosen,
-            capability,
-            step=step,
-            first=first,
-            instance=store.instance,
-            leaves=leaves,
-            zones=chunk.zones,
-        ),
-        excluded=chunk.excluded,
-        finished=chunk.finished,
+        newsletter,
+        chunk.chosen,
+        capability,
+        step=step,
+        first=store.outbox.next_sequence(edition.id),
+        instance=store.instance,
+        leaves=leaves,
+        zones=chunk.zones,
     )
+    with store.transaction() as together:
+        together.editions.lock(newsletter.slug)
+        if together.memory.version(newsletter.slug, but=edition.id) != seen:
+            raise Conflict(f"another edition of {newsletter.slug} was planned at the same time; choose again")
+        together.outbox.plan(
+            edition, upto=chunk.upto, batches=batches, excluded=chunk.excluded, finished=chunk.finished
+        )
 
 
 def wave_step(store: Store, edition: Edition, newsletter: Newsletter) -> int:
     """The first wave is one in so many recipients; 0 for no such wave."""
-    readers = store.audience.count(newsletter.slug).get(SubscriptionStatus.CONFIRMED, 0)
-    return every(newsletter.first_wave, edition, readers)
+    readers = store.audience.count(newsletter.slug, newsletter.readership(edition.slot))
+    return every(newsletter.first_wave, edition, readers.get(SubscriptionStatus.CONFIRMED, 0))
 
 
 def cut(

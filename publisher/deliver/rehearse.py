@@ -6,22 +6,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from publisher.deliver.choosing import PAGE, Chooser, chunks
+from publisher.deliver.choosing import PAGE, Chooser, chunks, divide
 from publisher.deliver.letters import letterhead, mailing
 from publisher.deliver.plan import cut, wave_step
-from publisher.deliver.rules import exclusion
 from publisher.model import Edition, Newsletter, Prepared, Site
 from publisher.ports import Keys, Mailer, Store
 
 
-def readers(store: Store, newsletter: Newsletter) -> tuple[int, Mapping[str, int]]:
-    """How many may be mailed now, and how many may not, by reason."""
+def readers(store: Store, newsletter: Newsletter, slot: str, choose: Chooser) -> tuple[int, Mapping[str, int]]:
+    """How many would get the edition at a slot now, and how many would not, by reason."""
     included, excluded = 0, Counter[str]()
-    after, last = 0, store.audience.largest_id()
-    while people := store.audience.candidates(newsletter.slug, after=after, upto=last, limit=PAGE):
-        reasons = Counter(exclusion(person) for person in people)
-        included += reasons.pop("", 0)
-        excluded += reasons
+    after, last, of = 0, store.audience.largest_id(), newsletter.readership(slot)
+    while people := store.audience.candidates(newsletter.slug, after=after, upto=last, limit=PAGE, of=of):
+        left_out, chosen = divide(people, choose)
+        included += len(chosen)
+        excluded.update({reason: len(ids) for reason, ids in left_out.items()})
         after = people[-1].subscriber
     return included, excluded
 
@@ -32,7 +31,7 @@ def rehearse(
     """Every call to the mailer that this edition would take now: cut as `plan` cuts, made as `drain` makes."""
     sequence, head, able = 0, letterhead(newsletter, site), mailer.capability
     edition, step = replace(edition, planned=0), wave_step(store, edition, newsletter)
-    for chunk in chunks(store, newsletter, able, choose):
+    for chunk in chunks(store, newsletter, able, choose, slot=edition.slot):
         shown = {id: variant.rendered for id, variant in chunk.variants.items()}
         batches = cut(edition, newsletter, chunk.chosen, able, step=step, first=sequence, instance=store.instance)
         sequence += len(batches)

@@ -111,6 +111,12 @@ def shared(one: Revision, other: Revision) -> float:
     return len(runs & other_runs) / max(len(runs), len(other_runs))
 
 
+def added(before: Revision, after: Revision) -> tuple[int, int]:
+    """How many runs of five words a text has that it had not before, and how many it has."""
+    old, new = _runs(_words(before)), _runs(_words(after))
+    return len(new - old), len(new)
+
+
 def _fills_anew(words: Sequence[str], others: Sequence[str]) -> bool:
     telling, other_telling = _telling(words), _telling(others)
     alone = min(

@@ -66,6 +66,7 @@ from publisher.model.editions import (
     Timetable,
     Variant,
     cadence_of,
+    offered_to_all,
 )
 from publisher.model.feeds import (
     FIELDS,
@@ -215,4 +216,5 @@ __all__ = [
     "Wave",
     "Work",
     "cadence_of",
+    "offered_to_all",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import IntEnum, StrEnum
@@ -258,6 +258,11 @@ class Item:
     pinned: bool = False
     spare: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+def offered_to_all(items: Iterable[Item]) -> tuple[int, ...]:
+    """The articles that an edition brings as news to all who follow them."""
+    return tuple(item.article for item in items if item.label is Label.NEW and not item.spare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,10 @@ from publisher.pipeline.editing import correct, mail, restore, retract, why
 from publisher.pipeline.hubs import told_by_hub, verify
 from publisher.pipeline.keeping import Rebuilt, make, message_again, rebuild, recipe_of
 from publisher.pipeline.looking import LOOKS, ask, collect_all
-from publisher.pipeline.preflighting import findings, override, picked, specimen, variant_for
+from publisher.pipeline.preflighting import findings, override, picked, specimen
 from publisher.pipeline.receipting import account, receipt
 from publisher.pipeline.receipting import verify as verify_receipt
+from publisher.pipeline.selecting import readers, selection, variant_for
 from publisher.pipeline.serving import announce, tidy
 from publisher.pipeline.syndicating import refill, syndicate
 from publisher.pipeline.watching import OVERDUE, overdue, sweep
@@ -73,6 +74,7 @@ __all__ = [
     "picked",
     "plan",
     "push",
+    "readers",
     "rebuild",
     "receipt",
     "recipe_of",
@@ -80,6 +82,7 @@ __all__ = [
     "release",
     "restore",
     "retract",
+    "selection",
     "send",
     "specimen",
     "sweep",

@@ -8,6 +8,7 @@ from datetime import datetime
 from publisher import compose as composing
 from publisher.model import ALERT, Article, Newsletter, Slot, cadence_of
 from publisher.pipeline import alerts
+from publisher.pipeline.remembering import owing
 from publisher.ports import Parts
 
 
@@ -24,7 +25,10 @@ def chosen(
     known = [article.id for article in (*articles, *others)]
     whose = newsletter.readers_of(slot.name)
     sent = {} if again else parts.store.editions.sent(newsletter.slug, known, cadence=whose)
-    return composing.choose(newsletter, articles, sent, now=now, others=others), articles
+    choice = composing.choose(newsletter, articles, sent, now=now, others=others)
+    owed = [] if again else owing(parts, newsletter, slot)
+    there = {article.id: article for article in (*articles, *(article for article, _ in owed))}
+    return composing.with_owed(choice, newsletter, owed, now=now), tuple(there.values())
 
 
 def _urgent(

@@ -45,7 +45,10 @@ def compose_slot(
         return editions.write(store, composing.merged(newsletter, slot, now=now))
     editions.expire(store, newsletter, now)
     edition, choice, variant = draft(parts, newsletter, slot)
-    if not choice.skip and not store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]:
+    if (
+        not choice.skip
+        and not store.audience.count(newsletter.slug, newsletter.readership(slot.name))[SubscriptionStatus.CONFIRMED]
+    ):
         skipped = composing.Choice(items=(), decisions=(), skip="nobody has subscribed")
         edition, choice, variant = composing.draft(newsletter, slot, skipped, "", now=now), skipped, None
     if variant is not None:
@@ -80,9 +83,10 @@ def draft(
     )
     if choice.skip:
         return edition, choice, None
-    shown = hosted(parts, choice.items, {article.id: article for article in articles})
+    items = composing.for_everybody(choice.items)
+    shown = hosted(parts, items, {article.id: article for article in articles})
     try:
-        variant = keeping.make(parts, newsletter, slot, choice.items, shown, now=now)
+        variant = keeping.make(parts, newsletter, slot, items, shown, now=now)
     except errors.TemplateError as error:
         return replace(edition, state=EditionState.DRAFT, reason=str(error)), choice, None
     return replace(edition, subject=variant.rendered.subject), choice, variant

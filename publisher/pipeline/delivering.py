@@ -11,7 +11,7 @@ from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter, Priority
-from publisher.pipeline import archiving, preflighting, receipting
+from publisher.pipeline import archiving, preflighting, receipting, selecting
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
@@ -32,9 +32,7 @@ def plan(parts: Parts, key: str) -> Edition:
         edition = editions.start(parts.store, key, archived=newsletter.archive)
         archiving.open_page(parts, newsletter)
     parts.store.editions.add_letterhead(edition.id, delivering.letterhead(newsletter, parts.site))
-    able = parts.mailers[edition.mailer].capability
-    leaves = departures(parts, newsletter, edition)
-    return delivering.plan(parts.store, edition, newsletter, able, chooser(parts, edition), leaves=leaves)
+    return _plan(parts, edition, newsletter)
 
 
 def departures(parts: Parts, newsletter: Newsletter, edition: Edition) -> delivering.Leaves:
@@ -46,16 +44,41 @@ def departures(parts: Parts, newsletter: Newsletter, edition: Edition) -> delive
 
 
 def look(parts: Parts, edition: Edition, newsletter: Newsletter) -> None:
-    """The last look before an edition leaves. Raises PreflightError."""
+    """The last look before an edition leaves, at the variants of what readers chose most often. Raises TemplateError
+    or PreflightError."""
+    (first,) = parts.store.editions.variants(edition.id, limit=1)
+    try:
+        with selecting.selection(parts, edition, first) as choose:
+            selecting.ahead(choose, parts, edition, newsletter)
+    except (errors.TemplateError, errors.PreflightError) as error:
+        _hold_back(parts, edition, newsletter, str(error))
+        raise
     variants = parts.store.editions.variants(edition.id)
     if why := preflighting.reason(parts, edition, newsletter, variants, network=True):
-        editions.hold_back(parts.store, edition.key, why, waiting=newsletter.approval == "editor")
+        _hold_back(parts, edition, newsletter, why)
         raise errors.PreflightError(f"{edition.key} does not leave: {why}", edition=edition.key)
 
 
-def chooser(parts: Parts, edition: Edition) -> delivering.Chooser:
-    """Who gets which variant: everybody the one there is."""
-    return delivering.to_all(parts.store.editions.variants(edition.id)[0])
+def _hold_back(parts: Parts, edition: Edition, newsletter: Newsletter, why: str) -> None:
+    editions.hold_back(parts.store, edition.key, why, waiting=newsletter.approval == "editor")
+
+
+def _plan(parts: Parts, edition: Edition, newsletter: Newsletter) -> Edition:
+    """Freeze the recipients. A variant that nobody looked at before and that would arrive broken stops the plan before
+    anything leaves, until its rule is overridden or the edition cancelled."""
+    able = parts.mailers[edition.mailer].capability
+    leaves = departures(parts, newsletter, edition)
+    (first,) = parts.store.editions.variants(edition.id, limit=1)
+    try:
+        with selecting.selection(parts, edition, first) as choose:
+            planned = delivering.plan(parts.store, edition, newsletter, able, choose, leaves=leaves)
+    except (errors.TemplateError, errors.PreflightError) as error:
+        if editions.note(parts.store, edition.key, str(error)):
+            title, text = f"{edition.key} is not planned to its end", f"{error}. `publisher preflight` says more."
+            place, now = f"{edition.key}:variant", parts.clock.now()
+            notices.alarm(parts.store, place, title, text, site=parts.site, templates=parts.templates, now=now)
+        raise
+    return editions.unsay(parts.store, planned) if planned.reason else planned
 
 
 def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = None) -> delivering.Tally:

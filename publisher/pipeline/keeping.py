@@ -57,6 +57,12 @@ def make(
     return replace(variant, recipe=written.hash, materials=written.materials)
 
 
+def make_also(recipe: Recipe, templates: Templates) -> Variant:
+    """Another variant of an edition, by a recipe whose templates these are. Raises TemplateError."""
+    variant, written = _variant(recipe, _render(recipe, templates)), keep.write(recipe)
+    return replace(variant, recipe=written.hash, materials=written.materials)
+
+
 def _render(recipe: Recipe, templates: Templates) -> Rendered:
     return composing.render(
         recipe.newsletter,
@@ -103,7 +109,7 @@ def rebuild(parts: Parts, key: str) -> tuple[Rebuilt, ...]:
 def _again(parts: Parts, stored: Variant) -> Rebuilt:
     try:
         recipe = recipe_of(parts, stored)
-        with _templates(recipe) as templates:
+        with templates_of(recipe) as templates:
             again = _variant(recipe, _render(recipe, templates))
     except errors.PublisherError as error:
         return Rebuilt(stored=stored, again=None, reason=str(error))
@@ -119,15 +125,16 @@ def recipe_of(parts: Parts, variant: Variant) -> Recipe:
     if not variant.recipe:
         raise errors.NotFound("it was made before Publisher kept what editions are made from")
     kept = parts.store.kept
-    body = kept.materials([variant.recipe]).get(variant.recipe, b"")
+    body = (variant.materials or kept.materials([variant.recipe])).get(variant.recipe, b"")
     if keep.digest(body) != variant.recipe:
         raise errors.StoreError("what this edition was made from is lost, or was altered")
     needed = keep.needs(body)
-    return keep.read(body, kept.materials(needed.texts), parts.store.articles.revisions(needed.revisions))
+    texts = variant.materials or kept.materials(needed.texts)
+    return keep.read(body, texts, parts.store.articles.revisions(needed.revisions))
 
 
 @contextmanager
-def _templates(recipe: Recipe) -> Iterator[Templates]:
+def templates_of(recipe: Recipe) -> Iterator[Templates]:
     """The templates of that time."""
     with TemporaryDirectory(prefix="publisher-") as place:
         for name, source in recipe.templates.items():

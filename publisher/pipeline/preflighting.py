@@ -80,14 +80,6 @@ def specimen(parts: Parts, edition: Edition, newsletter: Newsletter, variant: Va
     return delivering.specimen(edition, head, variant.rendered, person=person, mailer=mailer, keys=parts.keys)
 
 
-def variant_for(edition: Edition, variants: Sequence[Variant], person: Candidate) -> Variant:
-    """What a reader would get of an edition. Raises NotFound when that is nothing."""
-    answer = delivering.to_all(variants[0])([person])[person.subscriber]
-    if isinstance(answer, str):
-        raise errors.NotFound(f"{person.email} gets nothing of {edition.key}: {answer}", edition=edition.key)
-    return answer
-
-
 def picked(variants: Sequence[Variant]) -> tuple[Variant, ...]:
     """The largest and the strangest, once when they are the same."""
     found = [preflight.largest(variants), preflight.strangest(variants)] if variants else []

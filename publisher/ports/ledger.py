@@ -84,8 +84,13 @@ class Editions(Protocol):
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """Store a variant with its items, and what it was made from, once per (edition, key)."""
 
-    def variants(self, edition: int, among: Collection[int] | None = None) -> tuple[Variant, ...]:
-        """The variants of an edition; only those with these ids when they are named."""
+    def variants(
+        self, edition: int, among: Collection[int] | None = None, *, limit: int | None = None
+    ) -> tuple[Variant, ...]:
+        """The variants of an edition, the first ones first; only those with these ids when they are named."""
+
+    def variant(self, edition: int, key: str) -> Variant | None:
+        """The variant of an edition with that key."""
 
     def who_got(self, article: int, revision: int) -> Iterator[int]:
         """Ids of the subscribers whose variant held that revision and whose batch was accepted."""

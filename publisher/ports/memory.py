@@ -20,6 +20,9 @@ class Memory(Protocol):
         """By variant of all editions of a newsletter but that one: what it tells of these articles; only those that
         tell of any."""
 
+    def version(self, newsletter: str, *, but: int) -> int:
+        """A number that changes whenever part of an edition of the newsletter, other than that one, is planned."""
+
     def readers(self, variants: Collection[int], *, after: int, upto: int) -> Iterator[tuple[int, Sequence[int]]]:
         """Who was sent these variants, or may have been, or is about to be: (variant, subscribers with after < id <=
         upto). A reader may be named again."""

@@ -136,8 +136,11 @@ def variant_row(edition_id: int, one: Variant) -> dict[str, Any]:
     }
 
 
-def load_variants(connection: Connection, *where: sa.ColumnElement[bool]) -> tuple[Variant, ...]:
-    rows = connection.execute(sa.select(variant).where(*where).order_by(variant.c.id)).mappings().all()
+def load_variants(
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = None
+) -> tuple[Variant, ...]:
+    found = sa.select(variant).where(*where).order_by(variant.c.id).limit(limit)
+    rows = connection.execute(found).mappings().all()
     items = items_of(connection, variant_item, variant_item.c.variant, [row["id"] for row in rows])
     return tuple(_variant(row, items.get(row["id"], ())) for row in rows)
 

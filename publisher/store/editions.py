@@ -21,6 +21,7 @@ from publisher.model import (
     BatchState,
     Edition,
     EditionState,
+    Label,
     Letterhead,
     Newsletter,
     Override,
@@ -123,7 +124,8 @@ class Editions:
     ) -> Mapping[int, frozenset[int]]:
         to_all = sa.not_(edition.c.slot.startswith(f"{ALERT}:"))
         sent = sa.select(edition.c.id).where(*_of(newsletter), *_for(cadence), to_all, rows.counts_as_sent())
-        carried = sa.and_(edition_item.c.edition.in_(sent), sa.not_(edition_item.c.spare))
+        news = sa.and_(edition_item.c.label == Label.NEW.value, sa.not_(edition_item.c.spare))
+        carried = sa.and_(edition_item.c.edition.in_(sent), news)
         held = sa.select(edition_item.c.article, edition_item.c.revision).where(carried)
         found: dict[int, set[int]] = defaultdict(set)
         with self._access.read() as connection:
@@ -148,10 +150,16 @@ class Editions:
         with self._access.write() as connection:
             return _add_variant(connection, edition, variant)
 
-    def variants(self, edition: int, among: Collection[int] | None = None) -> tuple[Variant, ...]:
+    def variants(
+        self, edition: int, among: Collection[int] | None = None, *, limit: int | None = None
+    ) -> tuple[Variant, ...]:
         with self._access.read() as connection:
             named = [] if among is None else [shared.among(connection, variant.c.id, among)]
-            return rows.load_variants(connection, variant.c.edition == edition, *named)
+            return rows.load_variants(connection, variant.c.edition == edition, *named, limit=limit)
+
+    def variant(self, edition: int, key: str) -> Variant | None:
+        with self._access.read() as connection:
+            return next(iter(rows.load_variants(connection, variant.c.edition == edition, variant.c.key == key)), None)
 
     def who_got(self, article: int, revision: int) -> Iterator[int]:
         """Each once, ascending within an edition, without holding a whole edition in memory."""

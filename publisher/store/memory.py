@@ -50,6 +50,12 @@ class Memory:
                 found[id].add(Got(about, revision, label == Label.RETRACTION.value))
         return {id: frozenset(told) for id, told in found.items()}
 
+    def version(self, newsletter: str, *, but: int) -> int:
+        """Every chunk that names readers moves the cursor of its edition on."""
+        cursors = sa.select(sa.func.sum(edition.c.plan_cursor)).where(_of(newsletter), edition.c.id != but)
+        with self._access.read() as connection:
+            return int(connection.execute(cursors).scalar_one() or 0)
+
     def readers(self, variants: Collection[int], *, after: int, upto: int) -> Iterator[tuple[int, Sequence[int]]]:
         wanted = frozenset(variants)
         if not wanted:

@@ -54,7 +54,8 @@ def composed(app: App) -> list[str]:
 def test_each_cadence_has_its_own_editions_of_the_same_stories(opened: tuple[App, Newsroom], clock: TestClock) -> None:
     app, newsroom = opened
     app = with_settings(app, cadences=("daily", "weekly"), weekday=1, maximum_age=8 * DAY, late=3 * DAY)
-    add_readers(app, "one@reader.example")
+    add_readers(app, "one@reader.example", "two@reader.example")
+    app.parts.store.audience.choose(2, "daily", topics=(), cadence="weekly", alerts=True)
     clock.at = datetime.fromisoformat("2026-11-28T12:00+00:00")
     publish(app, newsroom, "Bridge reopens", at=clock.now())
     clock.move(days=1)

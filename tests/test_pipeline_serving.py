@@ -155,14 +155,40 @@ def test_a_broken_template_of_a_page_never_keeps_a_feed_back(app: App, root: Pat
     assert {type(problem) for problem in problems} == {TemplateError}
     for ending in ("rss", "atom", "json"):
         assert "The bridge returns" in (root / "feeds" / f"all.{ending}").read_text()
-    assert "feed.html" in app.parts.store.feeds.states()["all"][1]
+    built, error, _ = app.parts.store.feeds.states()["all"]
+    assert built == clock.now()  # the feed itself is out, and its page is named
+    assert error.startswith("its page all.html could not be written: ")
+    assert "feed.html" in error
     (own / "feed.html").unlink()
     app.close()
     app = open_site(root, clock)
     clock.move(minutes=5)
     assert run_due(app) == []
     assert "The bridge returns" in (root / "feeds" / "all.html").read_text()
+    assert app.parts.store.feeds.states()["all"][1] == ""
     app.close()
+
+
+def test_settings_that_every_file_shows_reach_those_that_are_there(app: App, root: Path, clock: TestClock) -> None:
+    settings = (root / "settings.toml").read_text()
+    before = (root / "feeds" / "all.atom").stat().st_mtime_ns
+    app.close()
+    settle(root, clock, settings).close()
+    assert (root / "feeds" / "all.atom").stat().st_mtime_ns == before
+    settings = settings.replace("[site]\n", '[site]\nhub = "https://hub.example/"\n')
+    settings = settings.replace("[folder]\n", '[folder]\ncompressed = ["gzip"]\n')
+    opened = open_site(root, clock)
+    opened.close()
+    (root / "settings.toml").write_text(settings)
+    opened = open_site(root, clock)
+    parts = replace(opened.parts, hub=None)  # which nobody here can reach
+    for work in [one for one in pipeline.due(parts) if one.kind in ("syndicate", "tidy")]:
+        pipeline.work(parts, work.kind, work.key)
+    for name in ("all.atom", "boats.rss", "all.json"):
+        assert "https://hub.example/" in (root / "feeds" / name).read_text()
+        assert (root / "feeds" / f"{name}.gz").exists()
+    assert not any(one.kind == "syndicate" for one in pipeline.due(parts))
+    opened.close()
 
 
 # ---------------------------------------------------------------- the hub

@@ -155,3 +155,11 @@ def test_the_address_of_a_source_is_used_as_it_stands() -> None:
     more = '[[sources]]\nslug = "web"\nkind = "syndication"\nurl = "https://harbour-gazette.example/feed/"\n'
     there = settings.parse(tomllib.loads(GOOD + more), {})
     assert there.sources[-1].model_dump()["url"] == "https://harbour-gazette.example/feed/"
+
+
+@pytest.mark.parametrize("slug", ["index", "feeds", "autodiscovery"])
+def test_a_feed_does_not_take_the_name_of_a_page_that_lists_all_feeds(slug: str) -> None:
+    feed = f'[[feeds]]\nslug = "{slug}"\ntitle = "All"\n'
+    assert f"take another, such as {slug}-news" in problems(GOOD + feed)[f"feeds[{slug}].slug"]
+    pattern = feed + 'each = "category"\n'  # its feeds have longer names
+    assert settings.parse(tomllib.loads(GOOD + pattern), {}).feeds[0].slug == slug

@@ -388,6 +388,8 @@ SHOWN = {
     "authors": ["Niamh Casey"],
     "published_at": datetime(2026, 11, 22, 6, tzinfo=UTC),
     "correction": "It carries sixty people.",
+    "retracted": False,
+    "retraction": "",
 }
 PAGES: dict[str, dict[str, Any]] = {
     "unsubscribe": READER,
@@ -402,7 +404,10 @@ PAGES: dict[str, dict[str, Any]] = {
 
 HOSTILE_FEEDS: dict[str, Any] = {
     "feeds": [{"title": HOSTILE, "description": HOSTILE, "page": "", "links": []}],
-    "articles": [{**SHOWN, "title": HOSTILE, "standfirst": HOSTILE, "authors": [HOSTILE], "correction": HOSTILE}],
+    "articles": [
+        {**SHOWN, "title": HOSTILE, "standfirst": HOSTILE, "authors": [HOSTILE], "correction": HOSTILE},
+        {**SHOWN, "title": HOSTILE, "retracted": True, "retraction": HOSTILE},
+    ],
 }
 
 

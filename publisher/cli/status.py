@@ -33,6 +33,7 @@ def status(
             "site": app.parts.site.name,
             "at": now,
             "sources": _sources(app.parts),
+            "hubs": _hubs(app.parts),
             "feeds": _feeds(app.parts, now),
             "newsletters": _newsletters(app.parts),
             "editions": [shown.edition(app.parts, e) for e in app.parts.store.editions.newest(EDITIONS)],
@@ -60,6 +61,21 @@ def _sources(parts: Parts) -> list[dict[str, Any]]:
             "error": stored[source.slug].last_error,
         }
         for source in parts.sources
+    ]
+
+
+def _hubs(parts: Parts) -> list[dict[str, Any]]:
+    """What hubs have promised to tell of; `until` is null as long as one has not made sure that we want it."""
+    return [
+        {
+            "source": lease.source,
+            "hub": lease.hub,
+            "state": lease.state,
+            "until": lease.until,
+            "failures": lease.failures,
+            "error": lease.error,
+        }
+        for lease in parts.store.hubs.wanted()
     ]
 
 
@@ -181,6 +197,7 @@ def _overdue(parts: Parts, now: datetime) -> Iterator[tuple[str, str]]:
 
 def _show(report: dict[str, Any], now: datetime, zone: str) -> None:
     _show_sources(report["sources"], now)
+    _show_hubs(report["hubs"], now, zone)
     _show_feeds(report["feeds"], now)
     _show_newsletters(report["newsletters"], now)
     rows = [
@@ -208,6 +225,25 @@ def _show_sources(sources: list[dict[str, Any]], now: datetime) -> None:
         for s in sources
     ]
     console.table(["source", "kind", "articles", "last look", "next look", "error"], rows, title="Sources")
+
+
+def _show_hubs(hubs: list[dict[str, Any]], now: datetime, zone: str) -> None:
+    if not hubs:
+        return
+    rows = [[h["source"], h["hub"], _promised(h["until"], now, zone), h["error"] or _unheard(h)] for h in hubs]
+    console.say()
+    console.table(["source", "hub", "tells of news", "error"], rows, title="Hubs")
+
+
+def _promised(until: datetime | None, now: datetime, zone: str) -> str:
+    if until is None:
+        return "not yet"
+    return f"until {when(until, zone)}" if until > now else f"no more since {when(until, zone)}"
+
+
+def _unheard(hub: dict[str, Any]) -> str:
+    """Every question counts as failed until the hub has answered it by calling us."""
+    return f"asked {count(hub['failures'], 'time')}, has not called back" if hub["failures"] > 1 else ""
 
 
 def _show_feeds(feeds: list[dict[str, Any]], now: datetime) -> None:

@@ -29,6 +29,7 @@ class Bucket:
     """Implements `ports.Folder`. What goes wrong is a FolderError that names the file; the last version stays."""
 
     near = False
+    copies: tuple[str, ...] = ()
 
     def __init__(
         self, bucket: str, prefix: str = "", *, endpoint: str = "", region: str = "", key_id: str = "", secret: str = ""

@@ -53,7 +53,7 @@ class LocalFolder:
     def __init__(self, path: str | os.PathLike[str], *, compressed: Sequence[str] = ()) -> None:
         """`compressed` names the codings, "gzip" and "br", whose copies stand beside each file."""
         self.path = Path(path)
-        self._compressed = tuple(compressed)
+        self.copies = self._compressed = tuple(compressed)
         self._swept = False
 
     def put(self, name: str, data: bytes, media_type: str) -> bool:
@@ -67,7 +67,9 @@ class LocalFolder:
         try:
             for name, target, data in targets:
                 with _named(target):
-                    if _read(target) != data:
+                    if _read(target) == data:
+                        self._complete(target, data)
+                    else:
                         _make(target.parent)
                         self._sweep_once()
                         self._write(target, data)
@@ -123,18 +125,27 @@ class LocalFolder:
             probe.unlink(missing_ok=True)
         return f"{self.path}, writable"
 
+    def _complete(self, target: Path, data: bytes) -> None:
+        """Other copies may be wanted than when the file was written; they are of the same time."""
+        there = {coding for coding, ending in compression.ENDINGS.items() if _beside(target, ending).exists()}
+        if len(data) >= compression.SMALLEST and there != set(self._compressed):
+            self._write_copies(target, data, target.stat().st_mtime_ns)
+
     def _write(self, target: Path, data: bytes) -> None:
-        """The copies first: whoever finds the file unchanged may rely on them."""
+        """The copies first: who looks for one finds it with its file."""
         gone = _beside(target, GONE)
         changed_at = _later_than(target, gone)
+        self._write_copies(target, data, changed_at)
+        _replace(target, data, changed_at)
+        gone.unlink(missing_ok=True)
+
+    def _write_copies(self, target: Path, data: bytes, changed_at: int) -> None:
         copies = compression.copies(data) if self._compressed else {}
         for coding, ending in compression.ENDINGS.items():
             if coding in copies and coding in self._compressed:
                 _replace(_beside(target, ending), copies[coding], changed_at)
             else:
                 _beside(target, ending).unlink(missing_ok=True)
-        _replace(target, data, changed_at)
-        gone.unlink(missing_ok=True)
 
     def _target(self, name: str) -> Path:
         return self.path / checked(name, self.path)

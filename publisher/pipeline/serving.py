@@ -22,10 +22,9 @@ SOONEST, LATEST = timedelta(seconds=30), timedelta(hours=6)
 
 def write_page(parts: Parts, feed: Feed, articles: Iterable[Article]) -> None:
     """A feed's page for people. Raises TemplateError, FolderError."""
-    if name := syndicating.page_name(feed):
-        values = syndicating.page(feed, articles, parts.site, parts.formats)
-        page = _rendered(parts, "feed", values, language=feed.language)
-        parts.folder.put(name, page, HTML)
+    values = syndicating.page(feed, articles, parts.site, parts.formats)
+    page = _rendered(parts, "feed", values, language=feed.language)
+    parts.folder.put(syndicating.page_name(feed), page, HTML)
 
 
 def untidy(parts: Parts) -> bool:

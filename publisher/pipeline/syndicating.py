@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from hashlib import sha256
 
 from publisher import errors
 from publisher import syndicate as syndicating
-from publisher.model import Feed, FeedPage
+from publisher.model import Article, Feed, FeedPage
 from publisher.pipeline.placing import fill
 from publisher.pipeline.serving import write_page
 from publisher.ports import Parts, Store
 
 FEW = 5  # archive pages that the current document may wait for
+
+
+def made_with(parts: Parts) -> str:
+    """What of the settings makes a difference to every file beside what a feed says itself."""
+    site = parts.site
+    told = (site.name, site.url, site.language, syndicating.base_url(site), site.hub, sorted(parts.folder.copies))
+    return sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def refill(parts: Parts, store: Store, slugs: tuple[str, ...]) -> None:
@@ -42,18 +50,24 @@ def syndicate(parts: Parts, slug: str, *, everything: bool = False) -> syndicati
         if not feed.built:
             _remove_surplus(parts, feed)
         published, shown = _current(parts, feed, now)
-    except (errors.GateError, errors.FolderError, errors.TemplateError) as error:
+    except (errors.GateError, errors.FolderError) as error:
         feeds.built(slug, feed.built, at=now, error=str(error))
         raise
     whole = syndicating.together([*done, published])
     problem = "; ".join(f"left out {left.item}: {left.reason}" for left in whole.left_out)
-    feeds.built(slug, feed.wanted, at=now, error=problem, shown=shown)
+    feeds.built(slug, feed.wanted, at=now, error=problem, shown=[article.id for article in shown])
+    try:
+        write_page(parts, feed, shown)
+    except (errors.TemplateError, errors.FolderError) as error:  # the feed is out, and its page will be tried again
+        told = f"its page {syndicating.page_name(feed)} could not be written: {error}"
+        feeds.built(slug, feed.wanted, at=now, error="; ".join(filter(None, (problem, told))))
+        raise
     return whole
 
 
 def _current(
     parts: Parts, feed: Feed, now: datetime, *, pages: int | None = None
-) -> tuple[syndicating.Published, list[int]]:
+) -> tuple[syndicating.Published, list[Article]]:
     """What became of it, and the articles in it. What was built before may become empty; a database that never
     built it may have been lost."""
     articles = parts.store.feeds.current(feed.slug, now=now)
@@ -69,9 +83,7 @@ def _current(
     if parts.hub:
         parts.store.serving.changed(published.digests)  # before the feed counts as built: a kill between loses nothing
     left_out = {left.article.id for left in published.left_out}
-    shown = [article for article in articles if article.id not in left_out]
-    write_page(parts, feed, shown)
-    return published, [article.id for article in shown]
+    return published, [article for article in articles if article.id not in left_out]
 
 
 def _page(parts: Parts, feed: Feed, page: FeedPage) -> syndicating.Published:

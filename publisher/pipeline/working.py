@@ -17,7 +17,7 @@ from publisher.pipeline.hubs import adopt_hubs, websub
 from publisher.pipeline.looking import collect_all, host, look
 from publisher.pipeline.preflighting import changed
 from publisher.pipeline.serving import announce, tidy, untidy
-from publisher.pipeline.syndicating import refill, syndicate
+from publisher.pipeline.syndicating import made_with, refill, syndicate
 from publisher.pipeline.watching import sweep
 from publisher.ports import Parts
 
@@ -33,7 +33,7 @@ def adopt(parts: Parts) -> None:
     adopt_hubs(parts)
     with store.transaction() as together:
         together.feeds.lock()
-        refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns))
+        refill(parts, together, together.feeds.sync(parts.feeds, parts.patterns, made_with=made_with(parts)))
 
 
 def due(parts: Parts) -> Iterator[Work]:

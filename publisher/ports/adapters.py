@@ -82,6 +82,7 @@ class Format(Protocol):
 
 class Folder(Protocol):
     near: bool  # whether a stamp costs no time worth waiting for
+    copies: tuple[str, ...]  # the codings in which copies stand beside each file
 
     def put(self, name: str, data: bytes, media_type: str) -> bool:
         """Replace a file atomically; False when it already held these bytes and was left alone.

@@ -167,9 +167,10 @@ class Stories(Protocol):
 
 
 class Feeds(Protocol):
-    def sync(self, feeds: Sequence[Feed], patterns: Sequence[FeedPattern]) -> tuple[str, ...]:
+    def sync(self, feeds: Sequence[Feed], patterns: Sequence[FeedPattern], *, made_with: str = "") -> tuple[str, ...]:
         """Make the rows agree with the settings. Returns the slugs whose membership must be filled anew
-        because they are new or their selection changed. Feeds made by a known pattern stay."""
+        because they are new or their selection changed. Feeds made by a known pattern stay. `made_with` stands for
+        what makes a difference to every file: when it is another than it was, all of them are due."""
 
     def all(self) -> tuple[Feed, ...]: ...
 

@@ -31,6 +31,9 @@ class Hubs(Protocol):
     def due(self, now: datetime) -> tuple[int, ...]:
         """Ids of leases that are to be asked for, renewed or left now."""
 
+    def wanted(self) -> tuple[HubLease, ...]:
+        """All that are not being left, by source."""
+
     def get(self, id: int) -> HubLease | None: ...
 
     def find(self, key: str) -> HubLease | None: ...

@@ -87,6 +87,8 @@ __all__ = [
 ]
 
 #: A value under such a key, or an address with a password in it, is never shown.
+#: Files of the feed folder that are no feed's: index.html, feeds.opml, feeds.css, autodiscovery.html.
+TAKEN = ("index", "feeds", "autodiscovery")
 SECRET = re.compile(r"(pass|secret|token|key)[^=_]*=|://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
@@ -193,6 +195,10 @@ def _references(settings: Settings) -> Iterator[Problem]:
         "sources", [source.slug for source in settings.sources] + [w for s in settings.sources for w in s.was]
     )
     yield from _repeated("feeds", [feed.slug for feed in settings.feeds])
+    for feed in settings.feeds:
+        if feed.slug in TAKEN and not feed.each:
+            remedy = f"the list of all feeds has this name: take another, such as {feed.slug}-news"
+            yield Problem(key=f"feeds[{feed.slug}].slug", value=feed.slug, remedy=remedy)
     letters = settings.newsletters
     yield from _repeated("newsletters", [letter.slug for letter in letters] + [w for n in letters for w in n.was])
     yield from _repeated("mailers", [mailer.name for mailer in settings.mailers])

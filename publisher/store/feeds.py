@@ -22,7 +22,7 @@ class Feeds:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def sync(self, feeds: Sequence[Feed], patterns: Sequence[FeedPattern]) -> tuple[str, ...]:
+    def sync(self, feeds: Sequence[Feed], patterns: Sequence[FeedPattern], *, made_with: str = "") -> tuple[str, ...]:
         """A pattern that is new or changed is returned by its own slug. What a pattern made follows it.
 
         Each is returned once: fill them in the same transaction."""
@@ -36,6 +36,8 @@ class Feeds:
                 keep(connection, one, known[one.slug])
             wanted = [one.slug for one in (*feeds, *made)]
             shared.retire(connection, feed, wanted, removed_at=now, tidy=False)
+            if made_with:
+                _make_with(connection, made_with)
             return (*refill, *changed)
 
     def all(self) -> tuple[Feed, ...]:
@@ -126,7 +128,11 @@ class Feeds:
 
     def due(self, now: datetime | None = None, *, failed_before: datetime | None = None) -> tuple[str, ...]:
         pages = sa.select(feed_page.c.feed).where(feed_page.c.wanted != feed_page.c.built)
-        due = [feed.c.wanted != feed.c.built, sa.and_(feed.c.archive, feed.c.id.in_(pages))]
+        due = [
+            feed.c.wanted != feed.c.built,
+            feed.c.failed_at.is_not(None),
+            sa.and_(feed.c.archive, feed.c.id.in_(pages)),
+        ]
         if now is not None:
             due.append(feed.c.changes_at <= now)
         waiting = sa.select(feed.c.slug).where(feed.c.active, sa.or_(*due))
@@ -150,6 +156,17 @@ class Feeds:
         with self._access.read() as connection:
             rows = connection.execute(sa.select(*columns).select_from(joined).where(feed.c.active).order_by(feed.c.id))
             return {slug: (built_at, error, n) for slug, built_at, error, n in rows}
+
+
+def _make_with(connection: Connection, made_with: str) -> None:
+    """Feeds that were made before this was noted are left as they are."""
+    before = connection.execute(sa.select(instance.c.made_with)).scalar_one()
+    if before == made_with:
+        return
+    connection.execute(sa.update(instance).values(made_with=made_with))
+    if before:
+        connection.execute(sa.update(feed).where(feed.c.active).values(wanted=feed.c.wanted + 1, tidy=False))
+        pages_due(connection, sa.true())
 
 
 def _built(connection: Connection, slug: str, wanted: int, at: datetime, error: str) -> None:

@@ -54,20 +54,20 @@ class Hubs:
             ids = sa.select(table.c.id).where(table.c.next_at <= now).order_by(table.c.next_at, table.c.id)
             return tuple(connection.execute(ids).scalars())
 
+    def wanted(self) -> tuple[HubLease, ...]:
+        return self._found(_STAYS)
+
     def get(self, id: int) -> HubLease | None:
-        return self._one(table.c.id == id)
+        return next(iter(self._found(table.c.id == id)), None)
 
     def find(self, key: str) -> HubLease | None:
-        return self._one(table.c.key == key)
+        return next(iter(self._found(table.c.key == key)), None)
 
-    def _one(self, which: sa.ColumnElement[bool]) -> HubLease | None:
+    def _found(self, which: sa.ColumnElement[bool]) -> tuple[HubLease, ...]:
         with self._access.read() as connection:
             found = sa.select(table, source.c.slug).join(source, source.c.id == table.c.source)
-            row = connection.execute(found.where(which)).mappings().one_or_none()
-        if row is None:
-            return None
-        told = {name: row[name] for name in _SAME}
-        return HubLease(id=row["id"], source=row["slug"], state=LeaseState(row["state"]), **told)
+            rows = connection.execute(found.where(which).order_by(source.c.slug, table.c.id)).mappings()
+            return tuple(_lease(row) for row in rows)
 
     def asked(self, id: int, *, again: datetime, failures: int, error: str) -> None:
         self._update(id, next_at=again, failures=failures, error=error)
@@ -87,6 +87,11 @@ class Hubs:
     def _update(self, id: int, **values: Any) -> None:
         with self._access.write() as connection:
             connection.execute(sa.update(table).where(table.c.id == id).values(**values))
+
+
+def _lease(row: sa.RowMapping) -> HubLease:
+    told = {name: row[name] for name in _SAME}
+    return HubLease(id=row["id"], source=row["slug"], state=LeaseState(row["state"]), **told)
 
 
 def _leaving(at: datetime) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def document(
         updated_at=max(map(_changed_at, articles), default=_birth(site.tag_authority)),
         page=page,
         pages=feed.pages if pages is None else pages,
-        page_url=f"{base_url(site)}/{page_name(feed)}" if page_name(feed) else "",
+        page_url=f"{base_url(site)}/{page_name(feed)}",
     )
 
 
@@ -32,8 +32,8 @@ def base_url(site: Site) -> str:
 
 
 def page_name(feed: Feed) -> str:
-    """The file of a feed's page for people, "" when it has none: the list of all feeds has that address."""
-    return f"{feed.slug}.html" if feed.slug != "index" else ""
+    """The file of a feed's page for people."""
+    return f"{feed.slug}.html"
 
 
 def _changed_at(article: Article) -> datetime:

@@ -35,9 +35,10 @@ def belongs(name: str, feed: Feed, formats: Mapping[str, Format]) -> bool:
 
 
 def page(feed: Feed, articles: Iterable[Article], site: Site, formats: Mapping[str, Format]) -> dict[str, Any]:
-    """What the page of a feed shows: how to follow it, and its newest articles."""
-    live = [article for article in articles if article.state is ArticleState.LIVE]
-    return {**_about(feed, site, formats), "articles": [_shown(article) for article in live[:SHOWN]]}
+    """What the page of a feed shows: how to follow it, and its newest articles; what was retracted says so, as long
+    as the feed says it."""
+    told = [article for article in articles if article.state is not ArticleState.HELD]
+    return {**_about(feed, site, formats), "articles": [_shown(article) for article in told[:SHOWN]]}
 
 
 def catalogue(feeds: Sequence[Feed], site: Site, formats: Mapping[str, Format]) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _about(feed: Feed, site: Site, formats: Mapping[str, Format]) -> dict[str, A
         "title": feed.title,
         "description": feed.description,
         "language": feed.language,
-        "page_url": f"{base}/{page_name(feed)}" if page_name(feed) else "",
+        "page_url": f"{base}/{page_name(feed)}",
         "page": page_name(feed),
         "links": [
             {"name": kind.name, "url": f"{base}/{feed.slug}.{kind.ending}", "type": kind.media_type} for kind in kinds
@@ -100,6 +101,7 @@ def _about(feed: Feed, site: Site, formats: Mapping[str, Format]) -> dict[str, A
 
 def _shown(article: Article) -> dict[str, Any]:
     revision, url = article.revision, article.canonical_url
+    retracted = article.state is ArticleState.RETRACTED
     return {
         "title": revision.title,
         "url": url if urlsplit(url).scheme in ("http", "https") else "",
@@ -108,4 +110,6 @@ def _shown(article: Article) -> dict[str, Any]:
         "authors": [author.name for author in revision.authors if author.name],
         "published_at": revision.published_at,
         "correction": revision.note if revision.kind is RevisionKind.CORRECTION else "",
+        "retracted": retracted,
+        "retraction": article.retraction_note if retracted else "",
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from publisher.app import open_app
+from publisher.model import HubLease
 from tests.cli.calling import NOW, as_json, call, change, done, newsroom
 
 
@@ -52,6 +54,29 @@ def test_a_failing_source_is_told_with_its_reason(site: Path) -> None:
     change(site, 'path = "articles"', 'path = "artikel"')
     assert call(site, "collect").exit_code == 6
     assert "artikel" in as_json(site, "status")["sources"][0]["error"]
+
+
+def test_hubs_are_told_with_what_they_promised_or_why_not(site: Path) -> None:
+    assert "Hubs" not in done(site, "status")
+    wire = '[[sources]]\nslug = "wire"\nkind = "syndication"\nurl = "https://wire.example/"\n\n[[feeds]]'
+    change(site, '[[feeds]]\nslug = "all"', wire + '\nslug = "all"')
+    done(site, "status")  # which takes the new source into the store
+    store = open_app(site, {}).parts.store
+    callback = "https://news.harbour-gazette.example/hooks/websub/k"
+    hub = "https://hub.example/"
+    store.hubs.want(HubLease(source="wire", topic="t", hub=hub, key="k", callback=callback, secret="s"), at=NOW)
+    (there,) = store.hubs.wanted()
+    assert as_json(site, "status")["hubs"][0]["until"] is None
+    assert "not yet" in done(site, "status")
+
+    store.hubs.confirmed(there.id, until=NOW + timedelta(days=10), renew=NOW + timedelta(days=7))
+    assert "wire    https://hub.example/  until Wed 02 Dec, 10:00" in done(site, "status", at=NOW)
+
+    store.hubs.asked(there.id, again=NOW, failures=3, error="the hub refuses: too many")
+    later = NOW + timedelta(days=11)
+    said = done(site, "status", at=later)
+    assert "no more since Wed 02 Dec, 10:00" in said
+    assert "the hub refuses: too many" in said
 
 
 def test_an_edition_whose_template_is_broken_is_held(site: Path) -> None:

@@ -165,6 +165,16 @@ def test_compressed_copies_stand_beside_a_file_and_follow_it(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["all.rss"]
 
 
+def test_copies_that_are_wanted_later_come_beside_what_stands_there(tmp_path: Path) -> None:
+    text = b"<rss>one</rss>" * 100
+    LocalFolder(tmp_path).put("all.rss", text, "application/rss+xml")
+    written = (tmp_path / "all.rss").stat().st_mtime_ns
+    for codings, names in ((("gzip",), {"all.rss", "all.rss.gz"}), (("br",), {"all.rss", "all.rss.br"})):
+        assert LocalFolder(tmp_path, compressed=codings).put("all.rss", text, "application/rss+xml") is False
+        assert {path.name for path in tmp_path.iterdir()} == names
+        assert {path.stat().st_mtime_ns for path in tmp_path.iterdir()} == {written}
+
+
 def test_what_has_ended_leaves_a_mark_and_no_copy(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path, compressed=("gzip", "br"))
     folder.put("all.rss", b"<rss>one</rss>" * 100, "application/rss+xml")

@@ -15,6 +15,7 @@ instance = sa.Table(
     text("uuid"),
     moment("created_at", nullable=False),
     moment("checked_at"),
+    text("made_with", server_default=""),
 )
 
 notice = table(

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from publisher import audience, deliver
-from publisher.app import StoreClock
+from publisher.app import StoreClock, leave_alone_what_stays
 from publisher.kit.message import UNSUBSCRIBE_URL
 from publisher.kit.tokens import KeyRing
 from publisher.model import (
@@ -127,6 +127,7 @@ def commits(root: Path, rounds: int = 200) -> float:
 @contextmanager
 def opened(root: Path, readers: int = 0) -> Iterator[Ledger]:
     """The ledger in that folder, with so many readers added."""
+    leave_alone_what_stays()  # as a process of Publisher does
     store = open_store(f"sqlite:///{root / 'publisher.db'}")
     try:
         ledger = Ledger(root, store, KeyRing.load(root / "keys", {}))

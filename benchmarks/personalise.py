@@ -92,13 +92,12 @@ def form_of(rendered: Rendered) -> message.Mould:
 def letters(number: int) -> Iterator[Letter]:
     """As `deliver.letters` makes them; every fourth reader has a name beyond ASCII."""
     key = Key(id=b"abcd", secret=b"k" * 32)
-    token = KeyRing((key,), key).unsubscribe_tokens("daily")
-    message_id = message.message_ids("daily", SLOT.name, "gazette.example")
-    for reader in range(number):
-        public = reader.to_bytes(12, "big")
+    people = [reader.to_bytes(12, "big") for reader in range(number)]
+    tokens = KeyRing((key,), key).unsubscribe_tokens("daily", people)
+    ids = message.message_ids("daily", SLOT.name, "gazette.example", people)
+    for reader, (id, token) in enumerate(zip(ids, tokens, strict=True)):
         name = f"Reader {reader}" if reader % 4 else f"Léa Núñez {reader}"
-        link = "https://news.gazette.example/u/" + token(public)
-        yield Letter(reader, f"reader{reader}@readers.example", name, 1, message_id(public), link)
+        yield Letter(reader, f"reader{reader}@readers.example", name, 1, id, f"https://news.gazette.example/u/{token}")
 
 
 def naive(letter: Letter, rendered: Rendered) -> bytes:

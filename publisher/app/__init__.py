@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -103,7 +104,15 @@ def open_app(root: Path, environment: Mapping[str, str], clock: Clock | None = N
     stopping = threading.Event()
     store = open_store(root, settings, environment)
     parts = _parts(root, settings, environment, store, clock or StoreClock(store, stopping))
+    leave_alone_what_stays()
     return App(root=root, settings=settings, parts=parts, stopping=stopping)
+
+
+def leave_alone_what_stays() -> None:
+    """Once in a process: the garbage collector goes no more through what is there by now. A delivery makes letters by
+    the thousand, and each time it would go through everything else as well: a seventh of the time with Mailgun."""
+    if not gc.get_freeze_count():
+        gc.freeze()
 
 
 def open_store(root: Path, settings: Settings, environment: Mapping[str, str]) -> Store:

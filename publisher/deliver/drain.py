@@ -9,7 +9,6 @@ the connections are never idle for the ledger's sake. What can still leave after
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +53,6 @@ def drain(
 ) -> Tally:
     """Deliver every batch that is due for this mailer. Returns when none is, when the process is asked to
     stop, or when the mailer wants to be left alone. `progress` is told the recipients of each finished batch."""
-    _leave_alone_what_stays()
     able = mailer.capability
     desk = Desk(
         store=store,
@@ -70,14 +68,6 @@ def drain(
         return _by_hands(desk, able.in_hand, progress)
     finally:
         mailer.close()
-
-
-def _leave_alone_what_stays() -> None:
-    """Once in a process: the garbage collector goes no more through what is there by now. Letters come by the thousand,
-    and each time it would go through everything else as well: that was a sixth of a delivery's time."""
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()
 
 
 def _by_hands(desk: Desk, hands: int, progress: Callable[[int], None] | None) -> Tally:

@@ -33,19 +33,19 @@ def mailing(
 ) -> Mailing:
     """Nothing in it depends on the attempt or on when it is made."""
     wanted = {run.variant for run in batch.runs}
-    message_id = message.message_ids(head.origin, edition.slot, message.domain(head.sender))
-    links, token = f"{head.links_url}/u/", keys.unsubscribe_tokens(head.newsletter)
-    letters = tuple(
-        Letter(
-            position,
-            person.email,
-            person.name,
-            variant,
-            message_id(person.public_id),
-            links + token(person.public_id),
-        )
+    members = [
+        (position, person, variant)
         for position, (subscriber, variant) in enumerate(batch.members)
         if position not in skipped and (person := people.get(subscriber)) is not None
+    ]
+    public_ids = [person.public_id for _, person, _ in members]
+    ids = message.message_ids(head.origin, edition.slot, message.domain(head.sender), public_ids)
+    tokens, links = keys.unsubscribe_tokens(head.newsletter, public_ids), f"{head.links_url}/u/"
+    letters = tuple(
+        [
+            Letter(position, person.email, person.name, variant, message_id, links + token)
+            for (position, person, variant), message_id, token in zip(members, ids, tokens, strict=True)
+        ]
     )
     return Mailing(
         key=batch.key,

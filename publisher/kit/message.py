@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from binascii import b2a_qp
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -57,20 +57,19 @@ def message_id(newsletter: str, slot: str, public_id: bytes, domain: str) -> str
 
     Derived, so a batch that is split, or prepared again after a crash, keeps its messages' identities.
     """
-    return message_ids(newsletter, slot, domain)(public_id)
+    return message_ids(newsletter, slot, domain, [public_id])[0]
 
 
-def message_ids(newsletter: str, slot: str, domain: str) -> Callable[[bytes], str]:
-    """`message_id` of the subscribers of one edition, by their public ids."""
+def message_ids(newsletter: str, slot: str, domain: str, public_ids: Sequence[bytes]) -> list[str]:
+    """`message_id` of many subscribers of one edition at once."""
     shared = sha256(b"".join(len(part).to_bytes(4, "big") + part for part in (newsletter.encode(), slot.encode())))
-    at = f"@{_host(domain)}>"
-
-    def of(public_id: bytes) -> str:
+    digests = []
+    for public_id in public_ids:
         digest = shared.copy()
         digest.update(len(public_id).to_bytes(4, "big") + public_id)
-        return f"<{digest.hexdigest()[:32]}{at}"
-
-    return of
+        digests.append(digest.hexdigest())
+    at = f"@{_host(domain)}>"
+    return [f"<{digest[:32]}{at}" for digest in digests]
 
 
 def list_id(name: str, newsletter: str, site_url: str) -> str:

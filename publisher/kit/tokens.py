@@ -18,7 +18,7 @@ import re
 import secrets
 import time
 from base64 import b64decode, b64encode, urlsafe_b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -76,23 +76,19 @@ class KeyRing:
 
     def unsubscribe(self, public_id: bytes, newsletter: str) -> str:
         """The token in one subscriber's links for one newsletter."""
-        return self.unsubscribe_tokens(newsletter)(public_id)
+        return self.unsubscribe_tokens(newsletter, [public_id])[0]
 
-    def unsubscribe_tokens(self, newsletter: str) -> Callable[[bytes], str]:
-        """`unsubscribe` for one newsletter, by public id: a million tokens are cut at once."""
-        if not newsletter:
+    def unsubscribe_tokens(self, newsletter: str, public_ids: Sequence[bytes]) -> list[str]:
+        """`unsubscribe` of many at once, for one newsletter."""
+        if not newsletter or set(map(len, public_ids)) - {_PUBLIC_ID}:
             raise ValueError(_NEEDED)
-        head, slug, keyed = _VERSION + self._signing[0].id, newsletter.encode(), self._mac
-
-        def token(public_id: bytes) -> str:
-            if len(public_id) != _PUBLIC_ID:
-                raise ValueError(_NEEDED)
-            body = head + public_id + slug
-            mac = keyed.copy()
+        head, slug = _VERSION + self._signing[0].id, newsletter.encode()
+        tokens = []
+        for public_id in public_ids:
+            body, mac = head + public_id + slug, self._mac.copy()
             mac.update(body)
-            return _encode(body + mac.digest())
-
-        return token
+            tokens.append(body + mac.digest())
+        return _encode_all(tokens)
 
     def read_unsubscribe(self, token: str) -> tuple[bytes, str]:
         """(public id, newsletter slug). Raises BadToken."""
@@ -156,7 +152,16 @@ def _mac(key: Key, body: bytes = b"") -> blake2b:
 
 
 def _encode(data: bytes) -> str:
-    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
+    return _encode_all([data])[0]
+
+
+def _encode_all(tokens: Sequence[bytes]) -> list[str]:
+    """All are of one length. Filled up with zeros each is encoded as if it stood alone, and then some."""
+    size = len(tokens[0]) if tokens else 0
+    whole = -size % 3 + size
+    text = binascii.b2a_base64(b"".join([token.ljust(whole, b"\0") for token in tokens]), newline=False)
+    encoded, step, length = text.translate(_URL_SAFE).decode("ascii"), whole // 3 * 4, (size * 4 + 2) // 3
+    return [encoded[start : start + length] for start in range(0, len(encoded), step)] if step else [""] * len(tokens)
 
 
 def _decode(token: str) -> bytes:

@@ -63,7 +63,7 @@ def boundary(encoded: bytes) -> str:
 def options_size(encoded: bytes, letters: tuple[Letter, ...]) -> int:
     """Bytes of all options of a call, with the longest values of these letters filled in."""
     head = encoded[: encoded.index(b'name="from"')]
-    longest = max(len(letter.unsubscribe_url) + len(letter.message_id) for letter in letters)
+    longest = max([len(letter.unsubscribe_url) + len(letter.message_id) for letter in letters])
     return sum(len(name) + len(value) for name, value in _OPTION.findall(head)) + longest
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
+import orjson
+
 from publisher.errors import Failure, WebhookRejected
 from publisher.kit.message import address, addresses, mailbox
 from publisher.model import Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
@@ -56,7 +58,7 @@ def prepared(mailing: Mailing, payloads: Sequence[bytes], proofs: Sequence[bytes
     there are `proofs` the digest is over these: each is equal only where its payload is."""
     sender = address(mailbox(mailing.sender)[1])
     envelope = (sender, *addresses([letter.email for letter in mailing.letters]))
-    digest = sha256(b"".join([_measured(part.encode()) for part in envelope]))
+    digest = sha256(orjson.dumps(envelope))
     for payload in proofs or payloads:
         digest.update(_size(payload))
         digest.update(payload)  # apart: a copy of a large one takes as long as its hash
@@ -71,10 +73,6 @@ def prepared(mailing: Mailing, payloads: Sequence[bytes], proofs: Sequence[bytes
 
 def _size(part: bytes) -> bytes:
     return len(part).to_bytes(8, "big")
-
-
-def _measured(part: bytes) -> bytes:
-    return len(part).to_bytes(8, "big") + part
 
 
 def deferred(letters: Iterable[Letter], code: str, detail: str) -> list[Result]:

@@ -119,7 +119,7 @@ class Mailgun(Calling):
             raise self._no_json(answer)
         code, own = str(answer.status), "%recipient." in id
         return [
-            Result(letter.position, Outcome.ACCEPTED, code=code, reference=letter.message_id if own else id)
+            Result(letter.position, Outcome.ACCEPTED, 0, code, "", letter.message_id if own else id)
             for letter in letters
         ]
 

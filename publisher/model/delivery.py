@@ -84,7 +84,7 @@ class Batch:
     @property
     def members(self) -> tuple[tuple[int, int], ...]:
         """(subscriber id, variant id) by position."""
-        return tuple((subscriber, run.variant) for run in self.runs for subscriber in run.subscribers)
+        return tuple([(subscriber, run.variant) for run in self.runs for subscriber in run.subscribers])
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -27,8 +27,8 @@ class Keys(Protocol):
 
     def unsubscribe(self, public_id: bytes, newsletter: str) -> str: ...
 
-    def unsubscribe_tokens(self, newsletter: str) -> Callable[[bytes], str]:
-        """`unsubscribe` for one newsletter, by public id."""
+    def unsubscribe_tokens(self, newsletter: str, public_ids: Sequence[bytes]) -> list[str]:
+        """`unsubscribe` of many at once, for one newsletter."""
 
     def read_unsubscribe(self, token: str) -> tuple[bytes, str]:
         """(public id, newsletter slug). Raises BadToken."""

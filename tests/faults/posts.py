@@ -62,7 +62,7 @@ KINDS = {
         Kind(name="postmark", guarantee="look-up", call=25, hooks=0.02),
         Kind(name="mailgun", guarantee="look-up", call=25, hooks=0.02),
         Kind(name="ses", guarantee="events", call=25, holds=True, hooks=1.0),
-        Kind(name="smtp", guarantee="none", call=20, holds=True, kills=0.2),
+        Kind(name="smtp", guarantee="none", call=40, holds=True, kills=0.2),
     )
 }
 

@@ -50,10 +50,10 @@ VARIANTS = {
 
 def letters() -> tuple[Letter, ...]:
     chance = random.Random(2026)
-    token = KeyRing((KEY,), KEY).unsubscribe_tokens("daily")
+    people = [chance.randbytes(12) for _ in range(READERS)]
+    tokens = KeyRing((KEY,), KEY).unsubscribe_tokens("daily", people)
     made = []
-    for position in range(READERS):
-        public = chance.randbytes(12)
+    for position, (public, token) in enumerate(zip(people, tokens, strict=True)):
         made.append(
             Letter(
                 position=position,
@@ -61,8 +61,7 @@ def letters() -> tuple[Letter, ...]:
                 name=chance.choice(NAMES),
                 variant=chance.randrange(1, 8),
                 message_id=message.message_id("daily", "daily:2026-11-22", public, "harbour-gazette.example"),
-                unsubscribe_url=f"https://news.harbour-gazette.example/u/{token(public)}"
-                + chance.choice(("", "?a=1&b='2'")),
+                unsubscribe_url=f"https://news.harbour-gazette.example/u/{token}" + chance.choice(("", "?a=1&b='2'")),
             )
         )
     return tuple(made)

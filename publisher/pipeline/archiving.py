@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -30,15 +30,20 @@ def archive(parts: Parts, slug: str) -> int:
     kept, due = parts.store.kept, dict(parts.store.kept.due_pages(slug))
     try:
         built = {page.edition: page for id in due for page in [_page(parts, id)]}
-        pages = [page for page in kept.pages(slug) if page.edition not in built]
-        pages += [page for page in built.values() if page.listed]
-        if pages or built:
-            _write_lists(parts, slug, sorted(pages, key=lambda page: (page.at, page.edition), reverse=True))
+        others = [page for page in kept.pages(slug) if page.edition not in built]
+        listed = _newest_first([*others, *(page for page in built.values() if page.listed)])
+        _write_lists(parts, slug, listed)
+        kept.pages_built(built, due)
+        if (now := _newest_first(kept.pages(slug))) != listed:  # somebody else wrote a page meanwhile
+            _write_lists(parts, slug, now)
     except errors.PublisherError as error:
         kept.page_failed(slug, at=parts.clock.now(), error=str(error))
         raise
-    kept.pages_built(built, due)
     return len(built)
+
+
+def _newest_first(pages: Iterable[Page]) -> list[Page]:
+    return sorted(pages, key=lambda page: (page.at, page.edition), reverse=True)
 
 
 def hidden(parts: Parts) -> tuple[str, ...]:

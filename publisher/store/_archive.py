@@ -25,7 +25,14 @@ def archive(connection: Connection, id: int) -> None:
 
 
 def touch(connection: Connection, *which: sa.ColumnElement[bool]) -> None:
+    _lock(connection, *which)
     connection.execute(sa.update(archive_page).where(*which).values(wanted=_OF.wanted + 1))
+
+
+def _lock(connection: Connection, *which: sa.ColumnElement[bool]) -> None:
+    """Whoever changes several pages takes them in one order, so that no two wait for each other."""
+    if not shared.is_sqlite(connection):
+        connection.execute(sa.select(_OF.edition).where(*which).order_by(_OF.edition).with_for_update()).all()
 
 
 def holding(connection: Connection, articles: Collection[int]) -> sa.ColumnElement[bool]:
@@ -65,6 +72,7 @@ def pages(connection: Connection, slug: str) -> tuple[Page, ...]:
 
 
 def built(connection: Connection, pages: Mapping[int, Page], wanted: Mapping[int, int]) -> None:
+    _lock(connection, shared.among(connection, _OF.edition, pages))
     for id, page in pages.items():
         told = {name: getattr(page, name) for name in _FIELDS}
         state = {"built": wanted[id], "failed_at": None, "last_error": ""}
@@ -72,8 +80,10 @@ def built(connection: Connection, pages: Mapping[int, Page], wanted: Mapping[int
 
 
 def failed(connection: Connection, slug: str, *, at: datetime, error: str) -> None:
+    _lock(connection, _DUE, _of(slug))
     connection.execute(sa.update(archive_page).where(_DUE, _of(slug)).values(failed_at=at, last_error=error))
 
 
 def close(connection: Connection, slug: str) -> None:
+    _lock(connection, _of(slug))
     connection.execute(sa.update(archive_page).where(_of(slug)).values(built=0, listed=False))

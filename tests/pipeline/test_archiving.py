@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from publisher import editions, keep, pipeline
@@ -14,6 +16,7 @@ from publisher.app import App
 from publisher.errors import FolderError
 from publisher.folders.local import LocalFolder
 from publisher.model import Article
+from publisher.store.tables import archive_page
 from publisher.web import application
 from tests.people import newsletter
 from tests.sites import (
@@ -271,6 +274,35 @@ def test_a_folder_that_fails_keeps_no_mail_back(tmp_path: Path, clock: TestClock
     clock.move(minutes=2)
     run_due(app)
     assert page(app)
+
+
+def test_two_that_write_an_archive_at_the_same_time_lose_no_edition(sent: App, clock: TestClock) -> None:
+    clock.move(days=1)
+    write(sent.root, "news/quay.txt", "The quay is dry\n\nNobody knows why.\n\nDivers look for the leak.\n")
+    once(sent)
+    kept = sent.parts.store.kept
+    newer, older = kept.pages("daily")
+    kept.close_archive("daily")  # as it was before either of them was written
+    with sent.parts.store._access.write() as connection:  # type: ignore[attr-defined]
+        mine = archive_page.c.edition == newer.edition
+        connection.execute(sa.update(archive_page).where(mine).values(wanted=0))  # somebody else is at it
+    folder = _Meanwhile(sent.root / "feeds", lambda: kept.pages_built({newer.edition: newer}, {newer.edition: 1}))
+    pipeline.work(replace(sent.parts, folder=folder), "archive", "daily")
+    for page_ in (newer, older):
+        assert page_.name.rpartition("/")[2] in page(sent, "archive/daily/index.html")
+
+
+class _Meanwhile(LocalFolder):
+    """A folder in which somebody else does something just before the list of editions is replaced."""
+
+    def __init__(self, path: Path, meanwhile: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._meanwhile = [meanwhile]
+
+    def put_all(self, files: Sequence[tuple[str, bytes, str]]) -> tuple[str, ...]:
+        while self._meanwhile and any(name.endswith("index.html") for name, _, _ in files):
+            self._meanwhile.pop()()
+        return super().put_all(files)
 
 
 class _Full(LocalFolder):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from publisher.errors import Conflict, NotFound
@@ -146,6 +147,26 @@ def hold_back(store: Store, key: str, reason: str, *, waiting: bool) -> Edition:
         approved_hash="",
         undo_until=None,
     )
+
+
+def renew(store: Store, edition: Edition, variant: Variant, *, hold: str = "") -> Edition:
+    """An approved edition with other items, because stories changed since: it stays approved, or waits for an editor
+    with the reason to `hold` it. Raises Conflict when it has left, or was undone."""
+    if hold:
+        edition = replace(edition, state=EditionState.WAITING, reason=hold)
+        edition = replace(edition, approved_at=None, approved_by="", approved_hash="", undo_until=None)
+    else:
+        edition = replace(edition, approved_hash=approval_hash(edition, [variant]))
+    with store.transaction() as together:
+        together.editions.lock(edition.newsletter)
+        written = together.editions.replace(edition, was=EditionState.APPROVED)
+        together.editions.add_variant(written.id, variant)
+        return written
+
+
+def drop(store: Store, key: str, reason: str) -> Edition:
+    """Nothing of an approved edition is left to send. Raises Conflict when it has left already."""
+    return store.editions.move(key, (EditionState.APPROVED,), EditionState.SKIPPED, reason=reason)
 
 
 def expire(store: Store, newsletter: Newsletter, now: datetime) -> None:

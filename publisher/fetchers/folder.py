@@ -11,7 +11,7 @@ import os
 import stat
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
@@ -19,9 +19,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from publisher.errors import SourceInvalid
+from publisher.fetchers._again import whole_again
 from publisher.fetchers._markup import Draft, id_of, read_html, read_markdown
 from publisher.fetchers._text import read_text
-from publisher.model import Fetched, FetchedArticle, Listing, Refusal, Source
+from publisher.model import Fetched, FetchedArticle, Listing, Refusal, SecondLook, Source
 from publisher.ports import Known, nothing_known
 
 MAXIMUM_BYTES: Final = 5 * 1024 * 1024  # of one file
@@ -84,6 +85,10 @@ class ArticleFolder:
             articles, refused = _read(source, names, names.new[start : start + _PAGE])
             yield replace(page, articles=articles, refused=(*page.refused, *refused))
             page = Fetched(articles=(), cursor={})
+
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
+        """As `ports.Fetcher`."""
+        return whole_again(self, source, ids, now=now)
 
     def check(self, source: Source, *, now: datetime) -> str:
         """Such as "12 articles, 1 not readable". Raises SourceInvalid as `fetch` does."""

@@ -8,7 +8,7 @@ in each look, so that what was removed is found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,7 +19,7 @@ from publisher.fetchers._ghost_post import article, name
 from publisher.fetchers._listing import LIST_EVERY, PAGES_A_LOOK, is_due, one_look_later
 from publisher.fetchers._shared import Broken, count, fields, moment, whole, words
 from publisher.kit.http_session import Limits, open_session, shown
-from publisher.model import Fetched, FetchedArticle, Listing, Refusal, Source
+from publisher.model import Fetched, FetchedArticle, Listing, Refusal, SecondLook, Source
 from publisher.ports import Known, nothing_known
 
 PER_PAGE: Final = 100  # the most that Ghost gives at once, since version 6
@@ -66,6 +66,23 @@ class Ghost:
             if list_due:
                 listing, state = _list(api, source, listed, now)
                 yield Fetched(articles=(), cursor={**cursor, "list": state}, listing=listing)
+
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
+        """As `ports.Fetcher`: one request."""
+        wanted = sorted(id for id in ids if _ID.fullmatch(id))[:PER_PAGE]
+        if not wanted:
+            return SecondLook()
+        with open_session(allow_private=source.allow_private, user_agent=self._user_agent) as session:
+            api = find(session, source, self._limits)
+            these = ",".join(f"id:'{id}'" for id in wanted)  # a comma is "or"
+            asked = _only(_seen_by(source), f"({these})")
+            try:
+                posts, _ = api.posts(limit=PER_PAGE, include="tags,authors", **asked)
+            except Broken as failure:
+                raise failure.error from failure
+            articles, _ = _Look(api, source, _Place(), now).read(posts)
+        there = {words(post.get("id")) for post in posts}
+        return SecondLook(articles=articles, gone=frozenset(wanted) - there)
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
         """Such as "The Harbour Gazette: 12 articles"."""
@@ -167,6 +184,10 @@ class _Look:
         if not posts:
             raise failure.error
         return posts
+
+    def read(self, posts: Sequence[Mapping[str, Any]]) -> tuple[tuple[FetchedArticle, ...], tuple[Refusal, ...]]:
+        """The articles of these posts, and what was refused."""
+        return self._articles(posts, "")
 
     def _articles(
         self, posts: Sequence[Mapping[str, Any]], broken: str

@@ -7,7 +7,7 @@ of everything that is wrong, where a feed would be read as well as can be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,7 +16,7 @@ import orjson
 from publisher.errors import SourceInvalid
 from publisher.fetchers._json_feed import read_item
 from publisher.fetchers._shared import absolute, fields, fingerprint, line, listed, moment, words
-from publisher.model import Fetched, FetchedArticle, Source
+from publisher.model import Fetched, FetchedArticle, SecondLook, Source
 from publisher.ports import Known, nothing_known
 
 MAXIMUM_ARTICLES = 100  # in one call
@@ -37,6 +37,10 @@ class Push:
         known: Known = nothing_known,  # noqa: ARG002
     ) -> Iterator[Fetched]:
         yield Fetched(articles=(), cursor=source.cursor, unchanged=True)
+
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:  # noqa: ARG002
+        """There is nobody to ask: what changes is pushed."""
+        return SecondLook()
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
         return f"waits for signed calls to /hooks/articles/{source.slug}"

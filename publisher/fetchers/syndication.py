@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from publisher.fetchers._again import whole_again
 from publisher.fetchers._json_feed import read_json_feed
 from publisher.fetchers._shared import Before, Reading, count, credentials, decoded, whole
 from publisher.fetchers._xml_feed import read_xml
 from publisher.fetchers.websub import hub_of
 from publisher.kit.html import scrub
 from publisher.kit.http_session import Limits, Reply, fresh_for, get, open_session
-from publisher.model import Fetched, FetchedArticle, Refusal, Source
+from publisher.model import Fetched, FetchedArticle, Refusal, SecondLook, Source
 from publisher.ports import Known, nothing_known
 
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
@@ -59,6 +60,10 @@ class Syndication:
             next_look=_next_look(reply, cursor),
             hub=hub_of(reply.body, reply.headers, reply.url),
         )
+
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
+        """As `ports.Fetcher`."""
+        return whole_again(self, source, ids, now=now)
 
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
         """Such as "The Harbour Gazette: 12 articles"."""

@@ -19,6 +19,7 @@ from publisher.model.articles import (
     Refusal,
     Revision,
     RevisionKind,
+    SecondLook,
     Source,
 )
 from publisher.model.delivery import (
@@ -194,6 +195,7 @@ __all__ = [
     "RevisionKind",
     "Rulebook",
     "Run",
+    "SecondLook",
     "SectionRule",
     "Selection",
     "Site",

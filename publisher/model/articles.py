@@ -144,6 +144,15 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondLook:
+    """A few articles as their source tells them now, as far as it does; `gone` are native ids of those that it does
+    not publish any more."""
+
+    articles: tuple[FetchedArticle, ...] = ()
+    gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A part of the complete list of what a source has now, in native ids.
 

@@ -134,7 +134,8 @@ class Newsletter:
     Each of its cadences has editions of its own: `cadence` is that of readers who chose none, `cadences` are all that
     readers may choose, in order (empty: only that one). `topics` are what readers may follow instead of everything, as
     "category:Sport" or "author:*" (see `model.topics`).
-    Articles that `alerts` takes are urgent.
+    Articles that `alerts` takes are urgent. Just before it leaves, sources are asked again for at most `look_again`;
+    `when_changed` is "go" or "hold", of an edition that an editor approved, `when_unpublished` "leave out" or "hold".
     `maximum_age` is how old an article may be and still be news; `window` how far an edition looks back for what is
     new (zero: to whatever was not sent yet); `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
@@ -172,6 +173,9 @@ class Newsletter:
     first_wave: FirstWave = FirstWave()
     utm: bool = False
     archive: bool = True
+    when_changed: str = "go"
+    when_unpublished: str = "leave out"
+    look_again: timedelta = timedelta(seconds=20)
     mailer: str = "maildir"
     was: tuple[str, ...] = ()
 
@@ -278,7 +282,8 @@ class Rendered:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One rendering of an edition. `key` is a hash of what it shows: items and labels in order, language,
-    template, sections. `content_hash` is over subject, HTML and text.
+    template, sections. `content_hash` is over subject, HTML and text. `superseded_by` is the variant that came in its
+    place, for who had not been mailed, when a story was changed; 0 when none did.
 
     `recipe` is the hash of the document that says what it was made from, "" of one from before that was kept;
     `materials` are that document and all texts it names, by hash: for the store, which keeps each once."""
@@ -291,6 +296,7 @@ class Variant:
     rendered: Rendered
     content_hash: str
     items: tuple[Item, ...] = ()
+    superseded_by: int = 0
     recipe: str = ""
     materials: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 

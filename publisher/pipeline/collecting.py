@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from publisher import collect as collecting
 from publisher import errors, memory, notices
-from publisher.model import Article, Decision, Fetched, Source
+from publisher.model import Article, Decision, Fetched, FetchedArticle, Source
 from publisher.pipeline import hubs
 from publisher.pipeline.placing import TOGETHER, pages, place
 from publisher.ports import Known, Parts, Store
@@ -44,7 +44,7 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
     Raises SourceEmptied, at the end, when so much vanished that it is taken for an outage: then nothing was
     retracted, unless `believe_removals` says that it was meant.
     """
-    look = _Look(_source(parts, slug), believe_removals, parts.clock.now())
+    look = _Look(source_of(parts, slug), believe_removals, parts.clock.now())
     try:
         newest = parts.store.articles.newest(slug)
         for page in parts.fetchers[look.source.kind].fetch(
@@ -71,13 +71,19 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
 def push(parts: Parts, slug: str, body: bytes, *, call: str) -> collecting.Tally:
     """Take the articles that a call brings, which has been verified; `call` is its id, and repeated it changes
     nothing. Raises SourceInvalid with one line for each thing that is wrong; then nothing was taken."""
-    look = _Look(_source(parts, slug), False, parts.clock.now(), call=call)
+    look = _Look(source_of(parts, slug), False, parts.clock.now(), call=call)
     page = Fetched(articles=parts.receiver.read(look.source, body), cursor=look.source.cursor)
     _page(parts, look, page, parts.store.articles.newest(slug))
     if look.tally.refused:
         lines = [f"{refusal.item}: {refusal.reason}" for refusal in look.tally.refused]
         raise errors.SourceInvalid("\n".join(lines), source=slug)
     return look.tally
+
+
+def told_again(parts: Parts, slug: str, articles: Sequence[FetchedArticle]) -> None:
+    """Keep what a source was asked about a few of its articles."""
+    look = _Look(source_of(parts, slug), False, parts.clock.now())
+    _page(parts, look, Fetched(articles=tuple(articles), cursor=look.source.cursor), parts.store.articles.newest(slug))
 
 
 def release(parts: Parts) -> int:
@@ -202,7 +208,7 @@ def _loaded(store: Store, ids: tuple[int, ...]) -> Iterator[Article]:
 # ---------------------------------------------------------------- when to look again
 
 
-def _source(parts: Parts, slug: str) -> Source:
+def source_of(parts: Parts, slug: str) -> Source:
     """The source as the settings say and the store remembers it. Raises NotFound."""
     for source in parts.sources:
         if source.slug == slug:

@@ -11,7 +11,7 @@ from publisher import editions, errors, notices
 from publisher import feedback as feeding_back
 from publisher.kit import slots
 from publisher.model import Edition, EditionState, FirstWave, MailboxLook, Newsletter, Priority
-from publisher.pipeline import archiving, preflighting, receipting, selecting
+from publisher.pipeline import archiving, preflighting, receipting, renewing, selecting
 from publisher.pipeline.composing import newsletter_of
 from publisher.ports import Parts
 
@@ -28,6 +28,7 @@ def plan(parts: Parts, key: str) -> Edition:
         return edition
     may_leave(parts, edition.mailer)
     if edition.state is EditionState.APPROVED:
+        edition = renewing.before_leaving(parts, newsletter, edition)
         look(parts, edition, newsletter)
         edition = editions.start(parts.store, key, archived=newsletter.archive)
         archiving.open_page(parts, newsletter)

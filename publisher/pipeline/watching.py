@@ -8,7 +8,7 @@ from datetime import timedelta
 from publisher import deliver as delivering
 from publisher import editions, errors, memory, notices
 from publisher import feedback as feeding_back
-from publisher.pipeline import calendar
+from publisher.pipeline import calendar, renewing
 from publisher.pipeline.composing import compose_slot
 from publisher.pipeline.delivering import finish, judge, refusal, tell_of_refusals
 from publisher.ports import Parts
@@ -24,6 +24,7 @@ def sweep(parts: Parts) -> None:
     witness(parts)
     judge(parts)
     parts.store.stories.forget(before=parts.clock.now() - 2 * memory.WITHIN)
+    renewing.sweep(parts)
     finish(parts)
     tell_of_refusals(parts)
     for edition, why in overdue(parts):

@@ -20,6 +20,7 @@ from publisher.model import (
     Question,
     ReadEntry,
     Result,
+    SecondLook,
     Source,
     Work,
 )
@@ -44,6 +45,10 @@ class Fetcher(Protocol):
         Raises SourceUnavailable (try later) or SourceInvalid (an editor should look). Items that cannot be
         read are reported in `Fetched.refused` and never stop the rest.
         """
+
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
+        """Look at the articles with these native ids once more, in as few requests as can be. What the source says
+        nothing of is neither told nor gone. Raises as `fetch` does."""
 
     def check(self, source: Source, *, now: datetime) -> str:
         """Try the source without collecting; a short line such as "12 articles". Raises as `fetch` does."""

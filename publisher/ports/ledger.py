@@ -92,6 +92,19 @@ class Editions(Protocol):
     def variant(self, edition: int, key: str) -> Variant | None:
         """The variant of an edition with that key."""
 
+    def told(self, edition: int) -> tuple[tuple[int, int], ...]:
+        """(article, revision) of all that its variants tell of now, but for what they withdraw."""
+
+    def telling(self, edition: int, articles: Collection[int]) -> tuple[Variant, ...]:
+        """Its variants that tell of one of these articles and that no other one supersedes."""
+
+    def supersede(self, old: int, variant: Variant) -> Variant:
+        """Store the variant that comes in place of another of the same edition; nobody is given it yet (see
+        `Outbox.repoint`)."""
+
+    def newest_variants(self, edition: int) -> Mapping[int, int]:
+        """By superseded variant: the one in its place now."""
+
     def who_got(self, article: int, revision: int) -> Iterator[int]:
         """Ids of the subscribers whose variant held that revision and whose batch was accepted."""
 
@@ -110,6 +123,14 @@ class Outbox(Protocol):
     ) -> None:
         """Commit one chunk (edition.plan_cursor, upto]: its batches, its exclusions and the cursor, in one
         transaction. Raises Conflict when another planner moved the cursor."""
+
+    def untouched(self, edition: int) -> bool:
+        """Whether it has a batch that is ready and that was never handed over."""
+
+    def repoint(self, edition: int, newest: Mapping[int, int], *, after: int, limit: int) -> int:
+        """Give the members of the next untouched batches, at most so many after that id, the newest variants in place
+        of their own; in one transaction, which passes over what a worker is claiming. The id of the last batch that
+        was looked at; 0 when there is no other."""
 
     def next_sequence(self, edition: int) -> int:
         """The sequence number of the edition's next batch, from 0."""

@@ -206,5 +206,6 @@ def _variant(row: sa.RowMapping, items: tuple[Item, ...]) -> Variant:
         rendered=Rendered(subject=row["subject"], html=row["html"], text=row["text"]),
         content_hash=row["content_hash"],
         items=items,
+        superseded_by=row["superseded_by"],
         recipe=row["recipe"],
     )

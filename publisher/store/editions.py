@@ -30,6 +30,7 @@ from publisher.model import (
 from publisher.store import _archive, _materials
 from publisher.store import _editions as rows
 from publisher.store import _shared as shared
+from publisher.store import _superseding as superseding
 from publisher.store._batches import reached
 from publisher.store.engine import Access
 from publisher.store.tables import (
@@ -45,6 +46,10 @@ from publisher.store.tables import (
 )
 
 _PAGE = 100
+
+
+#: Under another name where a variant itself is given.
+variants_ = variant
 
 
 class Editions:
@@ -160,6 +165,27 @@ class Editions:
     def variant(self, edition: int, key: str) -> Variant | None:
         with self._access.read() as connection:
             return next(iter(rows.load_variants(connection, variant.c.edition == edition, variant.c.key == key)), None)
+
+    def told(self, edition: int) -> tuple[tuple[int, int], ...]:
+        with self._access.read() as connection:
+            return superseding.told(connection, edition)
+
+    def telling(self, edition: int, articles: Collection[int]) -> tuple[Variant, ...]:
+        with self._access.read() as connection:
+            ids = superseding.telling(connection, edition, articles)
+            return rows.load_variants(connection, shared.among(connection, variant.c.id, ids)) if ids else ()
+
+    def supersede(self, old: int, variant: Variant) -> Variant:
+        with self._access.write() as connection:
+            of = sa.select(variants_.c.edition).where(variants_.c.id == old)
+            made = _add_variant(connection, int(connection.execute(of).scalar_one()), variant)
+            if made.id != old:
+                connection.execute(sa.update(variants_).where(variants_.c.id == old).values(superseded_by=made.id))
+            return made
+
+    def newest_variants(self, edition: int) -> Mapping[int, int]:
+        with self._access.read() as connection:
+            return superseding.newest(connection, edition)
 
     def who_got(self, article: int, revision: int) -> Iterator[int]:
         """Each once, ascending within an edition, without holding a whole edition in memory."""

@@ -35,6 +35,7 @@ from publisher.store import _planning as planning
 from publisher.store import _rates as rates
 from publisher.store import _reckoning as reckoning
 from publisher.store import _shared as shared
+from publisher.store import _superseding as superseding
 from publisher.store import _waves as waves
 from publisher.store._batches import batch_from, batch_row, bits, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
@@ -80,6 +81,14 @@ class Outbox(ByHand, Mailers):
             planning.put_chunk(connection, edition, upto)
             planning.put_batches(connection, edition, batches)
             planning.put_exclusions(connection, edition, excluded)
+
+    def untouched(self, edition: int) -> bool:
+        with self._access.read() as connection:
+            return superseding.untouched(connection, edition)
+
+    def repoint(self, edition: int, newest: Mapping[int, int], *, after: int, limit: int) -> int:
+        with self._access.write() as connection:
+            return superseding.repoint(connection, edition, newest, after=after, limit=limit)
 
     def next_sequence(self, edition: int) -> int:
         with self._access.read() as connection:

@@ -17,7 +17,7 @@ from typing import Protocol
 import pytest
 
 from publisher.errors import SourceError
-from publisher.model import Fetched, FetchedArticle, Source
+from publisher.model import Fetched, FetchedArticle, SecondLook, Source
 from publisher.ports import Fetcher
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -40,6 +40,10 @@ class Room(Protocol):
         """The place cannot be reached; `open` ends that."""
 
     def open(self) -> None: ...
+
+
+def again(room: Room, *ids: str) -> SecondLook:
+    return room.fetcher.again(room.source, ids, now=NOW)
 
 
 def look(room: Room, source: Source | None = None) -> list[Fetched]:
@@ -144,3 +148,14 @@ class FetcherCases:
         assert "1 article" in line
         assert "\n" not in line
         assert len(line) < 120
+
+    def test_a_second_look_tells_what_an_article_says_now(self, room: Room) -> None:
+        room.publish("ferry", "The ferry returns")
+        room.publish("lanterns", "Two hundred lanterns")
+        by_title = articles(look(room))
+        room.edit("ferry", "It sails on Friday.")
+        ferry = by_title["The ferry returns"].native_id
+        seen = again(room, ferry)
+        assert [one.native_id for one in seen.articles] == [ferry]
+        assert "It sails on Friday." in seen.articles[0].content_html
+        assert seen.gone == frozenset()

@@ -17,7 +17,7 @@ from publisher.fetchers._ghost_post import article
 from publisher.fetchers.ghost import Ghost
 from publisher.kit.http_session import Limits
 from publisher.model import Author, Source
-from tests.contracts.fetcher_cases import NOW, FetcherCases, after, articles, look
+from tests.contracts.fetcher_cases import NOW, FetcherCases, after, again, articles, look
 from tests.fakes.ghost import GhostSite
 from tests.fakes.newsroom import Newsroom
 
@@ -285,3 +285,13 @@ def test_any_json_gives_an_article_or_says_why_not(post: dict[str, Any]) -> None
         found = article({**POST, **post}, HOME)
         assert found.native_id
         assert all(time.utcoffset() == timedelta(0) for time in (found.published_at, found.updated_at) if time)
+
+
+def test_a_second_look_tells_which_posts_are_not_published_any_more(room: GhostRoom) -> None:
+    room.publish("ferry", "The ferry returns")
+    room.publish("lanterns", "Two hundred lanterns")
+    ids = {title: one.native_id for title, one in articles(look(room)).items()}
+    room.trash("lanterns")
+    seen = again(room, *ids.values())
+    assert [one.native_id for one in seen.articles] == [ids["The ferry returns"]]
+    assert seen.gone == {ids["Two hundred lanterns"]}

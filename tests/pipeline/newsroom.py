@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from publisher.app import App
-from publisher.model import Fetched, FetchedArticle, Listing, Source
+from publisher.fetchers._again import whole_again
+from publisher.model import Fetched, FetchedArticle, Listing, SecondLook, Source
 from tests.sites import SETTINGS, TestClock, lay_out, open_site
 
 _SOURCES = """
@@ -38,6 +39,10 @@ class Newsroom:
         if isinstance(answer, Exception):
             raise answer
         yield from answer
+
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
+        """What it lists, or shows, of these."""
+        return whole_again(self, source, ids, now=now)
 
     def check(self, source: Source, *, now: datetime) -> str:  # the port's
         return "1 article"

@@ -79,6 +79,7 @@ variant = table(
     text("text"),
     text("content_hash"),
     refers("supersedes", "variant.id", nullable=True),
+    whole("superseded_by", server_default="0"),  # the one in its place for who was not mailed, 0 for none
     text("recipe", server_default=""),
     unique("edition", "key"),
 )

@@ -1,0 +1,243 @@
+"""The story: what was changed or unpublished at its source after an edition was made.
+
+Just before an edition leaves, its stories are looked at once more. What changed is shown as it is now; what is not
+published any more is left out, or an editor is asked. While it is being sent, the same holds for readers of batches
+that nobody has touched: others got what they got, and the variants say who got which.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from queue import Empty, SimpleQueue
+
+from publisher import compose as composing
+from publisher import editions, errors, notices
+from publisher.model import (
+    Article,
+    ArticleState,
+    Edition,
+    EditionState,
+    Item,
+    Label,
+    MailPermission,
+    Newsletter,
+    Revision,
+    SecondLook,
+    Slot,
+    Source,
+    Variant,
+)
+from publisher.pipeline import keeping, preflighting
+from publisher.pipeline.collecting import source_of, told_again
+from publisher.pipeline.pictures import hosted
+from publisher.ports import Parts
+
+#: Untouched batches that are given other variants in one transaction.
+TOGETHER = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is different from what an edition tells: articles that say something else now, and those to leave out."""
+
+    changed: Mapping[int, Article]
+    out: Mapping[int, str]  # by article: its title
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.out)
+
+    def applied(self, items: Sequence[Item]) -> tuple[Item, ...]:
+        kept = [item for item in items if item.article not in self.out or item.label is Label.RETRACTION]
+        return tuple(
+            replace(item, position=position, revision=self._revision(item)) for position, item in enumerate(kept)
+        )
+
+    def _revision(self, item: Item) -> int:
+        return self.changed[item.article].revision.number if item.article in self.changed else item.revision
+
+    def in_words(self) -> str:
+        told = [f"“{article.revision.title}” was changed after it was made" for article in self.changed.values()]
+        return "; ".join([*told, *(f"“{title}” is not published any more" for title in self.out.values())])
+
+    def holds(self, newsletter: Newsletter) -> bool:
+        """Whether an editor has to say yes."""
+        if self.out and newsletter.when_unpublished == "hold":
+            return True
+        return bool(self.changed) and newsletter.approval == "editor" and newsletter.when_changed == "hold"
+
+
+# ---------------------------------------------------------------- before it leaves
+
+
+def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Edition:
+    """The approved edition as it leaves now. Raises PreflightError when an editor has to look at it first, or when
+    nothing of it is left."""
+    gone = look_again(parts, newsletter, edition.items)
+    news = _news(parts, [(item.article, item.revision) for item in edition.items if _tells(item)], gone)
+    if not news:
+        return edition
+    items, why = news.applied(edition.items), news.in_words()
+    everybody = composing.for_everybody(items)
+    if not everybody:
+        reason = f"nothing is left of it: {why}"
+        editions.drop(parts.store, edition.key, reason)
+        raise errors.PreflightError(f"{edition.key} does not leave: {reason}", edition=edition.key)
+    holds = news.holds(newsletter)
+    slot = Slot(name=edition.slot, due_at=edition.due_at)
+    shown = _shown(parts, everybody)
+    variant = keeping.make(parts, newsletter, slot, everybody, shown, now=parts.clock.now())
+    changed = replace(edition, items=items, subject=variant.rendered.subject)
+    edition = editions.renew(parts.store, changed, variant, hold=why if holds else "")
+    if holds:
+        how = f"To send it as it is now: publisher send {newsletter.slug}"
+        _tell(parts, edition, "waits for an editor", f"{why}. {how}")
+        raise errors.PreflightError(f"{edition.key} does not leave: {why}", edition=edition.key)
+    return edition
+
+
+def look_again(parts: Parts, newsletter: Newsletter, items: Sequence[Item]) -> frozenset[int]:
+    """Ask the sources of these stories once more, for as long as the newsletter waits, and keep what they say. The
+    articles that are not published there any more; whoever does not answer in time changes nothing."""
+    articles = parts.store.articles.get([item.article for item in items if _tells(item)])
+    asked: SimpleQueue[tuple[Source, SecondLook]] = SimpleQueue()
+    waiting = 0
+    for source, ids in _by_source(parts, articles):
+        if newsletter.look_again:
+            threading.Thread(target=_ask, args=(parts, source, ids, asked), name="look again", daemon=True).start()
+            waiting += 1
+    ends, gone = parts.clock.monotonic() + newsletter.look_again.total_seconds(), set()
+    with suppress(Empty):
+        for _ in range(waiting):
+            source, look = asked.get(timeout=max(0.0, ends - parts.clock.monotonic()))
+            if look.articles:
+                told_again(parts, source.slug, look.articles)
+            gone |= {one.id for one in articles.values() if one.source == source.slug and one.native_id in look.gone}
+    return frozenset(gone)
+
+
+def _by_source(parts: Parts, articles: Mapping[int, Article]) -> Iterator[tuple[Source, tuple[str, ...]]]:
+    """Sources that know articles by their own ids, each with those of these articles."""
+    for source in parts.sources:
+        ids = tuple(one.native_id for one in articles.values() if one.source == source.slug)
+        if ids and source.identity == "native":
+            yield source_of(parts, source.slug), ids
+
+
+def _ask(parts: Parts, source: Source, ids: Sequence[str], asked: SimpleQueue[tuple[Source, SecondLook]]) -> None:
+    look = SecondLook()
+    try:
+        with suppress(errors.PublisherError):  # who cannot be asked now has changed nothing
+            look = parts.fetchers[source.kind].again(source, ids, now=parts.clock.now())
+    finally:
+        asked.put((source, look))
+
+
+# ---------------------------------------------------------------- while it is being sent
+
+
+def renew(parts: Parts, edition: Edition) -> None:
+    """Show what changed since to the readers of batches that nobody has touched."""
+    store = parts.store
+    if not store.outbox.untouched(edition.id):
+        return
+    newsletter = next((one for one in parts.newsletters if one.slug == edition.newsletter), None)
+    news = _news(parts, store.editions.told(edition.id), frozenset())
+    if news and newsletter is not None and not _supersede(parts, newsletter, edition, news):
+        return
+    if newest := store.editions.newest_variants(edition.id):
+        after = store.outbox.repoint(edition.id, newest, after=0, limit=TOGETHER)
+        while after:
+            after = store.outbox.repoint(edition.id, newest, after=after, limit=TOGETHER)
+
+
+def _supersede(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> bool:
+    """Make the variants anew that tell of what changed. False when nothing would be left of one: it stays, and the
+    edition waits for an editor."""
+    old = parts.store.editions.telling(edition.id, [*news.changed, *news.out])
+    why = news.in_words()
+    for variant in old:
+        items = news.applied(variant.items)
+        if not items:
+            _hold(parts, edition, f"nothing would be left of it: {why}")
+            return False
+        if items == variant.items:
+            continue
+        made = _again(parts, variant, items)
+        if wrong := preflighting.reason(parts, edition, newsletter, [made], network=False):
+            _hold(parts, edition, f"{why}, and now it would arrive broken: {wrong}")
+            return False
+        parts.store.editions.supersede(variant.id, made)
+    if news.holds(newsletter):
+        _hold(parts, edition, why)
+    else:
+        _tell(parts, edition, "was changed while it was sent", f"{why}. Who was not mailed yet gets it as it is now.")
+    return True
+
+
+def _hold(parts: Parts, edition: Edition, why: str) -> None:
+    if editions.hold(parts.store, edition.key, why):
+        _tell(parts, edition, "is paused", f"{why}. To go on: publisher deliver resume {edition.key}")
+
+
+# ---------------------------------------------------------------- both
+
+
+def _tells(item: Item) -> bool:
+    return item.label is not Label.RETRACTION
+
+
+def _news(parts: Parts, told: Sequence[tuple[int, int]], gone: frozenset[int]) -> News:
+    there = parts.store.articles.get([article for article, _ in told])
+    now = {pair: there[pair[0]] for pair in told if pair[0] in there}
+    newer = [pair for pair, article in now.items() if article.revision.number != pair[1]]
+    old = parts.store.articles.revisions(newer) if newer else {}
+    out = {one.id: one.revision.title for one in now.values() if one.id in gone or not _may_go(one)}
+    differ = (pair for pair in newer if pair[0] not in out and _differ(old.get(pair), now[pair].revision))
+    return News(changed={pair[0]: now[pair] for pair in differ}, out=out)
+
+
+def _may_go(article: Article) -> bool:
+    return article.state is ArticleState.LIVE and article.mail is MailPermission.ALLOWED
+
+
+def _differ(before: Revision | None, after: Revision) -> bool:
+    """Whether readers would see another headline or another text."""
+    if before is None:
+        return True
+    return (before.title, before.standfirst, before.content_html) != (after.title, after.standfirst, after.content_html)
+
+
+def _again(parts: Parts, variant: Variant, items: Sequence[Item]) -> Variant:
+    """The variant with other items, made with all else that it was made with."""
+    recipe = keeping.recipe_of(parts, variant)
+    fresh = [item for item in items if recipe.articles[item.article].revision.number != item.revision]
+    articles = {**recipe.articles, **_shown(parts, fresh)}
+    told = {item.article: articles[item.article] for item in items}
+    with keeping.templates_of(recipe) as templates:
+        return keeping.make_also(replace(recipe, items=tuple(items), articles=told), templates)
+
+
+def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:
+    """The articles of items at their revisions, with pictures that can be mailed."""
+    articles = parts.store.articles.get([item.article for item in items])
+    frozen = parts.store.articles.revisions([(item.article, item.revision) for item in items])
+    told = {
+        item.article: replace(articles[item.article], revision=frozen[item.article, item.revision]) for item in items
+    }
+    return hosted(parts, items, told)
+
+
+def _tell(parts: Parts, edition: Edition, what: str, text: str) -> None:
+    key = f"{edition.key}:{what}:{sha256(text.encode()).hexdigest()[:16]}"
+    title, now = f"{edition.key} {what}", parts.clock.now()
+    notices.alarm(parts.store, key, title, text, site=parts.site, templates=parts.templates, now=now)
+
+
+def sweep(parts: Parts) -> None:
+    """All editions that are under way."""
+    for edition in parts.store.editions.in_state(EditionState.SENDING, EditionState.PAUSED):
+        renew(parts, edition)

@@ -6,10 +6,11 @@ import csv
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import IO, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from publisher.errors import BadToken, NotFound
 from publisher.model import Refusal, Subscriber, Subscription, SubscriptionStatus
@@ -20,7 +21,7 @@ CONFIRM_WITHIN = timedelta(days=7)
 #: Lines of a file that are stored in one transaction.
 CHUNK = 2_000
 #: The columns of an import and an export. Only the first is needed.
-COLUMNS = ("email", "name", "newsletters", "status", "language")
+COLUMNS = ("email", "name", "newsletters", "status", "language", "timezone")
 #: A cell that begins with one of these is a formula to a spreadsheet; an export writes it as text.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: Characters of a language tag (BCP 47 section 4.4.1).
@@ -54,6 +55,15 @@ def person(email: str, keys: Keys, *, name: str = "", language: str = "", now: d
         language=language,
         created_at=now,
     )
+
+
+def zone(text: str) -> str:
+    """A time zone as it is kept, "" for none. Raises ValueError when nobody knows it."""
+    name = text.strip()
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name[:50]!r}; write it as 'Europe/Dublin' is written") from None
 
 
 def consent(newsletter: str, status: SubscriptionStatus, evidence: Mapping[str, Any], *, now: datetime) -> Subscription:
@@ -226,6 +236,7 @@ class Importer:
             language=row.get("language", "").strip()[:LANGUAGE],
             now=self.now,
         )
+        reader = replace(reader, timezone=zone(row.get("timezone", "")))
         named = tuple(slug.strip() for slug in row.get("newsletters", "").split(";") if slug.strip())
         for slug in named:
             if slug not in self.newsletters:
@@ -293,6 +304,6 @@ def export(store: Store, file: IO[str], *, newsletter: str = "") -> int:
         for subscription in subscriptions:
             by_status.setdefault(subscription.status, []).append(subscription.newsletter)
         for status, slugs in by_status.items() or [("", [])]:
-            cells = (reader.email, reader.name, ";".join(slugs), status, reader.language)
+            cells = (reader.email, reader.name, ";".join(slugs), status, reader.language, reader.timezone)
             writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in cells])
     return count

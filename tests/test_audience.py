@@ -153,18 +153,27 @@ def test_a_file_without_addresses_is_refused_whole(desk: Desk) -> None:
         desk.take("name,mail", f"Ben,{BEN}")
 
 
+def test_a_time_zone_that_nobody_knows_is_named() -> None:
+    with pytest.raises(ValueError, match="no time zone 'Europe/Kilmarnagh'"):
+        audience.zone("Europe/Kilmarnagh")
+    assert audience.zone(" Europe/Dublin ") == "Europe/Dublin"
+
+
 # ---------------------------------------------------------------- export
 
 
 def test_an_export_tells_each_status_and_is_read_back(desk: Desk, keys: KeyRing) -> None:
-    desk.take("email,name,newsletters,language", f"{BEN},Ben,daily;weekly,en", "nora@mail.example,,weekly,")
+    zone = "America/New_York"
+    desk.take(
+        "email,name,newsletters,language,timezone", f"{BEN},Ben,daily;weekly,en,{zone}", "nora@mail.example,,weekly,,"
+    )
     desk.leave()
     file = io.StringIO()
     assert audience.export(desk.store, file) == 2
     assert sorted(file.getvalue().splitlines()[1:]) == [
-        f"{BEN},Ben,daily,unsubscribed,en",
-        f"{BEN},Ben,weekly,confirmed,en",
-        "nora@mail.example,,weekly,confirmed,",
+        f"{BEN},Ben,daily,unsubscribed,en,{zone}",
+        f"{BEN},Ben,weekly,confirmed,en,{zone}",
+        "nora@mail.example,,weekly,confirmed,,",
     ]
     assert desk.take(*file.getvalue().splitlines()) == {"unsubscribed": 1, "known": 1, "repeated": 1}
 
@@ -173,7 +182,7 @@ def test_an_export_of_one_newsletter_has_its_readers_only(desk: Desk) -> None:
     desk.take("email,newsletters", f"{BEN},daily;weekly", "nora@mail.example,weekly")
     file = io.StringIO()
     assert audience.export(desk.store, file, newsletter="daily") == 1
-    assert file.getvalue() == f"email,name,newsletters,status,language\n{BEN},,daily,confirmed,\n"
+    assert file.getvalue() == f"email,name,newsletters,status,language,timezone\n{BEN},,daily,confirmed,,\n"
 
 
 # ---------------------------------------------------------------- leaving

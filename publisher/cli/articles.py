@@ -9,6 +9,7 @@ import typer
 from publisher import errors
 from publisher.cli import console
 from publisher.cli.door import door, editor
+from publisher.cli.explained import why_edition
 from publisher.cli.words import when
 from publisher.model import Arrival, ArticleState, MailPermission
 
@@ -84,10 +85,14 @@ def why(
     feed: Annotated[str, typer.Option(metavar="FEED", help="Only this feed.")] = "",
     json: Json = False,
 ) -> None:
-    """Say of an article where it is and where not, by which rule, and since when."""
-    from publisher import pipeline
+    """Say of an article where it is and where not, by which rule, and since when; or of an edition, of each article
+    that was considered for it."""
+    from publisher import editions, pipeline
 
     with door(context).opened() as site:
+        if "/" in article[0] and (there := editions.find(site.parts.store, article[0])):
+            why_edition(site.parts, there, json=json)
+            return
         one = found_article(site.parts, article)
         decisions = pipeline.why(site.parts, one, feed=feed, newsletter=newsletter)
         if json:

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 from publisher import compose as composing
 from publisher import editions, errors
-from publisher.model import ALERT, Edition, EditionState, Newsletter, Slot, SubscriptionStatus, Variant, cadence_of
+from publisher.model import (
+    ALERT,
+    FOR_ALL,
+    Edition,
+    EditionState,
+    Newsletter,
+    Slot,
+    SubscriptionStatus,
+    Variant,
+    cadence_of,
+)
 from publisher.pipeline import calendar, keeping, preflighting
 from publisher.pipeline.choosing import chosen
 from publisher.pipeline.pictures import hosted
@@ -60,7 +70,9 @@ def compose_slot(
         if editions.repeats(together, edition, cadence=newsletter.readers_of(slot.name)):
             raise errors.Conflict(f"another edition of {newsletter.slug} has just taken these articles; try again")
         edition = editions.write(together, edition)
-        together.decisions.record(choice.decisions)
+        together.decisions.keep(edition.id, choice.decisions)
+        if cadence_of(slot.name) == newsletter.cadence or cadence_of(slot.name) in FOR_ALL:
+            together.decisions.record(choice.decisions)
         if variant is not None:
             together.editions.add_variant(edition.id, variant)
             if newsletter.approval == "auto" and not edition.reason:

@@ -19,6 +19,7 @@ from publisher import editions, errors, notices
 from publisher.model import (
     Article,
     ArticleState,
+    Decision,
     Edition,
     EditionState,
     Item,
@@ -92,6 +93,7 @@ def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Ed
     variant = keeping.make(parts, newsletter, slot, everybody, shown, now=parts.clock.now())
     changed = replace(edition, items=items, subject=variant.rendered.subject)
     edition = editions.renew(parts.store, changed, variant, hold=why if holds else "")
+    _note(parts, edition, news)
     if holds:
         how = f"To send it as it is now: publisher send {newsletter.slug}"
         _tell(parts, edition, "waits for an editor", f"{why}. {how}")
@@ -171,6 +173,7 @@ def _supersede(parts: Parts, newsletter: Newsletter, edition: Edition, news: New
             _hold(parts, edition, f"{why}, and now it would arrive broken: {wrong}")
             return False
         parts.store.editions.supersede(variant.id, made)
+    _note(parts, edition, news)
     if news.holds(newsletter):
         _hold(parts, edition, why)
     else:
@@ -229,6 +232,24 @@ def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:
         item.article: replace(articles[item.article], revision=frozen[item.article, item.revision]) for item in items
     }
     return hosted(parts, items, told)
+
+
+def _note(parts: Parts, edition: Edition, news: News) -> None:
+    """Keep with the edition what became of its stories."""
+    now, state = parts.clock.now(), edition.state
+    when = "before it left" if state in (EditionState.APPROVED, EditionState.WAITING) else "while it was sent"
+    said = [
+        Decision(
+            output=f"newsletter:{edition.newsletter}",
+            article=article.id,
+            revision=article.revision.number,
+            included=article.id in news.changed,
+            rule=f"{'changed' if article.id in news.changed else 'not published any more'} {when}",
+            at=now,
+        )
+        for article in parts.store.articles.get([*news.changed, *news.out]).values()
+    ]
+    parts.store.decisions.keep(edition.id, said)
 
 
 def _tell(parts: Parts, edition: Edition, what: str, text: str) -> None:

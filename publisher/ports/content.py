@@ -243,4 +243,10 @@ class Decisions(Protocol):
     def record(self, decisions: Iterable[Decision]) -> None:
         """Keep the newest decision per (output, article, revision); `at` of an equal one is kept."""
 
+    def keep(self, edition: int, decisions: Iterable[Decision]) -> None:
+        """Keep with an edition why each article is in it or not; of each article what was said last."""
+
+    def of_edition(self, edition: int) -> tuple[Decision, ...]:
+        """Why each article that was considered for an edition, given by its id, is in it or not."""
+
     def of(self, article: int) -> tuple[Decision, ...]: ...

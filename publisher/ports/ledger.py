@@ -92,6 +92,9 @@ class Editions(Protocol):
     def variant(self, edition: int, key: str) -> Variant | None:
         """The variant of an edition with that key."""
 
+    def shares(self, edition: int) -> Mapping[int, int]:
+        """By variant: to how many readers it went, or is to go: whoever was planned and not left out since."""
+
     def told(self, edition: int) -> tuple[tuple[int, int], ...]:
         """(article, revision) of all that its variants tell of now, but for what they withdraw."""
 

@@ -11,10 +11,12 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.kit.compact import pack_runs, unpack_runs
+from publisher.kit.compact import pack_runs, unpack_positions, unpack_runs
 from publisher.model import BatchState, Label
 from publisher.store import _shared as shared
 from publisher.store.tables import batch, variant, variant_item
+
+_PAGE = 100
 
 
 def _untouched(edition: int) -> sa.ColumnElement[bool]:
@@ -73,4 +75,20 @@ def newest(connection: Connection, edition: int) -> dict[int, int]:
         while after.get(last, old) != old:
             last = after[last]
         found[old] = last
+    return found
+
+
+def shares(connection: Connection, edition: int) -> dict[int, int]:
+    """By variant: its readers in batches that were not cancelled, but for who moved on, was skipped or refused."""
+    columns = (batch.c.runs, batch.c.skipped, batch.c.rejected, batch.c.moved)
+    mine = sa.and_(batch.c.edition == edition, batch.c.state != BatchState.CANCELLED.value)
+    found: dict[int, int] = {}
+    for packed, *sets in connection.execution_options(yield_per=_PAGE).execute(sa.select(*columns).where(mine)):
+        out = frozenset[int]().union(*(unpack_positions(one) for one in sets))
+        position = 0
+        for id, members in unpack_runs(packed):
+            ids = tuple(members)
+            gone = sum(position <= place < position + len(ids) for place in out)
+            found[id] = found.get(id, 0) + len(ids) - gone
+            position += len(ids)
     return found

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from publisher.model import Decision
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import decision as table
+from publisher.store.tables import edition_choice
 
 _SAID = ("output", "revision", "included", "rule", "at")
 _Said = tuple[str, int, bool, str, datetime]
@@ -37,12 +39,37 @@ class Decisions:
             ]
             connection.execute(_record(self._access.sqlite), rows)
 
+    def keep(self, edition: int, decisions: Iterable[Decision]) -> None:
+        with self._access.write() as connection:
+            told = {one.article: one for one in (*_kept(connection, edition), *decisions)}
+            rows = [[one.article, one.revision, one.included, one.rule, one.at.isoformat()] for one in told.values()]
+            statement = shared.insert(connection, edition_choice).values(edition=edition, told=rows)
+            connection.execute(statement.on_conflict_do_update(index_elements=["edition"], set_={"told": rows}))
+
+    def of_edition(self, edition: int) -> tuple[Decision, ...]:
+        """In the order in which they were first considered."""
+        with self._access.read() as connection:
+            return tuple(_kept(connection, edition))
+
     def of(self, article: int) -> tuple[Decision, ...]:
         """The newest first."""
         about = sa.select(table).where(table.c.article == article)
         with self._access.read() as connection:
             rows = connection.execute(about.order_by(table.c.at.desc(), table.c.revision.desc(), table.c.output))
             return tuple(Decision(**row) for row in rows.mappings())
+
+
+def _kept(connection: Connection, edition: int) -> Iterator[Decision]:
+    told = connection.execute(sa.select(edition_choice.c.told).where(edition_choice.c.edition == edition))
+    for article, revision, included, rule, at in told.scalar_one_or_none() or ():
+        yield Decision(
+            output=f"edition:{edition}",
+            article=article,
+            revision=revision,
+            included=included,
+            rule=rule,
+            at=datetime.fromisoformat(at),
+        )
 
 
 @cache

@@ -166,6 +166,10 @@ class Editions:
         with self._access.read() as connection:
             return next(iter(rows.load_variants(connection, variant.c.edition == edition, variant.c.key == key)), None)
 
+    def shares(self, edition: int) -> Mapping[int, int]:
+        with self._access.read() as connection:
+            return superseding.shares(connection, edition)
+
     def told(self, edition: int) -> tuple[tuple[int, int], ...]:
         with self._access.read() as connection:
             return superseding.told(connection, edition)

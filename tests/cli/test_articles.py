@@ -46,6 +46,19 @@ def test_why_wants_one_article(site: Path) -> None:
     assert "no newsletter 'weekly'" in call(site, "why", "ferry", "--newsletter", "weekly").stderr
 
 
+def test_why_tells_of_an_edition_why_each_article_is_in_it_or_not(site: Path) -> None:
+    done(site, "articles", "hold", "lantern")
+    done(site, "run", "--once")
+    text = done(site, "why", "daily/daily:2026-11-22")
+    assert "new since the last edition" in text
+    assert "excluded from mail by an editor" in text
+    decisions = as_json(site, "why", "daily/daily:2026-11-22")["decisions"]
+    assert {(one["included"], one["rule"]) for one in decisions} == {
+        (True, "new since the last edition"),
+        (False, "excluded from mail by an editor"),
+    }
+
+
 def test_since_when_is_kept(site: Path) -> None:
     first = told(site, "ferry")["feed:all"]["since"]
     done(site, "collect")

@@ -159,3 +159,30 @@ def test_an_edition_that_is_late_does_not_wake_its_readers(
     assert mailed(app, tmp_path) == []
     clock.at = datetime.fromisoformat("2026-11-23T07:00+00:00")
     assert mailed(app, tmp_path) == ["niamh"]
+
+
+def test_each_edition_keeps_why_each_article_is_in_it_or_not(opened: tuple[App, Newsroom], clock: TestClock) -> None:
+    app, newsroom = opened
+    app = with_settings(app, maximum_items=1)
+    add_readers(app, "niamh@reader.example")
+    publish(app, newsroom, "Harbour fair", at=clock.now())
+    publish(app, newsroom, "Bridge reopens", at=clock.now() + timedelta(minutes=1))
+    clock.move(hours=1)
+    assert mailed(app, app.root) == ["niamh"]
+    clock.move(days=1)
+    mailed(app, app.root)
+    titles = {one.id: one.revision.title for one in app.parts.store.articles.each()}
+    told = {
+        edition.slot: {titles[one.article]: one.rule for one in app.parts.store.decisions.of_edition(edition.id)}
+        for edition in app.parts.store.editions.newest(9)
+    }
+    assert told == {
+        "daily:2026-11-22": {
+            "Bridge reopens": "new since the last edition",
+            "Harbour fair": "over the limit of 1 article",
+        },
+        "daily:2026-11-23": {
+            "Bridge reopens": "already sent in The Daily (revision 1)",
+            "Harbour fair": "new since the last edition",
+        },
+    }

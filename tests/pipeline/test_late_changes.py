@@ -172,6 +172,12 @@ def test_readers_who_were_not_mailed_yet_get_what_was_changed_and_the_others_sta
     assert len(app.parts.store.editions.variants(edition.id)) == 2, "made once"
     (old, new) = app.parts.store.editions.variants(edition.id)
     assert old.superseded_by == new.id
+    assert app.parts.store.editions.shares(edition.id) == {old.id: 2, new.id: 4}
+    reasons = {one.article: (one.included, one.rule) for one in app.parts.store.decisions.of_edition(edition.id)}
+    assert reasons == {
+        bridge_id: (True, "new since the last edition"),
+        flood_id: (True, "changed while it was sent"),
+    }
 
 
 def test_what_was_withdrawn_reaches_nobody_else(opened: tuple[App, Newsroom]) -> None:

@@ -24,6 +24,7 @@ from publisher.store.tables.content import (
 )
 from publisher.store.tables.editions import (
     edition,
+    edition_choice,
     edition_item,
     newsletter,
     subscriber,
@@ -57,6 +58,7 @@ __all__ = [
     "decision",
     "delivery_exception",
     "edition",
+    "edition_choice",
     "edition_item",
     "editor",
     "ended_file",

@@ -67,6 +67,14 @@ edition_item = table(
     sa.Index(None, "article", "revision"),
 )
 
+# Why each article that was considered is in it or not: [article, revision, whether it is in, rule, when] of each.
+edition_choice = table(
+    "edition_choice",
+    refers("edition", "edition.id"),
+    data("told"),
+    primary("edition"),
+)
+
 variant = table(
     "variant",
     identity(),

@@ -1,0 +1,72 @@
+"""`publisher why EDITION`: why each article that was considered for an edition is in it or not, and who got what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from publisher.cli import console, shown
+from publisher.cli.words import count, when
+
+if TYPE_CHECKING:
+    from publisher.model import Article, Decision, Edition
+    from publisher.ports import Parts
+
+
+def why_edition(parts: Parts, edition: Edition, *, json: bool) -> None:
+    decisions = parts.store.decisions.of_edition(edition.id)
+    articles = parts.store.articles.get([one.article for one in decisions])
+    versions = _versions(parts, edition)
+    if json:
+        told = [_told(one, articles) for one in decisions]
+        console.dump({"edition": shown.edition(parts, edition), "decisions": told, "versions": versions})
+        return
+    zone = parts.site.timezone
+    console.say(shown.line(parts, edition))
+    console.say(f"  due {when(edition.due_at, zone)}, made {when(edition.composed_at, zone)}" + _approved(edition))
+    if not decisions:
+        console.say("  It keeps no reasons: nothing was considered, or it is from before they were kept.")
+        return
+    first = sorted(decisions, key=lambda one: not one.included)
+    rows = [
+        ("in" if one.included else "out", _title(one, articles), str(one.revision), when(one.at, zone), one.rule)
+        for one in first
+    ]
+    console.table(("in/out", "article", "revision", "since", "rule"), rows)
+    for one in versions:
+        console.say(f"“{one['title']}”, revision {one['revision']}: {count(one['readers'], 'reader')}")
+
+
+def _approved(edition: Edition) -> str:
+    return f", approved by {edition.approved_by}" if edition.approved_by else ""
+
+
+def _title(one: Decision, articles: Any) -> str:
+    article: Article | None = articles.get(one.article)
+    return f"{article.revision.title} ({article.source})" if article else f"article {one.article}"
+
+
+def _told(one: Decision, articles: Any) -> dict[str, Any]:
+    return {
+        "article": one.article,
+        "title": _title(one, articles),
+        "revision": one.revision,
+        "included": one.included,
+        "rule": one.rule,
+        "since": one.at,
+    }
+
+
+def _versions(parts: Parts, edition: Edition) -> list[dict[str, Any]]:
+    """Of stories that were changed while the edition was sent: how many readers are to get, or got, which revision."""
+    held: dict[int, dict[int, int]] = {}
+    readers = parts.store.editions.shares(edition.id)
+    for variant in parts.store.editions.variants(edition.id) if len(readers) > 1 else ():
+        for item in variant.items:
+            of = held.setdefault(item.article, {})
+            of[item.revision] = of.get(item.revision, 0) + readers.get(variant.id, 0)
+    articles = parts.store.articles.get([article for article, of in held.items() if len(of) > 1])
+    return [
+        {"article": id, "title": article.revision.title, "revision": revision, "readers": number}
+        for id, article in articles.items()
+        for revision, number in sorted(held[id].items())
+    ]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from publisher import deliver as delivering
 from publisher import editions, errors, memory, notices
 from publisher import feedback as feeding_back
-from publisher.pipeline import calendar, renewing
+from publisher.pipeline import alerts, calendar, renewing
 from publisher.pipeline.composing import compose_slot
 from publisher.pipeline.delivering import finish, judge, refusal, tell_of_refusals
 from publisher.ports import Parts
@@ -53,7 +53,7 @@ def overdue(parts: Parts) -> Iterator[tuple[str, str]]:
     One that nobody has made is made here, so that a machine that wakes up late raises no alarm.
     """
     store, now = parts.store, parts.clock.now()
-    for newsletter, slot in calendar.waiting(parts):
+    for newsletter, slot in (*alerts.due(parts), *calendar.waiting(parts)):
         key = f"{newsletter.slug}/{slot.name}"
         if now < slot.due_at + newsletter.undo + OVERDUE:
             continue

@@ -126,3 +126,38 @@ def test_what_may_not_be_mailed_is_not_urgent_either(opened: tuple[App, Newsroom
     gone = pipeline.retract(app.parts, flood, "It was a drill.", "Aoife Brennan")
     with pytest.raises(errors.Conflict, match="retracted"):
         pipeline.urgent(app.parts, gone)
+
+
+def test_who_got_the_alert_does_not_get_the_story_again_in_the_digest(
+    opened: tuple[App, Newsroom], clock: TestClock, tmp_path: Path
+) -> None:
+    app, newsroom = opened
+    flood = publish(app, newsroom, clock, "Flood on the quay")
+    send(app, flood)
+    add_readers(app, "late@reader.example")  # who was not there yet
+    publish(app, newsroom, clock, "Bridge reopens")
+    clock.move(hours=1)
+    assert not run_due(app)
+    got: dict[str, list[str]] = {}
+    for mail in mailbox(tmp_path):
+        body = mail.get_body(("plain",))
+        assert body is not None
+        got.setdefault(str(mail["To"]), []).append(body.get_content())
+    assert {reader: sum("Flood on the quay" in text for text in texts) for reader, texts in got.items()} == {
+        "one@reader.example": 1,
+        "two@reader.example": 1,
+        "late@reader.example": 1,
+    }
+
+
+def test_an_alert_that_nobody_approves_is_an_alarm(
+    opened: tuple[App, Newsroom], clock: TestClock, tmp_path: Path
+) -> None:
+    app, newsroom = opened
+    app = with_settings(app, alerts=URGENT, approval="editor")
+    flood = publish(app, newsroom, clock, "Flood on the quay", tags=("breaking",))
+    run_due(app)
+    clock.move(minutes=31)
+    run_due(app)
+    alarms = {str(mail["Subject"]) for mail in mailbox(tmp_path) if "editor@" in str(mail["To"])}
+    assert alarms == {f"The Harbour Gazette: daily/alert:{flood.id}:1 has not gone out"}

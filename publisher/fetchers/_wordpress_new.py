@@ -44,10 +44,20 @@ class Windows:
 def newcomers(api: Api, kind: str, before: Windows | None, now: Windows) -> Iterator[Page]:
     """The posts that stand in the windows now and did not before, in full. Nobody is new where nothing was before:
     then everything is read anyway."""
-    known = {*before.by_date, *before.by_id} if before else {*now.by_date, *now.by_id}
-    new = sorted({*now.by_date, *now.by_id} - known)
+    if before is None:
+        return
+    there = {*now.by_date, *now.by_id, *_below(api, kind, before, now)}
+    new = sorted(there.difference(before.by_date, before.by_id))
     for start in range(0, len(new), _AT_ONCE):
         yield from _asked_by_id(api, kind, new[start : start + _AT_ONCE])
+
+
+def _below(api: Api, kind: str, before: Windows, now: Windows) -> Iterator[int]:
+    """The ids below the window that are higher than any before: an import brings more than a window holds."""
+    highest, lowest, page = max(before.by_id, default=0), min(now.by_id, default=0), 2
+    while before.by_id and lowest > highest and (found := _first(api, kind, "id", page=page)):
+        yield from (id for id in found if id > highest)
+        lowest, page = min(found), page + 1
 
 
 def _asked_by_id(api: Api, kind: str, ids: Sequence[int]) -> Iterator[Page]:
@@ -73,9 +83,9 @@ def _bare(api: Api, kind: str, wanted: Mapping[str, object], failure: Broken) ->
     return posts
 
 
-def _first(api: Api, kind: str, order: str) -> tuple[int, ...]:
+def _first(api: Api, kind: str, order: str, **more: int) -> tuple[int, ...]:
     try:
-        posts, _ = api.posts(kind, orderby=order, order="desc", per_page=PER_PAGE, _fields="id")
+        posts, _ = api.posts(kind, orderby=order, order="desc", per_page=PER_PAGE, _fields="id", **more)
     except Broken as failure:
         raise failure.error from failure
     return tuple(id for post in posts if (id := whole(post.get("id"))))

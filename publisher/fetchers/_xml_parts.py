@@ -22,6 +22,7 @@ _PERIODS = {
     "monthly": timedelta(days=30),
     "yearly": timedelta(days=365),
 }
+_WORDPRESS, _BY_WORDPRESS = timedelta(hours=1), "://wordpress.org/"
 _MEDIUMS = {"image": "image", "audio": "audio/mpeg", "video": "video/mp4"}
 
 
@@ -75,10 +76,13 @@ def language(entry: Any) -> str:
 
 def next_look(feed: Any) -> timedelta | None:
     """How long a feed asks to be left alone: the longer of RSS's `ttl`, in minutes, and what RSS's syndication module
-    says (updates in a period); None when it does not say, at most a day."""
+    says (updates in a period); None when it does not say, at most a day. That WordPress writes "once an hour" into
+    every feed (to 6.7) is nobody's wish."""
     minutes = whole(feed.get("ttl"))
     period = _PERIODS.get(str(feed.get("sy_updateperiod") or "").strip().lower(), timedelta())
     every = period / max(1, whole(feed.get("sy_updatefrequency")))
+    if every == _WORDPRESS and _BY_WORDPRESS in str(feed.get("generator") or ""):
+        every = timedelta()
     longest = min(max(timedelta(minutes=min(minutes, 1440)), every), timedelta(days=1))
     return longest or None
 

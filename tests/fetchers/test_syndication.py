@@ -370,6 +370,21 @@ def test_json_items_are_known_too() -> None:
     assert len(read(json.dumps(feed).encode(), "", URL, store(first)).refused) == 1
 
 
+@pytest.mark.parametrize(
+    ("generator", "period", "hours"),
+    [
+        ("https://wordpress.org/?v=6.4", "hourly", None),
+        ("https://wordpress.org/?v=6.4", "daily", 24),
+        ("", "hourly", 1),
+    ],
+)
+def test_what_wordpress_writes_into_every_feed_is_no_wish(generator: str, period: str, hours: int | None) -> None:
+    head = f"<generator>{generator}</generator><sy:updatePeriod>{period}</sy:updatePeriod>"
+    head += "<sy:updateFrequency>1</sy:updateFrequency>"
+    body = rss(*ITEMS, head=head, attributes='xmlns:sy="http://purl.org/rss/1.0/modules/syndication/"')
+    assert read(body, "text/xml", URL).next_look == (timedelta(hours=hours) if hours else None)
+
+
 # ---------------------------------------------------------------- encodings
 
 

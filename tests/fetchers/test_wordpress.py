@@ -340,16 +340,21 @@ def test_a_scheduled_post_that_came_out_is_found_though_it_was_edited_long_ago(r
     assert "Regatta today" not in articles(look(room))
 
 
-def test_posts_that_an_import_brings_with_their_old_times_are_found(room: WordPressRoom) -> None:
+@pytest.mark.parametrize("imported", [45, 100, 250, 300])
+def test_posts_that_an_import_brings_with_their_old_times_are_found(room: WordPressRoom, imported: int) -> None:
+    """Also when they are more than the first hundred that a look asks the ids of."""
     publish_many(room, 120)
     first = look(room)
-    for number in range(45):
+    for number in range(imported):
         old = datetime(2015, 1, 1, tzinfo=UTC) + timedelta(days=number)
         room.publish(f"old-{number}", f"From the archive {number}", at=old, modified=old)
     room.spoil("old-7")
     pages = look(room, after(room.source, first))
-    assert {f"From the archive {number}" for number in range(45) if number != 7} <= set(articles(pages))
+    assert {f"From the archive {number}" for number in range(imported) if number != 7} <= set(articles(pages))
     assert sum(bool(page.refused) for page in pages) == 1
+    room.requests.clear()
+    assert not any(title.startswith("From") for title in articles(look(room, after(after(room.source, first), pages))))
+    assert not any("page=2" in line for line in room.requests)
 
 
 def test_changes_are_asked_for_with_an_offset(room: WordPressRoom) -> None:

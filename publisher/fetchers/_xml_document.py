@@ -59,11 +59,13 @@ class Document:
         seen = Counter(names)
         return {number for number, name in enumerate(names) if name and seen[name] > 1}
 
-    def _name(self, start: int, end: int, by_address: bool) -> str:
+    def _name(self, start: int, end: int, by_address: bool) -> bytes:
         found = None if by_address else _ID.search(self.xml, start, end)
         link = None if found else _LINK.search(self.xml, start, end)
         written = found[1] if found else (link[1] or link[2] or b"").partition(b"?")[0] if link else b""
-        return unescape(written.replace(b"<![CDATA[", b"").replace(b"]]>", b"").decode()).strip()
+        if b"&" in written or b"<" in written:
+            written = unescape(written.replace(b"<![CDATA[", b"").replace(b"]]>", b"").decode()).encode()
+        return written.strip()
 
 
 def take_apart(xml: bytes) -> Document | None:

@@ -60,8 +60,12 @@ def edit(settings: Path, block: str, server: SmtpServer, certificate: Path) -> N
     mailer = block.replace("smtp.your-site.example", "localhost").replace("587", str(server.port))
     text = settings.read_text()
     text = text.replace('mailer = "maildir"', 'mailer = "smtp"', 1)
-    text, found = re.subn(r"(?m)^#? ?public_url = .*$", 'public_url = "https://news.your-site.example"', text, count=1)
-    assert found, "settings.toml of a new site should have a line for public_url"
+    for key, value in (
+        ("public_url", "https://news.your-site.example"),
+        ("postal_address", "1 Quay Street, Kilmarnagh"),
+    ):
+        text, found = re.subn(rf"(?m)^#? ?{key} = .*$", f'{key} = "{value}"', text, count=1)
+        assert found, f"settings.toml of a new site should have a line for {key}"
     settings.write_text(f'{text}\n{mailer}ca_file = "{certificate}"\n')
 
 

@@ -145,6 +145,28 @@ class Frozen:
 
 
 @dataclass(slots=True)
+class Checked:
+    """What preflight has seen of an edition. A variant that is not larger than all before it, and that holds nothing
+    else, leads with nothing else and speaks no other language, could show it nothing new."""
+
+    largest: int = 0
+    seen: set[object] = field(default_factory=set)
+
+    def covers(self, variant: Variant) -> bool:
+        return len(variant.rendered.html) <= self.largest and self._parts(variant) <= self.seen
+
+    def add(self, variant: Variant) -> None:
+        self.largest = max(self.largest, len(variant.rendered.html))
+        self.seen |= self._parts(variant)
+
+    @staticmethod
+    def _parts(variant: Variant) -> set[object]:
+        lead = variant.items[0]
+        held = {(variant.language, item.article, item.label) for item in variant.items}
+        return {*held, (variant.language, "leads", lead.article, lead.label, len(variant.items) == 1)}
+
+
+@dataclass(slots=True)
 class Selecting:
     """A chooser (see `deliver.Chooser`) that renders each combination it meets for the first time."""
 
@@ -153,7 +175,7 @@ class Selecting:
     remembered: Remembered
     templates: Templates
     making: Making
-    renders: int = 0
+    checked: Checked
     _known: dict[tuple[tuple[str, ...], str, int], Variant | str] = field(default_factory=dict)
     _variants: dict[str, Variant] = field(default_factory=dict)
 
@@ -171,7 +193,13 @@ class Selecting:
 
     @property
     def combinations(self) -> int:
+        """How many were met: of topics, language and memory."""
         return len(self._known)
+
+    @property
+    def variants(self) -> int:
+        """How many they share."""
+        return len(self._variants)
 
     def decide(self, topics: tuple[str, ...], language: str, number: int = 0) -> Variant | str:
         """What readers get who follow these topics, and of whom the set of that number is remembered; or why not."""
@@ -193,11 +221,17 @@ class Selecting:
         editions, frozen = self.parts.store.editions, self.frozen
         variant = editions.variant(frozen.edition.id, key)
         if variant is None:
-            made = self._render(items, language)
-            if why := preflighting.reason(self.parts, frozen.edition, frozen.newsletter, [made], network=False):
-                raise errors.PreflightError(f"a variant of {frozen.edition.key} does not leave: {why}")
-            variant = editions.add_variant(frozen.edition.id, made)
+            variant = self._render(items, language)
+            if not self.checked.covers(variant):
+                self._check(variant)
+            variant = editions.add_variant(frozen.edition.id, variant)
+        self.checked.add(variant)
         return replace(variant, rendered=_NO_TEXT)
+
+    def _check(self, variant: Variant) -> None:
+        frozen = self.frozen
+        if why := preflighting.reason(self.parts, frozen.edition, frozen.newsletter, [variant], network=False):
+            raise errors.PreflightError(f"a variant of {frozen.edition.key} does not leave: {why}")
 
     def _held(self, _key: str, items: tuple[Item, ...], language: str) -> Variant:
         """Raises TemplateError."""
@@ -210,7 +244,6 @@ class Selecting:
         )
 
     def _render(self, items: tuple[Item, ...], language: str) -> Variant:
-        self.renders += 1
         articles = {item.article: self.frozen.articles[item.article] for item in items}
         recipe = replace(self.frozen.recipe, items=items, articles=articles, language=language)
         return keeping.make_also(recipe, self.templates)
@@ -231,7 +264,9 @@ def selection(
         frozen = freeze(parts, edition, keeping.recipe_of(parts, first))
         templates = stack.enter_context(keeping.templates_of(frozen.recipe))
         remembered = Remembered(parts, edition, tuple(frozen.stories))
-        yield Selecting(parts, frozen, remembered, templates, making)
+        checked = Checked()
+        checked.add(first)
+        yield Selecting(parts, frozen, remembered, templates, making, checked)
 
 
 def ahead(choose: delivering.Chooser, parts: Parts, edition: Edition, newsletter: Newsletter) -> None:

@@ -225,6 +225,7 @@ def _rhythm(letter: NewsletterSettings) -> Iterator[Problem]:
     """Whether a newsletter's cadences, times and sections agree with each other."""
     key, cadences = f"newsletters[{letter.slug}]", {letter.cadence, *letter.cadences}
     yield from _repeated(f"{key}.cadences", list(letter.cadences))
+    yield from _repeated(f"{key}.topics", [topic.casefold() for topic in letter.topics])
     yield from _repeated(f"{key}.sections", [section.title for section in letter.sections])
     if letter.alerts is not None and letter.alerts == SelectionSettings():
         remedy = "would make every article urgent; name categories, tags, authors, sources or languages"

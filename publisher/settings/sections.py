@@ -23,6 +23,7 @@ from publisher.settings.values import (
     Span,
     TagAuthority,
     Text,
+    Topic,
     Variable,
     WallTime,
     Zone,
@@ -174,6 +175,7 @@ class NewsletterSettings(Section):
     timezone: ReaderZone = ""
     cadence: Cadence = "daily"
     cadences: tuple[Cadence, ...] = Field(default=(), strict=False)
+    topics: tuple[Topic, ...] = Field(default=(), strict=False)
     at: WallTime = time(7, 0)
     weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
     day: int = Field(default=1, ge=1, le=31)

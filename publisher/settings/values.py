@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from publisher.kit import slots
 from publisher.model import FIELDS
+from publisher.model.topics import topic
 
 #: What a newsletter's `timezone` says where readers' own clocks count.
 READERS = "reader"
@@ -142,6 +143,7 @@ Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Each = Annotated[str, AfterValidator(_each)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
 Cadence = Annotated[str, AfterValidator(_cadence)]
+Topic = Annotated[str, AfterValidator(topic)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Hours = Annotated[tuple[time, time] | None, BeforeValidator(_hours)]
 WallTime = Annotated[time, BeforeValidator(_clock_time)]

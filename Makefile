@@ -32,6 +32,7 @@ faults: .venv/.tests ## kill Publisher at work and count what arrived; PUBLISHER
 bench: .venv/.tests ## time each step, feeds, mail, mailing APIs and events, each beside a peer or a limit of this machine
 	@.ci/system-packages full
 	$(BIN)/python -m benchmarks.steps
+	$(BIN)/python -m benchmarks.audience
 	$(BIN)/python -m benchmarks.personalise
 	$(BIN)/python -m benchmarks.feeds
 	$(BIN)/python -m benchmarks.smtp

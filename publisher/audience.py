@@ -13,7 +13,8 @@ from typing import IO, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from publisher.errors import BadToken, NotFound
-from publisher.model import Refusal, Subscriber, Subscription, SubscriptionStatus
+from publisher.model import Newsletter, Refusal, Subscriber, Subscription, SubscriptionStatus
+from publisher.model.topics import offered
 from publisher.ports import Keys, Store
 
 #: How long a link to confirm is good, and how long after leaving the page that says so offers a way back.
@@ -21,7 +22,10 @@ CONFIRM_WITHIN = timedelta(days=7)
 #: Lines of a file that are stored in one transaction.
 CHUNK = 2_000
 #: The columns of an import and an export. Only the first is needed.
-COLUMNS = ("email", "name", "newsletters", "status", "language", "timezone")
+COLUMNS = ("email", "name", "newsletters", "status", "language", "timezone", "topics", "cadence", "alerts")
+#: Those of them that say what a reader wants of the newsletters of the line.
+CHOICES = COLUMNS[6:]
+_YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 #: A cell that begins with one of these is a formula to a spreadsheet; an export writes it as text.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: Characters of a language tag (BCP 47 section 4.4.1).
@@ -68,6 +72,37 @@ def zone(text: str) -> str:
 
 def consent(newsletter: str, status: SubscriptionStatus, evidence: Mapping[str, Any], *, now: datetime) -> Subscription:
     return Subscription(subscriber=0, newsletter=newsletter, status=status, evidence=evidence, changed_at=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a reader wants of a newsletter: topics ("category:Sport"), sorted, none for everything; a cadence, "" for
+    the newsletter's own; and whether its alerts."""
+
+    topics: tuple[str, ...] = ()
+    cadence: str = ""
+    alerts: bool = True
+
+
+def choices(newsletter: Newsletter, *, topics: Iterable[str] = (), cadence: str = "", alerts: bool = True) -> Choices:
+    """What a reader may want of a newsletter, as it is kept. Raises ValueError for what it does not offer."""
+    wanted = sorted({offered(topic, newsletter.topics) for topic in topics}, key=str.casefold)
+    cadence = cadence.strip().casefold()
+    if cadence and cadence not in newsletter.offered:
+        raise ValueError(f"{newsletter.slug} has no cadence {cadence!r}; it has {', '.join(newsletter.offered)}")
+    return Choices(topics=tuple(wanted), cadence="" if cadence == newsletter.cadence else cadence, alerts=alerts)
+
+
+def choose(store: Store, reader: Subscriber, newsletter: Newsletter, wanted: Choices) -> Subscription:
+    """Keep what a reader wants. Raises NotFound when they never met the newsletter."""
+    return store.audience.choose(
+        reader.id, newsletter.slug, topics=wanted.topics, cadence=wanted.cadence, alerts=wanted.alerts
+    )
+
+
+def held(store: Store, reader: Subscriber, newsletter: str) -> Subscription:
+    """A reader's subscription to a newsletter. Raises NotFound."""
+    return _held(store, reader, newsletter)
 
 
 def unsubscribe(
@@ -186,11 +221,12 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importer:
-    """How to read a file: which newsletters exist, which one is meant when a line names none."""
+    """How to read a file: which newsletters exist, by slug (a collection of slugs offers no choices), and which one is
+    meant when a line names none."""
 
     store: Store
     keys: Keys
-    newsletters: Collection[str]
+    newsletters: Mapping[str, Newsletter] | Collection[str]
     default: tuple[str, ...]
     origin: str
     now: datetime
@@ -246,9 +282,25 @@ class Importer:
             raise ValueError(f"the status {status!r} is none of {', '.join(SubscriptionStatus)}")
         evidence = {"imported": self.origin}
         subscriptions = [
-            consent(slug, SubscriptionStatus(status), evidence, now=self.now) for slug in named or self.default
+            self._chosen(row, consent(slug, SubscriptionStatus(status), evidence, now=self.now))
+            for slug in named or self.default
         ]
         return reader, subscriptions
+
+    def _chosen(self, row: Mapping[str, str], there: Subscription) -> Subscription:
+        """With what the line says that they want. Raises ValueError."""
+        if not isinstance(self.newsletters, Mapping) or not any(row.get(column, "").strip() for column in CHOICES):
+            return there
+        alerts = row.get("alerts", "").strip().casefold() or "yes"
+        if alerts not in _YES_OR_NO:
+            raise ValueError(f"alerts is {alerts!r}; write yes or no")
+        wanted = choices(
+            self.newsletters[there.newsletter],
+            topics=[_unquoted(topic) for topic in row.get("topics", "").split(";") if topic.strip()],
+            cadence=row.get("cadence", ""),
+            alerts=_YES_OR_NO[alerts],
+        )
+        return replace(there, topics=wanted.topics, cadence=wanted.cadence, alerts=wanted.alerts)
 
 
 def _unquoted(cell: str) -> str:
@@ -300,10 +352,11 @@ def export(store: Store, file: IO[str], *, newsletter: str = "") -> int:
     count = 0
     for reader, subscriptions in store.audience.each(newsletter):
         count += 1
-        by_status: dict[str, list[str]] = {}
-        for subscription in subscriptions:
-            by_status.setdefault(subscription.status, []).append(subscription.newsletter)
-        for status, slugs in by_status.items() or [("", [])]:
-            cells = (reader.email, reader.name, ";".join(slugs), status, reader.language, reader.timezone)
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for one in subscriptions:
+            wanted = (";".join(one.topics), one.cadence, "" if one.alerts else "no")
+            alike.setdefault((one.status, *wanted), []).append(one.newsletter)
+        for (status, *wants), slugs in alike.items() or [(("", "", "", ""), [])]:
+            cells = (reader.email, reader.name, ";".join(slugs), status, reader.language, reader.timezone, *wants)
             writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in cells])
     return count

@@ -36,6 +36,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
     return KeyRing.load(tmp_path_factory.mktemp("keys") / "keys", {})
 
 
+DAILY = newsletter("daily", topics=("category:Sport", "author:*"), cadences=("daily", "weekly"))
+
+
 class Desk:
     """A file of readers is imported; what was refused is kept."""
 
@@ -47,7 +50,7 @@ class Desk:
         importer = Importer(
             store=self.store,
             keys=self.keys,
-            newsletters=["daily", "weekly"],
+            newsletters={one.slug: one for one in (DAILY, newsletter("weekly"))},
             default=default,
             origin="readers.csv",
             now=NOW,
@@ -159,7 +162,45 @@ def test_a_time_zone_that_nobody_knows_is_named() -> None:
     assert audience.zone(" Europe/Dublin ") == "Europe/Dublin"
 
 
+HEAD = "email,newsletters,topics,cadence,alerts"
+
+
+def test_a_file_says_what_readers_want(desk: Desk) -> None:
+    desk.take(HEAD, f"{BEN},,category: sport;author:Niamh Casey;CATEGORY:Sport,Weekly,no", "nora@mail.example,,,daily,")
+    (ben,), (nora,) = desk.subscriptions(), desk.subscriptions("nora@mail.example")
+    assert (ben.topics, ben.cadence, ben.alerts) == (("author:Niamh Casey", "category:Sport"), "weekly", False)
+    assert (nora.topics, nora.cadence, nora.alerts) == ((), "", True), "the newsletter's own cadence is no choice"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f"{BEN},,category:Chess,,", "does not offer 'category:Chess'; there is category:Sport, author:*"),
+        (f"{BEN},,category:*,,", "does not offer 'category:*'"),
+        (f"{BEN},,Sport,,", "'Sport' is no topic; write category, author, tag or source, a colon and its name"),
+        (f"{BEN},weekly,tag:x,,", "does not offer 'tag:x', nor any other topic"),
+        (f"{BEN},,,hourly,", "daily has no cadence 'hourly'; it has daily, weekly"),
+        (f"{BEN},,,,perhaps", "alerts is 'perhaps'; write yes or no"),
+    ],
+)
+def test_what_a_newsletter_does_not_offer_is_refused(desk: Desk, line: str, reason: str) -> None:
+    desk.take(HEAD, line)
+    [refusal] = desk.refused
+    assert reason in refusal.reason
+    assert desk.store.audience.by_email(BEN) is None
+
+
 # ---------------------------------------------------------------- export
+
+
+def test_what_readers_want_is_exported_and_read_back(desk: Desk) -> None:
+    desk.take(HEAD, f"{BEN},daily,author:Niamh Casey;category:Sport,weekly,no")
+    before, file = desk.subscriptions(), io.StringIO()
+    audience.export(desk.store, file)
+    assert file.getvalue().splitlines()[1] == f"{BEN},,daily,confirmed,,,author:Niamh Casey;category:Sport,weekly,no"
+    desk.store.audience.choose(desk.reader().id, "daily", topics=(), cadence="", alerts=True)
+    assert desk.take(*file.getvalue().splitlines()) == {"known": 1}
+    assert desk.subscriptions() != before, "what readers have chosen since stays"
 
 
 def test_an_export_tells_each_status_and_is_read_back(desk: Desk, keys: KeyRing) -> None:
@@ -171,9 +212,9 @@ def test_an_export_tells_each_status_and_is_read_back(desk: Desk, keys: KeyRing)
     file = io.StringIO()
     assert audience.export(desk.store, file) == 2
     assert sorted(file.getvalue().splitlines()[1:]) == [
-        f"{BEN},Ben,daily,unsubscribed,en,{zone}",
-        f"{BEN},Ben,weekly,confirmed,en,{zone}",
-        "nora@mail.example,,weekly,confirmed,,",
+        f"{BEN},Ben,daily,unsubscribed,en,{zone},,,",
+        f"{BEN},Ben,weekly,confirmed,en,{zone},,,",
+        "nora@mail.example,,weekly,confirmed,,,,,",
     ]
     assert desk.take(*file.getvalue().splitlines()) == {"unsubscribed": 1, "known": 1, "repeated": 1}
 
@@ -182,7 +223,7 @@ def test_an_export_of_one_newsletter_has_its_readers_only(desk: Desk) -> None:
     desk.take("email,newsletters", f"{BEN},daily;weekly", "nora@mail.example,weekly")
     file = io.StringIO()
     assert audience.export(desk.store, file, newsletter="daily") == 1
-    assert file.getvalue() == f"email,name,newsletters,status,language,timezone\n{BEN},,daily,confirmed,,\n"
+    assert file.getvalue() == f"{','.join(audience.COLUMNS)}\n{BEN},,daily,confirmed,,,,,\n"
 
 
 # ---------------------------------------------------------------- leaving

@@ -39,7 +39,7 @@ var/
 feeds/*
 !feeds/README
 """
-_COLUMNS = "email,name,newsletters,status,language\n"
+_COLUMNS = "email,name,newsletters,status,language,timezone,topics,cadence,alerts\n"
 
 
 def init(

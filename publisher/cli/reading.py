@@ -39,7 +39,7 @@ def take(
         importer = Importer(
             store=parts.store,
             keys=parts.keys,
-            newsletters=[known.slug for known in parts.newsletters],
+            newsletters={known.slug: known for known in parts.newsletters},
             default=meant(parts, newsletter, needed="newsletters" not in header.casefold()),
             origin=path.name,
             now=parts.clock.now(),

@@ -47,8 +47,14 @@ def reader(there: Subscriber, subscriptions: tuple[Subscription, ...]) -> dict[s
         "name": there.name,
         "language": there.language,
         "newsletters": {s.newsletter: str(s.status) for s in subscriptions},
+        "choices": {s.newsletter: choices(s) for s in subscriptions},
         "since": there.created_at,
     }
+
+
+def choices(there: Subscription) -> dict[str, Any]:
+    """What a reader wants of a newsletter, for programs. No topics are everything, "" is the newsletter's cadence."""
+    return {"topics": list(there.topics), "cadence": there.cadence, "alerts": there.alerts}
 
 
 def line(parts: Parts, there: Edition) -> str:

@@ -1,4 +1,4 @@
-"""`publisher subscribers`: import, export, add, remove, list."""
+"""`publisher subscribers`: import, export, add, remove, list, choose."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 #: Refused lines that are shown; `--refused FILE` gets them all.
 SHOWN = 20
 
-app = typer.Typer(help="Readers: import, export, add, remove, list.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Readers: import, export, add, remove, list, and what each wants.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Only = Annotated[str, typer.Option("--newsletter", metavar="NEWSLETTER", help="Only this one.")]
@@ -53,7 +55,7 @@ class _Refused:
 @app.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="With a column email; name, newsletters, status.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="With a column email; see the guide for others.")],
     newsletter: Annotated[str, typer.Option(metavar="NEWSLETTER", help="For lines that name none.")] = "",
     refused: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every refused line there.")] = None,
     json: Json = False,
@@ -183,7 +185,60 @@ def list_(
     console.say("There are more; --limit 0 shows all." if more else count(len(readers), "reader"))
 
 
+@app.command()
+def choose(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")],
+    newsletter: Into = "",
+    topic: Annotated[
+        list[str] | None, typer.Option(metavar="TOPIC", help="Such as category:Sport; may be repeated.")
+    ] = None,
+    cadence: Annotated[str, typer.Option(metavar="CADENCE", help="One that the newsletter offers.")] = "",
+    *,
+    everything: Annotated[bool, typer.Option("--everything", help="All topics again.")] = False,
+    alerts: Annotated[bool | None, typer.Option("--alerts/--no-alerts", help="Whether they want its alerts.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what a reader wants of a newsletter, and change what is named."""
+    from publisher import audience, pipeline
+
+    with door(context).opened() as site:
+        parts = site.parts
+        (slug,) = meant(parts, newsletter, needed=True)
+        there, reader = pipeline.newsletter_of(parts, slug), _known_person(parts, email)
+        has = audience.held(parts.store, reader, slug)
+        if topic or everything or cadence or alerts is not None:
+            try:
+                wanted = audience.choices(
+                    there,
+                    topics=topic or (() if everything else has.topics),
+                    cadence=cadence or has.cadence,
+                    alerts=has.alerts if alerts is None else alerts,
+                )
+            except ValueError as error:
+                raise typer.BadParameter(str(error)) from None
+            has = audience.choose(parts.store, reader, there, wanted)
+    if json:
+        console.dump({"email": reader.email, "newsletter": slug, **shown.choices(has)})
+        return
+    console.say(f"{reader.email} gets {', '.join(has.topics) or 'everything'} of {slug}")
+    console.say(f"{has.cadence or there.cadence} editions, {'with' if has.alerts else 'without'} alerts")
+
+
 # ---------------------------------------------------------------- below
+
+
+def _known_person(parts: Parts, email: str) -> Subscriber:
+    """Raises NotFound when nobody has that address."""
+    from publisher import audience
+
+    try:
+        reader = parts.store.audience.by_email(audience.address(email)[1])
+    except ValueError as error:
+        raise typer.BadParameter(f"{email!r}: {error}", param_hint="EMAIL") from None
+    if reader is None:
+        raise errors.NotFound(f"nobody with the address {email} is known")
+    return reader
 
 
 def _known(parts: Parts, newsletter: str) -> None:

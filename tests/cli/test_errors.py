@@ -86,7 +86,7 @@ def test_a_reader_of_our_output_may_stop_reading(site: Path) -> None:
     running = process(site, "subscribers", "export")
     assert running.stdout
     assert running.stderr
-    assert running.stdout.readline() == "email,name,newsletters,status,language,timezone\n"
+    assert running.stdout.readline() == "email,name,newsletters,status,language,timezone,topics,cadence,alerts\n"
     running.stdout.close()
     said = running.stderr.read()
     running.stderr.close()

@@ -302,3 +302,24 @@ def test_what_a_spreadsheet_would_run_is_text_in_an_export_and_comes_back_as_it_
     people = [("=ben@mail.example", "=1+1"), ("+ben@mail.example", "'Tis"), ("'=carla@mail.example", "@sum")]
     assert [(reader["email"], reader["name"]) for reader in here] == people
     assert [(reader["email"], reader["name"]) for reader in there] == people
+
+
+def test_what_a_reader_wants_is_shown_and_changed(site: Path) -> None:
+    change(site, "sender =", 'topics = ["category:*"]\ncadences = ["daily", "weekly"]\nsender =')
+    done(site, "subscribers", "add", "zoe@mail.example")
+    zoe = ("subscribers", "choose", "zoe@mail.example")
+    assert done(site, *zoe) == "zoe@mail.example gets everything of daily\ndaily editions, with alerts\n"
+    assert done(site, *zoe, "--topic", "category:Sport", "--cadence", "weekly", "--no-alerts") == (
+        "zoe@mail.example gets category:Sport of daily\nweekly editions, without alerts\n"
+    )
+    assert as_json(site, *zoe, "--everything") == {
+        "email": "zoe@mail.example",
+        "newsletter": "daily",
+        "topics": [],
+        "cadence": "weekly",
+        "alerts": False,
+    }
+    refused = call(site, *zoe, "--topic", "tag:x")
+    assert refused.exit_code == 2
+    assert "does not offer 'tag:x'" in refused.stderr
+    assert call(site, "subscribers", "choose", "nobody@mail.example").exit_code == 4

@@ -140,6 +140,8 @@ class _Sending:
         from publisher.model import EditionState
 
         parts = self.app.parts
+        if edition.state is EditionState.SKIPPED:
+            return self._said(edition, f"{edition.key} does not go out: {edition.reason}.")
         if edition.undo_until and self._in_undo(edition):
             moment = when(edition.undo_until, self.newsletter.timezone)
             return self._said(edition, f"{edition.key} is approved; `publisher run` sends it from {moment}.")

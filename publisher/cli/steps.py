@@ -124,7 +124,8 @@ def compose(
                 return
             moment = when(following.due_at, there.timezone) if following else "there is enough that is new"
             console.say(f"No edition of {there.slug} is due before {moment}.")
-            console.say(f"To send one now: publisher send {there.slug} --now")
+            which = f" --cadence {cadence}" if cadence else ""
+            console.say(f"To send one now: publisher send {there.slug} --now{which}")
             return
         edition = pipeline.compose_slot(parts, there, slot)
         done("compose", edition=edition.key, state=edition.state)

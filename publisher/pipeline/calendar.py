@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from publisher import editions
 from publisher.kit import slots
-from publisher.model import EditionState, Newsletter, Slot, SubscriptionStatus, Timetable, cadence_of
+from publisher.model import EditionState, Label, Newsletter, Slot, SubscriptionStatus, Timetable, cadence_of
 from publisher.pipeline.choosing import chosen
 from publisher.ports import Parts
 
@@ -73,6 +73,9 @@ def _enough(parts: Parts, newsletter: Newsletter, cadence: str) -> Slot | None:
         return slot
     if slots.departure(timetable(parts, newsletter, cadence), slot.name, "", now) is not None:
         return None
+    whose = newsletter.readership(slot.name)
+    if not parts.store.audience.count(newsletter.slug, whose)[SubscriptionStatus.CONFIRMED]:
+        return None
     choice, _ = chosen(parts, newsletter, slot)
-    readers = parts.store.audience.count(newsletter.slug)[SubscriptionStatus.CONFIRMED]
-    return slot if len(choice.items) >= slots.counts(cadence) and readers else None
+    new = sum(item.label is Label.NEW and not item.spare for item in choice.items)
+    return slot if new >= slots.counts(cadence) else None

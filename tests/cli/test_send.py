@@ -208,3 +208,15 @@ def test_a_broken_template_is_named_before_anything_is_made(site: Path) -> None:
 def test_for_programs_it_is_one_document(site: Path) -> None:
     report = json.loads(call(site, "send", "daily", "--now", "--json").stdout)
     assert report["edition"]["sums"]["accepted"] == 1
+
+
+def test_an_article_is_sent_alone_and_once_before_all_else(site: Path) -> None:
+    first = done(site, "send", "daily", "--alert", "ferry", "--yes")
+    assert "The ferry returns after forty years” (daily/alert:" in first
+    assert "1 accepted" in first
+    assert "has already gone out" in done(site, "send", "daily", "--alert", "ferry", "--yes")
+    assert len(letters(site)) == 1
+    both = call(site, "send", "daily", "--alert", "ferry", "--cadence", "daily")
+    assert (both.exit_code, "goes to the readers of all cadences" in both.stderr) == (2, True)
+    wrong = call(site, "send", "daily", "--now", "--cadence", "monthly")
+    assert (wrong.exit_code, "choose one of daily" in wrong.stderr) == (2, True)

@@ -82,6 +82,14 @@ def test_an_edition_comes_with_enough_news_and_never_twice(opened: tuple[App, Ne
     assert composed(app) == ["new-2:1 approved", "new-2:2 approved"]
 
 
+def test_a_cadence_that_nobody_chose_makes_no_editions_of_news(opened: tuple[App, Newsroom], clock: TestClock) -> None:
+    app, newsroom = opened
+    app = with_settings(app, cadences=("daily", "new-1"))
+    add_readers(app, "one@reader.example")  # who chose nothing
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    assert composed(app) == composed(app) == []
+
+
 def test_news_that_comes_at_night_waits_for_the_end_of_quiet_hours(
     opened: tuple[App, Newsroom], clock: TestClock
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from publisher import collect as collecting
 from publisher import compose as composing
@@ -90,6 +91,7 @@ def why(parts: Parts, article: Article, *, feed: str = "", newsletter: str = "")
     if not feed:
         for there in newsletters:
             told += _of_newsletter(parts, article, there, kept.get(f"newsletter:{there.slug}"))
+            told += _of_other_cadences(parts, article, there)
     return tuple(told)
 
 
@@ -123,6 +125,15 @@ def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decid
     if decided is None:
         return [would]
     return [decided] if (decided.included, decided.rule) == (would.included, would.rule) else [decided, would]
+
+
+def _of_other_cadences(parts: Parts, article: Article, newsletter: Newsletter) -> Iterator[Decision]:
+    """What the newest edition of each cadence but the newsletter's own keeps about it."""
+    for cadence in newsletter.offered:
+        edition = parts.store.editions.last(newsletter.slug, cadence) if cadence != newsletter.cadence else None
+        for one in parts.store.decisions.of_edition(edition.id) if edition else ():
+            if edition and one.article == article.id:
+                yield replace(one, output=f"edition:{edition.key}")
 
 
 def _decision(parts: Parts, article: Article, output: str, included: bool, rule: str) -> Decision:

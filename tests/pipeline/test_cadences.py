@@ -65,6 +65,10 @@ def test_each_cadence_has_its_own_editions_of_the_same_stories(opened: tuple[App
     assert sorted(composed(app)) == sorted([*first, "daily:2026-11-30 approved", "weekly:2026-W49 approved"])
     held = {one.slot: len(one.items) for one in app.parts.store.editions.newest(2)}
     assert held == {"daily:2026-11-30": 1, "weekly:2026-W49": 2}
+    bridge = next(one for one in app.parts.store.articles.each() if one.revision.title == "Bridge reopens")
+    told = {one.output: one.rule for one in pipeline.why(app.parts, bridge, newsletter="daily")}
+    assert told["edition:daily/weekly:2026-W49"] == "new since the last edition"
+    assert told["newsletter:daily"] == "already sent in The Daily (revision 1)"
 
 
 def test_an_edition_comes_with_enough_news_and_never_twice(opened: tuple[App, Newsroom], clock: TestClock) -> None:

@@ -318,7 +318,8 @@ class Letterhead:
 class Edition:
     """One dated number of a newsletter. Its identity is (newsletter, slot), unique in the database.
 
-    `wave` is the last one whose batches may leave. `letterheads` are those
+    `wave` is the last one whose batches may leave. `looked_at` is when, while it was being sent, sources were last
+    asked about its stories. `letterheads` are those
     its messages were made with, more than one when the settings changed while it was sent.
     """
 
@@ -336,6 +337,7 @@ class Edition:
     template_hash: str = ""
     undo_until: datetime | None = None
     finished_at: datetime | None = None
+    looked_at: datetime | None = None
     priority: int = Priority.DIGEST
     wave: int = 0
     mailer: str = ""

@@ -8,9 +8,10 @@ that nobody has touched: others got what they got, and the variants say who got 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from hashlib import sha256
 from queue import Empty, SimpleQueue
 
@@ -39,6 +40,8 @@ from publisher.ports import Parts
 
 #: Untouched batches that are given other variants in one transaction.
 TOGETHER = 100
+#: How long after one look at the sources comes the next, while an edition is being sent.
+AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class News:
 def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Edition:
     """The approved edition as it leaves now. Raises PreflightError when an editor has to look at it first, or when
     nothing of it is left."""
-    gone = look_again(parts, newsletter, edition.items)
+    gone = look_again(parts, newsletter, [item.article for item in edition.items if _tells(item)])
     news = _news(parts, [(item.article, item.revision) for item in edition.items if _tells(item)], gone)
     if not news:
         return edition
@@ -101,10 +104,10 @@ def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Ed
     return edition
 
 
-def look_again(parts: Parts, newsletter: Newsletter, items: Sequence[Item]) -> frozenset[int]:
+def look_again(parts: Parts, newsletter: Newsletter, stories: Collection[int]) -> frozenset[int]:
     """Ask the sources of these stories once more, for as long as the newsletter waits, and keep what they say. The
     articles that are not published there any more; whoever does not answer in time changes nothing."""
-    articles = parts.store.articles.get([item.article for item in items if _tells(item)])
+    articles = parts.store.articles.get(stories)
     asked: SimpleQueue[tuple[Source, SecondLook]] = SimpleQueue()
     waiting = 0
     for source, ids in _by_source(parts, articles):
@@ -147,13 +150,29 @@ def renew(parts: Parts, edition: Edition) -> None:
     if not store.outbox.untouched(edition.id):
         return
     newsletter = next((one for one in parts.newsletters if one.slug == edition.newsletter), None)
-    news = _news(parts, store.editions.told(edition.id), frozenset())
+    told = store.editions.told(edition.id)
+    gone = _gone_meanwhile(parts, newsletter, edition, told) if newsletter else frozenset[int]()
+    news = _news(parts, told, gone)
     if news and newsletter is not None and not _supersede(parts, newsletter, edition, news):
         return
     if newest := store.editions.newest_variants(edition.id):
         after = store.outbox.repoint(edition.id, newest, after=0, limit=TOGETHER)
         while after:
             after = store.outbox.repoint(edition.id, newest, after=after, limit=TOGETHER)
+
+
+def _gone_meanwhile(
+    parts: Parts, newsletter: Newsletter, edition: Edition, told: Sequence[tuple[int, int]]
+) -> frozenset[int]:
+    """Ask the sources once more, every so often as long as readers wait for their hour, their wave or their turn."""
+    now = parts.clock.now()
+    last = edition.looked_at or edition.approved_at
+    if edition.state is not EditionState.SENDING or (last is not None and now - last < AGAIN):
+        return frozenset()
+    with suppress(errors.Conflict):  # it has just been paused, or is over
+        parts.store.editions.move(edition.key, (EditionState.SENDING,), EditionState.SENDING, looked_at=now)
+        return look_again(parts, newsletter, [article for article, _ in told])
+    return frozenset()
 
 
 def _supersede(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> bool:

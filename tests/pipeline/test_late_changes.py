@@ -189,6 +189,19 @@ def test_what_was_withdrawn_reaches_nobody_else(opened: tuple[App, Newsroom]) ->
     assert [len(pairs) for pairs in told(app, edition)] == [2, 1, 1]
 
 
+def test_sources_are_asked_again_before_readers_whose_hour_comes_later(
+    opened: tuple[App, Newsroom], clock: TestClock
+) -> None:
+    app, newsroom = opened
+    edition = started(app, calls=1)
+    newsroom.lists("newsroom", bridge())  # taken down, and nobody collects
+    pipeline.sweep(app.parts)
+    assert [len(pairs) for pairs in told(app, edition)] == [2, 2, 2], "it was asked a moment ago"
+    clock.move(minutes=10)
+    pipeline.sweep(app.parts)
+    assert [len(pairs) for pairs in told(app, edition)] == [2, 1, 1]
+
+
 def test_a_batch_that_a_worker_holds_is_left_to_it_and_changed_if_it_comes_back(opened: tuple[App, Newsroom]) -> None:
     app, newsroom = opened
     edition = started(app, calls=0)

@@ -39,6 +39,7 @@ edition = table(
     data("overrides", server_default="[]"),  # of preflight: rule, who said so, when
     moment("undo_until"),
     moment("finished_at"),
+    moment("looked_at"),  # when the sources of its stories were last asked about them, while it is sent
     whole("priority"),
     whole("wave", server_default="0"),  # the last one whose batches may leave
     text("mailer"),

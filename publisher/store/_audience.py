@@ -116,7 +116,7 @@ def candidates_in(found: sa.CursorResult[Any]) -> list[Candidate]:
     ]
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=20_000)
 def _topics(written: str) -> tuple[str, ...]:
     return tuple(orjson.loads(written))
 

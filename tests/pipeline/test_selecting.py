@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -295,6 +296,60 @@ def test_who_was_not_reached_is_not_remembered(world: World) -> None:
         connection.execute(sa.update(batches).where(batches.c.id == batch.id).values(rejected=b"\x01", rejected_n=1))
 
     assert world.daily() == {"ann": ["Storm"]}
+
+
+def test_many_readers_with_many_histories_each_get_what_a_computation_for_them_alone_says(tmp_path: Path) -> None:
+    """Sixty readers of five topics, an alert to some, a digest, then a correction, a retraction and an update: the next
+    digest is held against what each had in their mailbox."""
+    world, chance = World(tmp_path, maximum_items=4), random.Random(5)
+    topics = ("Sport", "Harbour", "Schools", "Courts", "Letters")
+    choices = {
+        f"r{n}": {
+            "topics": tuple(f"category:{topic}" for topic in chance.sample(topics, chance.randint(0, 2))),
+            "alerts": chance.random() < 0.5,
+        }
+        for n in range(60)
+    }
+    world.readers(**choices)
+    about = {f"Story {n:02}": topics[n % len(topics)] for n in range(18)}
+
+    def publish(*numbers: int) -> None:
+        for n in numbers:
+            world.publish(f"Story {n:02}", categories=(about[f"Story {n:02}"],))
+            world.clock.move(minutes=1)
+
+    had: dict[str, set[str]] = {name: set() for name in choices}
+
+    def keep(mail: Mapping[str, list[str]]) -> None:
+        for name, told in mail.items():
+            assert not had[name].intersection(told), f"{name} had one of {told} before"
+            had[name].update(told)
+
+    publish(0)
+    world.edition("alert:1:1")
+    keep(world.mail())
+    publish(*range(1, 9))
+    keep(world.daily())
+    publish(*range(9, 18))
+    pipeline.correct(world.app.parts, world.article("Story 08"), "It was Friday.")
+    pipeline.retract(world.app.parts, world.article("Story 07"), "It was not so.", "Aoife")
+    world.publish("Story 00", categories=(about["Story 00"],), content_html=NEW_TEXT)
+    carried = {title for told in had.values() for title in told} - {"Story 00"}
+    got = world.daily()
+
+    over = [f"Story {n:02}" for n in range(4, 0, -1)]  # left over from the day before: there was room for four
+    news = [f"Story {n:02}" for n in range(17, 8, -1)] + over
+    assert carried >= {f"Story {n:02}" for n in range(5, 9)}
+    for name, choice in choices.items():
+        followed = {topic.partition(":")[2] for topic in choice["topics"]} or set(topics)
+        wanted = [title for title in news if about[title] in followed and title not in had[name]]
+        if "Story 00" in had[name]:
+            wanted += ["updated: Story 00"] if about["Story 00"] in followed else []
+        elif about["Story 00"] in followed:
+            wanted += ["Story 00"]
+        due = {"correction: Story 08"} & {f"correction: {title}" for title in had[name]}
+        due |= {"retraction: Story 07"} & {f"retraction: {title}" for title in had[name]}
+        assert set(got.get(name, [])) == {*wanted[:4], *due}, (name, choice, had[name])
 
 
 # ---------------------------------------------------------------- planning

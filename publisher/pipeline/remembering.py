@@ -1,9 +1,10 @@
-"""The story, step 3: what was sent of a story before, and what its readers are owed."""
+"""The story: what was sent of a story before, and to whom; and what its readers are owed."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from publisher import memory
@@ -11,7 +12,10 @@ from publisher.model import (
     ALERT,
     Article,
     ArticleState,
+    Candidate,
     Carried,
+    Edition,
+    Got,
     Label,
     MailPermission,
     Newsletter,
@@ -20,6 +24,11 @@ from publisher.model import (
     cadence_of,
 )
 from publisher.ports import Parts
+
+#: Ids of readers whose memory is held at once.
+WINDOW = 250_000
+#: What is remembered of somebody who was sent nothing of an edition's stories.
+NOTHING: frozenset[Got] = frozenset()
 
 #: How long after a story was mailed its readers are told that it was wrong, or has changed.
 REMEMBERED = timedelta(days=92)
@@ -58,3 +67,59 @@ def _goes(newsletter: Newsletter, article: Article, label: Label, now: datetime)
         return article.state is not ArticleState.HELD
     wanted = article.mail is MailPermission.ALLOWED and not newsletter.selection.refuses(article)
     return wanted and now - article.revision.updated_at <= newsletter.maximum_age
+
+
+# ---------------------------------------------------------------- who got what
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What readers were sent of an edition's stories, for a window of ids at a time.
+
+    Each reader has the number of a set of what they got; there are as many sets as there are histories, not readers."""
+
+    parts: Parts
+    edition: Edition
+    articles: Collection[int]
+    sets: list[frozenset[Got]] = field(default_factory=lambda: [NOTHING])
+    _numbers: dict[frozenset[Got], int] = field(default_factory=lambda: {NOTHING: 0})
+    _variants: Mapping[int, frozenset[Got]] = field(default_factory=dict)
+    _added: dict[tuple[int, int], int] = field(default_factory=dict)
+    _held: dict[int, int] = field(default_factory=dict)
+    _after: int = -1
+    _upto: int = -1
+    _version: int = -1
+
+    def of(self, people: Sequence[Candidate]) -> Mapping[int, int]:
+        """By reader: the number of what they got; who got nothing may be left out. `people` ascend."""
+        if not people:
+            return {}
+        first, last = people[0].subscriber, people[-1].subscriber
+        version = self.parts.store.memory.version(self.edition.newsletter, but=self.edition.id)
+        if version != self._version or not self._after < first <= last <= self._upto:
+            self._load(first - 1, max(last, first - 1 + WINDOW))
+            self._version = version
+        return self._held
+
+    def _load(self, after: int, upto: int) -> None:
+        kept = self.parts.store.memory
+        self._variants = kept.variants(self.edition.newsletter, self.articles, but=self.edition.id)
+        held: dict[int, int] = {}
+        for variant, ids in kept.readers(self._variants, after=after, upto=upto):
+            if held.keys().isdisjoint(ids):
+                held.update(dict.fromkeys(ids, self._add(0, variant)))
+            else:
+                for id in ids:
+                    held[id] = self._add(held.get(id, 0), variant)
+        self._held, self._after, self._upto = held, after, upto
+
+    def _add(self, number: int, variant: int) -> int:
+        """The number of a set with what a variant tells."""
+        found = self._added.get((number, variant))
+        if found is None:
+            both = self.sets[number] | self._variants[variant]
+            found = self._numbers.setdefault(both, len(self.sets))
+            if found == len(self.sets):
+                self.sets.append(both)
+            self._added[number, variant] = found
+        return found

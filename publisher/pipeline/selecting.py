@@ -7,141 +7,27 @@ combinations that show the same share a variant, which is rendered once.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from publisher import compose as composing
 from publisher import deliver as delivering
-from publisher import errors, memory
-from publisher.model import (
-    ALERT,
-    Article,
-    ArticleState,
-    Candidate,
-    Edition,
-    Got,
-    Item,
-    Label,
-    Newsletter,
-    Recipe,
-    Rendered,
-    Revision,
-    Variant,
-)
-from publisher.model.topics import topics_of
+from publisher import errors
+from publisher.model import Candidate, Edition, Item, Newsletter, Rendered, Variant
 from publisher.pipeline import keeping, preflighting
-from publisher.pipeline.pictures import hosted
-from publisher.pipeline.remembering import history
+from publisher.pipeline.freezing import Frozen, freeze
+from publisher.pipeline.remembering import NOTHING, Remembered
 from publisher.ports import Parts, Templates
 
-#: Ids of readers whose memory is held at once.
-WINDOW = 250_000
 #: Combinations that are rendered before an edition is planned, so that the last look is at them too.
 AHEAD = 200
-#: What is remembered of somebody who was sent nothing of an edition's stories.
-NOTHING: frozenset[Got] = frozenset()
-
 Making = Literal["stored", "held", "counted"]
 
 _NO_TEXT = Rendered(subject="", html="", text="")
 _ALL_GOT = "has got all of it already"
 _NOTHING_NEW = "nothing new in their topics"
-
-
-@dataclass(slots=True)
-class Remembered:
-    """What readers were sent of an edition's stories, for a window of ids at a time.
-
-    Each reader has the number of a set of what they got; there are as many sets as there are histories, not readers."""
-
-    parts: Parts
-    edition: Edition
-    articles: Collection[int]
-    sets: list[frozenset[Got]] = field(default_factory=lambda: [NOTHING])
-    _numbers: dict[frozenset[Got], int] = field(default_factory=lambda: {NOTHING: 0})
-    _variants: Mapping[int, frozenset[Got]] = field(default_factory=dict)
-    _added: dict[tuple[int, int], int] = field(default_factory=dict)
-    _held: dict[int, int] = field(default_factory=dict)
-    _after: int = -1
-    _upto: int = -1
-    _version: int = -1
-
-    def of(self, people: Sequence[Candidate]) -> Mapping[int, int]:
-        """By reader: the number of what they got; who got nothing may be left out. `people` ascend."""
-        if not people:
-            return {}
-        first, last = people[0].subscriber, people[-1].subscriber
-        version = self.parts.store.memory.version(self.edition.newsletter, but=self.edition.id)
-        if version != self._version or not self._after < first <= last <= self._upto:
-            self._load(first - 1, max(last, first - 1 + WINDOW))
-            self._version = version
-        return self._held
-
-    def _load(self, after: int, upto: int) -> None:
-        memory = self.parts.store.memory
-        self._variants = memory.variants(self.edition.newsletter, self.articles, but=self.edition.id)
-        held: dict[int, int] = {}
-        for variant, ids in memory.readers(self._variants, after=after, upto=upto):
-            if held.keys().isdisjoint(ids):
-                held.update(dict.fromkeys(ids, self._add(0, variant)))
-            else:
-                for id in ids:
-                    held[id] = self._add(held.get(id, 0), variant)
-        self._held, self._after, self._upto = held, after, upto
-
-    def _add(self, number: int, variant: int) -> int:
-        """The number of a set with what a variant tells."""
-        found = self._added.get((number, variant))
-        if found is None:
-            both = self.sets[number] | self._variants[variant]
-            found = self._numbers.setdefault(both, len(self.sets))
-            if found == len(self.sets):
-                self.sets.append(both)
-            self._added[number, variant] = found
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
-    """What an edition was approved with: how its first variant was made, and the articles of all its items."""
-
-    edition: Edition
-    recipe: Recipe
-    articles: Mapping[int, Article]
-    about: Mapping[int, Collection[str]]
-    stories: Mapping[int, str]  # by article, of all that tell one of its stories
-    history: Mapping[tuple[int, int], Revision]
-    languages: Collection[str]
-
-    @property
-    def newsletter(self) -> Newsletter:
-        return self.recipe.newsletter
-
-    def items_for(self, topics: Collection[str], got: frozenset[Got]) -> tuple[Item, ...]:
-        """What a reader gets with these topics, who got that of its stories."""
-        owed: dict[int, Label | None] = {}
-        if got:
-            by_story: dict[str, list[Got]] = defaultdict(list)
-            for one in got:
-                by_story[self.stories[one.article]].append(one)
-            urgent = self.edition.cadence == ALERT
-            for id, article in self.articles.items():
-                if mine := by_story.get(article.story):
-                    owed[id] = memory.owed(article, mine, self.history, urgent=urgent)
-        return composing.for_reader(
-            self.newsletter, self.edition.items, self.articles, self.about, topics=topics, owed=owed
-        )
-
-    def language_for(self, wanted: str) -> str:
-        """The language of the words around the stories: the reader's where the templates speak it."""
-        own = self.newsletter.language
-        short = wanted.split("-", maxsplit=1)[0]
-        if not wanted or short == own.split("-")[0]:
-            return own
-        return next((one for one in (wanted, short) if one in self.languages), own)
 
 
 @dataclass(slots=True)
@@ -290,42 +176,3 @@ def variant_for(parts: Parts, edition: Edition, first: Variant, person: Candidat
     if isinstance(answer, str):
         raise errors.NotFound(f"{person.email} gets nothing of {edition.key}: {answer}", edition=edition.key)
     return answer
-
-
-def freeze(parts: Parts, edition: Edition, recipe: Recipe) -> Frozen:
-    """All that decides who gets what, as it was when the edition was approved."""
-    articles = _articles(parts, edition, recipe)
-    others = parts.store.stories.of(list(articles.values()))
-    tellers: dict[str, list[Article]] = defaultdict(list)
-    for one in (*articles.values(), *others):
-        tellers[one.story].append(one)
-    about = {
-        id: frozenset[str]().union(
-            topics_of(article),
-            *(topics_of(one) for one in tellers[article.story] if one.state is ArticleState.LIVE),
-        )
-        for id, article in articles.items()
-    }
-    words = [name.rpartition("/")[2].removesuffix(".po") for name in recipe.templates if name.endswith(".po")]
-    return Frozen(
-        edition=edition,
-        recipe=recipe,
-        articles=articles,
-        about=about,
-        stories={one.id: one.story for one in (*articles.values(), *others)},
-        history=history(parts, articles.values(), dict.fromkeys(articles, 1)),
-        languages=frozenset((*words, "en")),
-    )
-
-
-def _articles(parts: Parts, edition: Edition, recipe: Recipe) -> Mapping[int, Article]:
-    """The articles of all items at the revision that was approved, with the pictures that are mailed."""
-    others = [item for item in edition.items if item.article not in recipe.articles]
-    there = parts.store.articles.get([item.article for item in others])
-    revisions = parts.store.articles.revisions({(item.article, item.revision) for item in others})
-    stored = {
-        item.article: replace(there[item.article], revision=revisions[item.article, item.revision]) for item in others
-    }
-    wanted = {item.article for item in edition.items}
-    kept = {id: article for id, article in recipe.articles.items() if id in wanted}
-    return {**kept, **hosted(parts, others, stored)}

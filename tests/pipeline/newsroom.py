@@ -57,10 +57,15 @@ class Newsroom:
         self.answers[slug] = [Fetched(articles=articles, cursor={}, **more)]
 
 
-def open_newsroom(root: Path, clock: TestClock, environment: Mapping[str, str] | None = None) -> tuple[App, Newsroom]:
-    """The site of a newsroom ("newsroom", in which everything can be listed) that also takes a wire ("wire")."""
-    newsroom = Newsroom()
-    app = open_site(lay_out(root, SETTINGS + _SOURCES, {}), clock, dict(environment or {}))
+def open_newsroom(
+    root: Path, clock: TestClock, environment: Mapping[str, str] | None = None, *, store: str = ""
+) -> tuple[App, Newsroom]:
+    """The site of a newsroom ("newsroom", in which everything can be listed) that also takes a wire ("wire"), with the
+    store at an address, or one of its own."""
+    newsroom, settings = Newsroom(), SETTINGS + _SOURCES
+    if store:
+        settings += f'\n[store]\nurl = "{store}"\n'
+    app = open_site(lay_out(root, settings, {}), clock, dict(environment or {}))
     fetchers = dict.fromkeys(("folder", "syndication"), newsroom)
     return replace(app, parts=replace(app.parts, fetchers=fetchers)), newsroom
 

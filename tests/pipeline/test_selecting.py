@@ -48,9 +48,9 @@ NEW_TEXT = "".join(
 class World:
     """A newsroom with readers of one newsletter, whose days pass one by one."""
 
-    def __init__(self, root: Path, **settings: Any) -> None:
+    def __init__(self, root: Path, *, store: str = "", **settings: Any) -> None:
         self.root, self.clock = root, TestClock(NOW)
-        app, self.newsroom = open_newsroom(root, self.clock)
+        app, self.newsroom = open_newsroom(root, self.clock, store=store)
         (newsletter,) = app.parts.newsletters
         changed = replace(newsletter, **{"topics": TOPICS, **settings})
         self.app: App = replace(app, parts=replace(app.parts, newsletters=(changed,)))
@@ -183,7 +183,7 @@ def test_words_around_the_stories_are_in_the_readers_language(world: World) -> N
     jean = store.audience.by_email("jean@reader.example")
     assert jean
     with store._access.write() as connection:  # type: ignore[attr-defined]
-        connection.execute(sa.update(subscriber).where(subscriber.c.id == jean.id).values(language="fr-CA"))
+        connection.execute(sa.update(subscriber).where(subscriber.c.id == jean.id).values(language="FR-ca"))
     world.publish("Storm")
     world.daily()
 
@@ -298,10 +298,12 @@ def test_who_was_not_reached_is_not_remembered(world: World) -> None:
     assert world.daily() == {"ann": ["Storm"]}
 
 
-def test_many_readers_with_many_histories_each_get_what_a_computation_for_them_alone_says(tmp_path: Path) -> None:
+def test_many_readers_with_many_histories_each_get_what_a_computation_for_them_alone_says(
+    tmp_path: Path, store_url: str
+) -> None:
     """Sixty readers of five topics, an alert to some, a digest, then a correction, a retraction and an update: the next
     digest is held against what each had in their mailbox."""
-    world, chance = World(tmp_path, maximum_items=4), random.Random(5)
+    world, chance = World(tmp_path / "site", store=store_url, maximum_items=4), random.Random(5)
     topics = ("Sport", "Harbour", "Schools", "Courts", "Letters")
     choices = {
         f"r{n}": {
@@ -350,6 +352,7 @@ def test_many_readers_with_many_histories_each_get_what_a_computation_for_them_a
         due = {"correction: Story 08"} & {f"correction: {title}" for title in had[name]}
         due |= {"retraction: Story 07"} & {f"retraction: {title}" for title in had[name]}
         assert set(got.get(name, [])) == {*wanted[:4], *due}, (name, choice, had[name])
+    world.app.close()
 
 
 # ---------------------------------------------------------------- planning

@@ -96,7 +96,7 @@ def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Ed
     variant = keeping.make(parts, newsletter, slot, everybody, shown, now=parts.clock.now())
     changed = replace(edition, items=items, subject=variant.rendered.subject)
     edition = editions.renew(parts.store, changed, variant, hold=why if holds else "")
-    _note(parts, edition, news)
+    parts.store.decisions.keep(edition.id, _said(parts, edition, news))
     if holds:
         how = f"To send it as it is now: publisher send {newsletter.slug}"
         _tell(parts, edition, "waits for an editor", f"{why}. {how}")
@@ -153,8 +153,8 @@ def renew(parts: Parts, edition: Edition) -> None:
     told = store.editions.told(edition.id)
     gone = _gone_meanwhile(parts, newsletter, edition, told) if newsletter else frozenset[int]()
     news = _news(parts, told, gone)
-    if news and newsletter is not None and not _supersede(parts, newsletter, edition, news):
-        return
+    if news and newsletter is not None:
+        _supersede(parts, newsletter, edition, news)
     if newest := store.editions.newest_variants(edition.id):
         after = store.outbox.repoint(edition.id, newest, after=0, limit=TOGETHER)
         while after:
@@ -175,29 +175,33 @@ def _gone_meanwhile(
     return frozenset()
 
 
-def _supersede(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> bool:
-    """Make the variants anew that tell of what changed. False when nothing would be left of one: it stays, and the
-    edition waits for an editor."""
-    old = parts.store.editions.telling(edition.id, [*news.changed, *news.out])
-    why = news.in_words()
-    for variant in old:
+def _supersede(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> None:
+    """Make the variants anew that tell of what changed. One of which nothing would be left, or that would arrive
+    broken, stays as it is, and the edition waits until an editor resumes or cancels it; that is asked once."""
+    wrong, made = "", False
+    for variant in parts.store.editions.telling(edition.id, [*news.changed, *news.out]):
         items = news.applied(variant.items)
-        if not items:
-            _hold(parts, edition, f"nothing would be left of it: {why}")
-            return False
         if items == variant.items:
             continue
-        made = _again(parts, variant, items)
-        if wrong := preflighting.reason(parts, edition, newsletter, [made], network=False):
-            _hold(parts, edition, f"{why}, and now it would arrive broken: {wrong}")
-            return False
-        parts.store.editions.supersede(variant.id, made)
-    _note(parts, edition, news)
-    if news.holds(newsletter):
-        _hold(parts, edition, why)
+        if not items:
+            wrong = "some readers get nothing else"
+            continue
+        new = _again(parts, variant, items)
+        if broken := preflighting.reason(parts, edition, newsletter, [new], network=False):
+            wrong = f"now it would arrive broken: {broken}"
+            continue
+        parts.store.editions.supersede(variant.id, new)
+        made = True
+    known = {(one.article, one.revision, one.rule) for one in parts.store.decisions.of_edition(edition.id)}
+    said = _said(parts, edition, news)
+    if not made and all((one.article, one.revision, one.rule) in known for one in said):
+        return
+    parts.store.decisions.keep(edition.id, said)
+    why = news.in_words()
+    if wrong or news.holds(newsletter):
+        _hold(parts, edition, f"{why}; {wrong}" if wrong else why)
     else:
         _tell(parts, edition, "was changed while it was sent", f"{why}. Who was not mailed yet gets it as it is now.")
-    return True
 
 
 def _hold(parts: Parts, edition: Edition, why: str) -> None:
@@ -253,11 +257,11 @@ def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:
     return hosted(parts, items, told)
 
 
-def _note(parts: Parts, edition: Edition, news: News) -> None:
-    """Keep with the edition what became of its stories."""
+def _said(parts: Parts, edition: Edition, news: News) -> list[Decision]:
+    """What became of an edition's stories, as it is kept with it."""
     now, state = parts.clock.now(), edition.state
     when = "before it left" if state in (EditionState.APPROVED, EditionState.WAITING) else "while it was sent"
-    said = [
+    return [
         Decision(
             output=f"newsletter:{edition.newsletter}",
             article=article.id,
@@ -268,7 +272,6 @@ def _note(parts: Parts, edition: Edition, news: News) -> None:
         )
         for article in parts.store.articles.get([*news.changed, *news.out]).values()
     ]
-    parts.store.decisions.keep(edition.id, said)
 
 
 def _tell(parts: Parts, edition: Edition, what: str, text: str) -> None:

@@ -48,10 +48,6 @@ from publisher.store.tables import (
 _PAGE = 100
 
 
-#: Under another name where a variant itself is given.
-variants_ = variant
-
-
 class Editions:
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -181,11 +177,7 @@ class Editions:
 
     def supersede(self, old: int, variant: Variant) -> Variant:
         with self._access.write() as connection:
-            of = sa.select(variants_.c.edition).where(variants_.c.id == old)
-            made = _add_variant(connection, int(connection.execute(of).scalar_one()), variant)
-            if made.id != old:
-                connection.execute(sa.update(variants_).where(variants_.c.id == old).values(superseded_by=made.id))
-            return made
+            return _supersede(connection, old, variant)
 
     def newest_variants(self, edition: int) -> Mapping[int, int]:
         with self._access.read() as connection:
@@ -311,6 +303,19 @@ def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Varia
         rows.put_items(connection, variant_item, "variant", id, one.items)
         _archive.touch(connection, archive_page.c.edition == edition_id)
     return rows.load_variants(connection, variant.c.edition == edition_id, variant.c.key == one.key)[0]
+
+
+def _supersede(connection: Connection, old: int, one: Variant) -> Variant:
+    """`supersedes` is told only of one that came for this: one that was there already has readers of its own."""
+    edition_id = connection.execute(sa.select(variant.c.edition).where(variant.c.id == old)).scalar_one()
+    same = sa.and_(variant.c.edition == edition_id, variant.c.key == one.key)
+    there = connection.execute(sa.select(variant.c.id).where(same)).scalar_one_or_none()
+    made = _add_variant(connection, int(edition_id), one)
+    if there is None:
+        connection.execute(sa.update(variant).where(variant.c.id == made.id).values(supersedes=old))
+    if made.id != old:
+        connection.execute(sa.update(variant).where(variant.c.id == old).values(superseded_by=made.id))
+    return made
 
 
 def _named_id(connection: Connection, key: str) -> int:

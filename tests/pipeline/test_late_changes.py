@@ -216,3 +216,16 @@ def test_a_batch_that_a_worker_holds_is_left_to_it_and_changed_if_it_comes_back(
     pipeline.sweep(app.parts)
     assert outbox.batch(claimed.id).runs != claimed.runs
     assert len({frozenset(pairs) for pairs in told(app, edition)}) == 1
+
+
+def test_readers_who_would_get_nothing_else_are_a_question_to_an_editor_once(opened: tuple[App, Newsroom]) -> None:
+    app, _ = opened
+    edition = started(app, calls=1)
+    for one in list(app.parts.store.articles.each()):
+        pipeline.retract(app.parts, one, "It was a drill.", "Aoife Brennan")
+    pipeline.sweep(app.parts)
+    paused = app.parts.store.editions.get(edition.key)
+    assert (paused.state, "get nothing else" in paused.reason) == (EditionState.PAUSED, True)
+    editions.resume(app.parts.store, edition.key)
+    pipeline.sweep(app.parts)
+    assert app.parts.store.editions.get(edition.key).state is EditionState.SENDING, "the editor has answered"

@@ -333,7 +333,7 @@ def test_an_editors_words_replace_the_articles_in_mail() -> None:
 
     made = render(told(1), items=[item])
 
-    assert made.subject == "All aboard"
+    assert made.subject == "Correction: All aboard"
     assert "Ferry returns" not in made.html
     assert "CORRECTION\nAll aboard" in made.text
 

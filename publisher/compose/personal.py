@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from publisher.compose.arranging import heading
 from publisher.compose.choosing import Choice, no_room
 from publisher.model import Article, Decision, Item, Label, Newsletter
 from publisher.model.topics import follows
@@ -31,7 +32,13 @@ def with_owed(
         return choice
     start = len(choice.items)
     items = tuple(
-        Item(article=article.id, revision=article.revision.number, position=position, label=label)
+        Item(
+            article=article.id,
+            revision=article.revision.number,
+            position=position,
+            label=label,
+            section=heading(article, newsletter.sections) if label is Label.UPDATED else "",
+        )
         for position, (article, label) in enumerate(owed, start=start)
     )
     of = {article.id for article, _ in owed}
@@ -105,10 +112,19 @@ def _newness(article: Article) -> tuple[datetime, int]:
 
 def _led(items: Sequence[Item], articles: Mapping[int, Article]) -> list[Item]:
     """The edition's own lead stays first; where the reader does not get it, the first story with a picture leads."""
-    if not items or items[0].position == 0:
+    if not items:
+        return []
+    pictured = next((item for item in items if articles[item.article].revision.image), items[0])
+    lead = items[0] if items[0].position == 0 else pictured
+    return [lead, *_together([item for item in items if item is not lead])]
+
+
+def _together(items: Sequence[Item]) -> list[Item]:
+    """With updates in their own section, where it begins; what has none comes last."""
+    if all(item.label is Label.NEW for item in items):
         return list(items)
-    lead = next((item for item in items if articles[item.article].revision.image), items[0])
-    return [lead, *(item for item in items if item is not lead)]
+    sections = dict.fromkeys(item.section for item in items if item.section)
+    return [item for section in (*sections, "") for item in items if item.section == section]
 
 
 def _numbered(items: Iterable[Item]) -> tuple[Item, ...]:

@@ -88,10 +88,12 @@ class StoryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionView:
-    """Stories under one heading; `title` is "" for those without a category."""
+    """Stories under one heading; `title` is "" for those without a category, and for `corrections`: what the reader is
+    told of stories that they were sent before."""
 
     title: str
     items: tuple[StoryView, ...]
+    corrections: bool = False
 
 
 # ---------------------------------------------------------------- made from articles
@@ -111,8 +113,13 @@ def site_view(site: Site) -> SiteView:
 
 def sections(stories: Iterable[StoryView]) -> tuple[SectionView, ...]:
     return tuple(
-        SectionView(title=title, items=tuple(members)) for title, members in groupby(stories, lambda s: s.section)
+        SectionView(title=title, items=tuple(members), corrections=corrections)
+        for (title, corrections), members in groupby(stories, _heading)
     )
+
+
+def _heading(story: StoryView) -> tuple[str, bool]:
+    return story.section, not story.section and story.label in (Label.CORRECTION, Label.RETRACTION)
 
 
 def stories(

@@ -242,6 +242,8 @@ def test_a_story_that_changed_substantially_comes_back_as_updated_and_only_once(
     world.publish("Enquiry", content_html=NEW_TEXT)
     world.publish("Flood")
     assert world.daily() == {"ann": ["Flood", "updated: Enquiry"], "late": ["Flood"]}
+    headings = [(item.section, item.label.value) for item in world.variants("daily:2026-11-23")[-1].items]
+    assert headings == [("News", "new"), ("News", "updated")], "in its own section"
     world.publish("Fair")
     assert world.daily() == {"ann": ["Fair"], "late": ["Fair"]}
 
@@ -282,6 +284,7 @@ def test_a_retraction_is_told_once_to_those_who_were_sent_the_story(world: World
     assert world.daily() == {"ann": ["Regatta", "retraction: Storm"], "sport": ["Regatta"]}
     (told,) = [one for one in world.variants("daily:2026-11-23") if len(one.items) == 2]
     assert "The photograph was not of the storm." in told.rendered.text
+    assert "CORRECTIONS" in told.rendered.text
     assert "what Niamh said" not in told.rendered.text.partition("RETRACTION")[2], "what was wrong is not told again"
     assert world.daily() == {}
 

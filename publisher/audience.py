@@ -230,6 +230,7 @@ class Importer:
     default: tuple[str, ...]
     origin: str
     now: datetime
+    rechoose: bool = False  # whether a file with columns of `CHOICES` changes what readers want who are known already
 
     def run(
         self, lines: Iterable[str], refused: Callable[[Refusal], None], progress: Callable[[int], None] | None = None
@@ -255,6 +256,8 @@ class Importer:
                         report.outcomes["repeated"] += 1
                     wanted.extend(subscriptions)
             report.outcomes.update(self.store.audience.add_many(list(people.values())).values())
+            if self.rechoose and any(column in row for _, row in chunk for column in CHOICES):
+                self.store.audience.choose_many(list(people.values()))
             if progress:
                 progress(len(chunk))
         return report

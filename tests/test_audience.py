@@ -46,7 +46,7 @@ class Desk:
         self.store, self.keys = store, keys
         self.refused: list[Refusal] = []
 
-    def take(self, *lines: str, default: tuple[str, ...] = ("daily",)) -> dict[str, int]:
+    def take(self, *lines: str, default: tuple[str, ...] = ("daily",), rechoose: bool = False) -> dict[str, int]:
         importer = Importer(
             store=self.store,
             keys=self.keys,
@@ -54,6 +54,7 @@ class Desk:
             default=default,
             origin="readers.csv",
             now=NOW,
+            rechoose=rechoose,
         )
         return dict(importer.run([f"{line}\n" for line in lines], self.refused.append).outcomes)
 
@@ -188,6 +189,18 @@ def test_what_a_newsletter_does_not_offer_is_refused(desk: Desk, line: str, reas
     [refusal] = desk.refused
     assert reason in refusal.reason
     assert desk.store.audience.by_email(BEN) is None
+
+
+def test_a_file_may_say_anew_what_known_readers_want(desk: Desk) -> None:
+    desk.take(HEAD, f"{BEN},,category:Sport,,", "nora@mail.example,,,,no")
+    desk.take("email,name", f"{BEN},Ben", rechoose=True)
+    (ben,) = desk.subscriptions()
+    assert ben.topics == ("category:Sport",), "a file without these columns says nothing of it"
+    again = desk.take(HEAD, f"{BEN},,author:Niamh Casey,weekly,no", "nora@mail.example,,,,", rechoose=True)
+    (ben,), (nora,) = desk.subscriptions(), desk.subscriptions("nora@mail.example")
+    assert again == {"known": 2}
+    assert (ben.topics, ben.cadence, ben.alerts) == (("author:Niamh Casey",), "weekly", False)
+    assert (nora.topics, nora.cadence, nora.alerts) == ((), "", True)
 
 
 # ---------------------------------------------------------------- export

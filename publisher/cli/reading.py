@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 
 
 def take(
-    parts: Parts, path: Path, newsletter: str, refused: Callable[[Refusal], None], *, shown: bool = True
+    parts: Parts,
+    path: Path,
+    newsletter: str,
+    refused: Callable[[Refusal], None],
+    *,
+    shown: bool = True,
+    rechoose: bool = False,
 ) -> Imported:
-    """Add the readers in a CSV file to the newsletters it names, or where it names none to the given or only one.
+    """Add the readers in a CSV file to the newsletters it names, or where it names none to the given or only one. With
+    `rechoose` it also says what those want who are known already.
 
     Raises OSError, NotFound for an unknown newsletter, and typer.BadParameter when the file cannot be used.
     """
@@ -43,6 +50,7 @@ def take(
             default=meant(parts, newsletter, needed="newsletters" not in header.casefold()),
             origin=path.name,
             now=parts.clock.now(),
+            rechoose=rechoose,
         )
         try:
             return importer.run(chain([header], lines), refused, source.telling(bar))

@@ -58,6 +58,8 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="With a column email; see the guide for others.")],
     newsletter: Annotated[str, typer.Option(metavar="NEWSLETTER", help="For lines that name none.")] = "",
     refused: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every refused line there.")] = None,
+    *,
+    choices: Annotated[bool, typer.Option("--choices", help="Change also what known readers want.")] = False,
     json: Json = False,
 ) -> None:
     """Add the readers in a CSV file. Doing it again changes nothing; who unsubscribed stays so."""
@@ -67,7 +69,7 @@ def import_(
             writer = csv.writer(stack.enter_context(written_whole(refused)))
             writer.writerow(("line", "reason"))
             report.write = writer.writerow
-        result = take(site.parts, file, newsletter, report.add, shown=not json)
+        result = take(site.parts, file, newsletter, report.add, shown=not json, rechoose=choices)
     _report(result, report.first, refused, json=json)
     raise typer.Exit(Exit.FAILED if result.refused else Exit.OK)
 

@@ -54,6 +54,10 @@ class Audience(Protocol):
     ) -> Subscription:
         """Keep what a reader wants of a newsletter, whatever the status. Raises NotFound."""
 
+    def choose_many(self, people: Sequence[tuple[Subscriber, Sequence[Subscription]]]) -> None:
+        """Give people, found by `email_key`, the topics, cadence and alerts of these subscriptions, where they have
+        one to the newsletter. Nothing else is changed."""
+
     def count(self, newsletter: str, of: Readership = Readership()) -> Mapping[SubscriptionStatus, int]: ...
 
     def largest_id(self) -> int: ...

@@ -147,6 +147,34 @@ def add_all(connection: Connection, people: People) -> dict[str, str]:
     return outcome
 
 
+def choose_all(connection: Connection, people: People) -> None:
+    slugs = {one.newsletter for _, wanted in people for one in wanted}
+    newsletters = shared.ids_of(connection, newsletter, slugs) if slugs else {}
+    chosen = [
+        {
+            "of": person.email_key,
+            "letter": newsletters[one.newsletter],
+            "wanted": list(one.topics),
+            "often": one.cadence,
+            "urgent": one.alerts,
+        }
+        for person, wanted in people
+        for one in wanted
+    ]
+    if chosen:
+        connection.execute(_CHOOSE, chosen)
+
+
+_CHOOSE = (
+    sa.update(subscription)
+    .where(
+        subscription.c.subscriber
+        == sa.select(subscriber.c.id).where(subscriber.c.email_key == sa.bindparam("of")).scalar_subquery(),
+        subscription.c.newsletter == sa.bindparam("letter"),
+    )
+    .values(topics=sa.bindparam("wanted"), cadence=sa.bindparam("often"), alerts=sa.bindparam("urgent"))
+)
+
 _STATUSES = {status.value: status for status in SubscriptionStatus}
 _LEFT = SubscriptionStatus.UNSUBSCRIBED.value
 

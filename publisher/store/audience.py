@@ -81,6 +81,11 @@ class Audience:
                 raise NotFound(f"This person has no subscription to {newsletter!r}.")
             return rows.subscriptions_of(connection, [subscriber], newsletter)[subscriber][0]
 
+    def choose_many(self, people: Sequence[tuple[Subscriber, Sequence[Subscription]]]) -> None:
+        """Raises NotFound when there is no such newsletter."""
+        with self._access.write() as connection:
+            rows.choose_all(connection, people)
+
     def each(self, newsletter: str = "") -> Iterator[tuple[Subscriber, tuple[Subscription, ...]]]:
         """With a newsletter: only who has a subscription to it, whatever its status, and only that one."""
         last = 0

@@ -152,6 +152,16 @@ def test_a_choice_is_kept_and_nothing_else_changes(desk: Database) -> None:
     assert desk.audience.subscriptions(ann.id) == (chosen,)
 
 
+def test_many_choose_at_once_and_who_has_no_subscription_gets_none(desk: Database) -> None:
+    ann, _ = desk.audience.add(subscriber("Ann"), subscription())
+    ben, _ = desk.audience.add(subscriber("Ben"), subscription(newsletter="weekly"))
+    wanted = subscription(topics=("tag:x", "tag:ö"), cadence="weekly", alerts=False)
+    desk.audience.choose_many([(ann, [wanted]), (ben, [wanted]), (subscriber("Nobody"), [wanted])])
+    (chosen,), (other,) = desk.audience.subscriptions(ann.id), desk.audience.subscriptions(ben.id)
+    assert (chosen.topics, chosen.cadence, chosen.alerts) == (("tag:x", "tag:ö"), "weekly", False)
+    assert (other.newsletter, other.topics, other.cadence, other.alerts) == ("weekly", (), "", True)
+
+
 def test_an_accepted_batch_stays_remembered(desk: Database) -> None:
     (bridge,) = stored(desk, "Bridge")
     one = planned(desk, {"a": (items(bridge), [1, 2])})

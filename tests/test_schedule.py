@@ -196,7 +196,7 @@ def test_a_source_that_fails_is_told_once_and_the_rest_goes_on(tmp_path: Path) -
 
 # ---------------------------------------------------------------- stopped while it delivers
 
-LETTERS = 105  # six calls to the mailer, of which two connections hold three at most
+LETTERS = 205  # six calls to the mailer, of which two connections hold three at most
 READERS = [f"reader{number:03}@mail.example" for number in range(LETTERS)]
 
 

@@ -1,7 +1,8 @@
-"""One story in two sources is recognised, and what only looks like one is not."""
+"""One story in two sources is recognised, and what only looks like one is not; what changed comes back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from publisher import memory
 from publisher.memory.stories import ALIKE as ENOUGH
 from publisher.memory.stories import shared
-from publisher.model import Article, ArticleState, Revision
+from publisher.model import Article, ArticleState, Carried, Got, Label, Revision, RevisionKind
 from publisher.store import Database
 from tests.people import NOW, article, revision, source
 from tests.story_pairs import ALIKE, FERRY, SAME, Change
@@ -159,3 +160,60 @@ def test_sharing_is_the_same_both_ways_and_a_share(one: list[str], other: list[s
     assert share == shared(said(other), said(one))
     assert 0 <= share <= 1
     assert shared(said(one), said(one)) in (0.0, 1.0)
+
+
+# ---------------------------------------------------------------- what is owed
+
+
+def text(*numbers: int) -> str:
+    return "".join(
+        f"<p>Paragraph {n} tells what happened on day {n} at pier {n} of the harbour, and to whom.</p>" for n in numbers
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "told", "expected"),
+    [
+        ("The swing bridge reopens", range(10), False),
+        ("The swing bridge reopens", range(2, 12), False),  # two paragraphs of ten
+        ("The swing bridge reopens", range(4, 14), True),
+        ("Council halts bridge", range(10), False),  # only the headline
+        ("Council halts bridge", range(2, 12), True),
+        ("The swing bridge reopens at last", range(2, 12), False),
+    ],
+)
+def test_a_change_is_substantial_by_what_is_new_in_the_text(title: str, told: Iterable[int], expected: bool) -> None:
+    before = revision("The swing bridge reopens", content_html=text(*range(10)))
+    assert memory.substantial(before, revision(title, content_html=text(*told))) is expected
+
+
+def test_what_is_owed_follows_from_what_was_sent() -> None:
+    kinds = ((1, RevisionKind.FIRST), (2, RevisionKind.CORRECTION), (3, RevisionKind.EDIT))
+    one, two, three = (revision(number=n, kind=kind) for n, kind in kinds)
+    history = {(7, 1): one, (7, 2): two, (7, 3): three}
+    now = article(id=7, revision=three)
+
+    assert memory.owed(now, [Got(7, 1)], history) is Label.CORRECTION, "whatever was mended after it"
+    assert memory.owed(now, [Got(7, 1), Got(7, 2)], history) is None
+    assert memory.owed(now, [Got(7, 2)], history, urgent=True) is Label.UPDATED
+    assert memory.owed(now, [Got(7, 3)], history, urgent=True) is None
+    assert memory.owed(now, [Got(8, 1)], history) is None, "another source's telling"
+    gone = replace(now, state=ArticleState.RETRACTED)
+    assert memory.owed(gone, [Got(7, 3)], history) is Label.RETRACTION
+    assert memory.owed(gone, [Got(7, 1), Got(7, 3, True)], history) is None
+
+
+def test_an_edition_owes_what_its_own_readers_were_not_told() -> None:
+    history = {(7, 1): revision(), (7, 2): revision(number=2, kind=RevisionKind.CORRECTION)}
+    now = article(id=7, revision=history[7, 2])
+
+    def owes(cadence: str, *carried: tuple[str, int, Label]) -> Label | None:
+        return memory.owed_by_edition(now, [Carried(7, n, label, slot) for slot, n, label in carried], cadence, history)
+
+    wrong, right = ("daily:1", 1, Label.NEW), ("daily:2", 2, Label.CORRECTION)
+    assert owes("", wrong) is Label.CORRECTION
+    assert owes("", wrong, right) is None
+    assert owes("", wrong, ("alert:7:2", 2, Label.NEW)) is Label.CORRECTION, "who takes no alerts was not told"
+    assert owes("weekly", wrong, right) is Label.CORRECTION, "for who changed to it"
+    assert owes("weekly", wrong, ("manual:extra", 2, Label.NEW)) is None
+    assert owes("daily", ("alert:7:1", 1, Label.NEW)) is Label.CORRECTION

@@ -6,7 +6,18 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from publisher.memory.stories import added
-from publisher.model import FOR_ALL, Article, ArticleState, Carried, Got, Label, Revision, RevisionKind, cadence_of
+from publisher.model import (
+    ALERT,
+    FOR_ALL,
+    Article,
+    ArticleState,
+    Carried,
+    Got,
+    Label,
+    Revision,
+    RevisionKind,
+    cadence_of,
+)
 
 #: A story changed substantially when this share of its text, and so many runs of five words, are new ...
 NEW_TEXT: Final = 0.25
@@ -41,9 +52,10 @@ def owed(article: Article, got: Collection[Got], history: History, *, urgent: bo
 
 def owed_by_edition(article: Article, carried: Collection[Carried], cadence: str, history: History) -> Label | None:
     """What an edition of a cadence has to tell of an article to those who were sent it; None when nothing, or when an
-    earlier edition to the same readers told it. What other editions carried counts where these carried nothing."""
-    readers = (cadence, *FOR_ALL[1:])
-    mine = [one for one in carried if cadence == "" or cadence_of(one.slot) in readers]
+    earlier edition to the same readers told it. What other editions carried counts where these carried nothing, and so
+    do alerts, which are not for everybody."""
+    to_all = [one for one in carried if cadence_of(one.slot) != ALERT]
+    mine = [one for one in to_all if cadence == "" or cadence_of(one.slot) in (cadence, *FOR_ALL)]
     last = max((one.revision for one in mine), default=min(one.revision for one in carried))
     told = any(one.label is Label.RETRACTION for one in mine)
     return owed(article, [Got(article.id, last, told)], history)

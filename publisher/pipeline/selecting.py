@@ -8,7 +8,7 @@ combinations that show the same share a variant, which is rendered once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -146,12 +146,10 @@ def selection(
     if not first.recipe:
         yield delivering.to_all(first)
         return
-    with ExitStack() as stack:
-        frozen = freeze(parts, edition, keeping.recipe_of(parts, first))
-        templates = stack.enter_context(keeping.templates_of(frozen.recipe))
-        remembered = Remembered(parts, edition, tuple(frozen.stories))
-        checked = Checked()
-        checked.add(first)
+    frozen, checked = freeze(parts, edition, keeping.recipe_of(parts, first)), Checked()
+    checked.add(first)
+    remembered = Remembered(parts, edition, tuple(frozen.stories))
+    with keeping.templates_of(frozen.recipe) as templates:
         yield Selecting(parts, frozen, remembered, templates, making, checked)
 
 

@@ -172,9 +172,13 @@ class SmtpServer:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await self._loop.create_server(
-            lambda: _Session(self, loop=self._loop, **self._settings), "127.0.0.1", 0, ssl=self._implicit
-        )
+        sessions: list[_Session] = []
+
+        def session() -> _Session:
+            sessions.append(_Session(self, loop=self._loop, **self._settings))
+            return sessions[-1]
+
+        server = await self._loop.create_server(session, "127.0.0.1", 0, ssl=self._implicit)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
@@ -184,6 +188,11 @@ class SmtpServer:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for one in sessions:  # what is left open would be found, and complained of, in some later test
+            if one.transport is not None:
+                one.transport.abort()
+        await server.wait_closed()
+        await asyncio.sleep(0)
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any

@@ -284,6 +284,15 @@ def test_only_web_addresses_become_links_and_pictures(url: str) -> None:
     assert url not in made.text.split()
 
 
+def test_the_sites_page_of_choices_is_linked_where_there_is_one() -> None:
+    without, url = render([article(id=1)]), "https://harbour-gazette.example/newsletters"
+    made = render([article(id=1)], newsletter(preferences_url=url))
+
+    assert f'<a href="{url}"' in made.html
+    assert f"Preferences:\n{url}\n" in made.text
+    assert "Preferences" not in without.html + without.text
+
+
 def test_an_article_cannot_hold_the_place_of_the_unsubscribe_link() -> None:
     word = message.UNSUBSCRIBE_URL
     plain = render([article("Ferry", id=1), article("Bridge", id=2)])

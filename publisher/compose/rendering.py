@@ -103,6 +103,6 @@ def _values(
         "items": tuple(shown),
         "timezone": newsletter.timezone,
         "now": now,
-        "preferences_url": "",  # no page of the reader's own choices yet
+        "preferences_url": newsletter.preferences_url,
         "unsubscribe_url": message.UNSUBSCRIBE_URL,
     }

@@ -139,7 +139,8 @@ class Newsletter:
     `maximum_age` is how old an article may be and still be news; `window` how far an edition looks back for what is
     new (zero: to whatever was not sent yet); `late` how long after its hour an edition
     may still go out; `undo` how long an approved edition waits before it leaves; `utm` whether links to the
-    site carry utm_ parameters; `archive` whether its editions can be read online, by anybody.
+    site carry utm_ parameters; `archive` whether its editions can be read online, by anybody;
+    `preferences_url` the site's own page where readers choose.
     """
 
     id: int = 0
@@ -173,6 +174,7 @@ class Newsletter:
     first_wave: FirstWave = FirstWave()
     utm: bool = False
     archive: bool = True
+    preferences_url: str = ""
     when_changed: str = "go"
     when_unpublished: str = "leave out"
     look_again: timedelta = timedelta(seconds=20)

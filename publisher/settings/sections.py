@@ -196,6 +196,7 @@ class NewsletterSettings(Section):
     first_wave: FirstWaveSettings = FirstWaveSettings()
     utm: bool = False
     archive: bool = True
+    preferences_url: Base | Literal[""] = ""
     when_changed: Literal["go", "hold"] = "go"
     when_unpublished: Literal["leave out", "hold"] = "leave out"
     look_again: Annotated[Span, Field(le=timedelta(minutes=5))] = timedelta(seconds=20)

@@ -67,8 +67,10 @@ def question(batch: Batch, letters: tuple[Letter, ...], witness: str) -> Questio
 
 
 def due(handed_over: datetime, capability: Capability) -> tuple[datetime, datetime]:
-    """When the events of a call are heard at the latest: from when it must have ended until the lag is over."""
-    return handed_over + capability.timeout, handed_over + capability.look_up_lag
+    """When some event must have been heard, for silence about a call to count: from when it must have ended, for half
+    of the lag. After an outage in that time, what was not taken is told again in the other half; had one lasted longer,
+    it might be told no more."""
+    return handed_over + capability.timeout, handed_over + capability.look_up_lag / 2
 
 
 def last(batch: Batch) -> datetime:

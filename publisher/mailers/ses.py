@@ -70,7 +70,9 @@ class Ses(NothingToAsk, Calling):
         batch=50,
         batch_bytes=10_000_000,
         shared_body=True,
-        look_up_lag=timedelta(minutes=30),
+        # SNS tries for an hour at most to deliver an event that was not taken (its documentation, November 2026): until
+        # that is over, an event that others overtook may still come.
+        look_up_lag=timedelta(minutes=75),
         evidence="events",
         webhook="SNS signature",
         timeout=timedelta(seconds=240),

@@ -178,7 +178,7 @@ def _why(error: Exception) -> str:
         ("InvalidAccessKeyId", "the store does not know that key; correct the variable of [folder] key_id_env"),
         ("SignatureDoesNotMatch", "the secret is wrong; correct the variable of [folder] secret_env"),
         ("AccessDenied", "this key may not do that; let it list, read, write and delete there"),
-        ("403", "this key may not do that; let it list, read, write and delete there"),
+        ("403 Forbidden", "this key may not do that; let it list, read, write and delete there"),
         ("error sending request", "the store cannot be reached; correct [folder] endpoint, or try later"),
     ):
         if sign in text:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from publisher.errors import SourceInvalid
 from publisher.fetchers.push import MAXIMUM_ARTICLES, Push
-from publisher.model import Fetched, Refusal, Source
+from publisher.model import Fetched, Refusal, SecondLook, Source
 from publisher.ports import Known, nothing_known
 from tests.contracts.fetcher_cases import NOW, FetcherCases, articles, look
 
@@ -40,6 +40,9 @@ class PushRoom:
     def check(self, source: Source, *, now: datetime) -> str:
         return Push().check(source, now=now)
 
+    def again(self, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
+        return Push().again(source, ids, now=now)
+
     def publish(self, name: str, title: str, text: str = "Nothing more is known.") -> None:
         at = "2026-11-22T10:00:00+05:30"
         self._items[name] = {"id": name, "title": title, "content_html": f"<p>{text}</p>", "date_published": at}
@@ -66,6 +69,11 @@ class TestPush(FetcherCases):
         room.publish("ferry", "Ferry returns")
         assert [page.unchanged for page in Push().fetch(room.source, now=NOW)] == [True]
         assert set(articles(look(room))) == {"Ferry returns"}
+
+    def test_a_second_look_tells_what_an_article_says_now(self, room: PushRoom) -> None:  # type: ignore[override]
+        """There is nobody to ask: what changes is pushed."""
+        room.publish("ferry", "Ferry returns")
+        assert room.fetcher.again(room.source, ["ferry"], now=NOW) == SecondLook()
 
     def test_a_check_says_in_one_line_what_is_there(self, room: PushRoom) -> None:  # type: ignore[override]
         assert room.fetcher.check(room.source, now=NOW) == "waits for signed calls to /hooks/articles/wire"

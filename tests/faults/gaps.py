@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -64,6 +66,22 @@ def cursor_alone() -> None:
             planning.put_batches(connection, edition, batches)
 
     outbox.Outbox.plan = plan
+    planner = sys.modules["publisher.deliver.plan"]
+    chunk = planner._plan_chunk
+    planner._plan_chunk = lambda store, *given, **named: chunk(Torn(store), *given, **named)
+
+
+class Torn:
+    """A store whose transactions are none: each part of one is committed for itself."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        return nullcontext(self._store)
 
 
 def server_error_is_no() -> None:

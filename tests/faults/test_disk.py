@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(600)
 
 EVERY_PAGE = int(os.environ.get("PUBLISHER_KILLS", "6")) >= 100
 #: Pages that are left when sending begins.
-ROOM = range(14) if EVERY_PAGE else (3, 8)
+ROOM = range(27) if EVERY_PAGE else (3, 12)
 READERS = 200
 KINDS = ("maildir", "resend", "smtp") if EVERY_PAGE else ("resend", "smtp")
 

@@ -7,15 +7,16 @@
     announce   the hub is told which feeds changed
     compose    a newsletter whose hour has come gets its edition, or a reason why not
     archive    editions that have left stand beside the feeds as pages, with what was taken back since
-    plan       an approved edition, its undo window over, becomes batches
+    plan       an approved edition, its undo window over, is looked at once more at its sources, and becomes batches:
+               each reader with the variant that their topics and what they were sent before make
     deliver    a mailer's batches are claimed, intended, submitted and settled
     bounces    what came back by mail to a mailer's mailbox becomes events
     feedback   what mailers told is merged: bounces, complaints, who left
     notify     mail that is no edition leaves
     judge      a first wave that went well lets the rest follow, one that went badly pauses the edition
     websub     a hub is asked to tell of a source's news, again before its lease ends, or to stop
-    sweep      leases that ended are given back; first waves are judged; editions without open batches are done;
-               alarms are raised
+    sweep      leases that ended are given back; first waves are judged; editions without open batches are done
+               and get a receipt; what changed late is made anew for who was not mailed yet; alarms are raised
 
 `due` is a query and `work` is idempotent: a restart, a second process or a command by hand does the same
 safe thing. Engines carry only (kind, key).

@@ -70,8 +70,8 @@ def _looks(parts: Parts, slugs: Sequence[str]) -> Iterator[Work]:
 
 
 def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
-    """A draft that no editor has to see is there because of a
-    broken template, or because it would arrive broken: it is tried again when the template or its stories changed."""
+    """A draft that no editor has to see is there because of a broken template, or because it would arrive broken: it is
+    tried again when the template or its stories changed."""
     edition = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
     if edition is None:
         return True

@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urljoin
 import requests
 
 from publisher.errors import SourceInvalid, SourceUnavailable
-from publisher.fetchers._shared import Broken, absolute, decoded, fields, line, listed, not_a, read_json, whole, words
+from publisher.fetchers._encodings import decoded
+from publisher.fetchers._shared import Broken, absolute, fields, line, listed, not_a, read_json, whole, words
 from publisher.kit.http_session import Limits, Reply, get, shown
 from publisher.model import Source
 

@@ -1,4 +1,4 @@
-"""What fetchers have in common: bytes to text, text to JSON, times and people, and words for what came instead."""
+"""What fetchers have in common: JSON, times and people, and words for what came instead."""
 
 from __future__ import annotations
 
@@ -46,31 +46,6 @@ _TYPES = {
     "pdf": "application/pdf",
 }
 
-#: How the WHATWG Encoding standard reads labels that say less than they mean.
-_LABELS = {
-    **dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "latin-1", "l1", "us-ascii", "ascii"), "cp1252"),
-    **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
-    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j"), "cp932"),
-    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "korean"), "cp949"),
-    **dict.fromkeys(("iso-8859-9", "latin5"), "cp1254"),
-    **dict.fromkeys(("tis-620", "iso-8859-11"), "cp874"),
-    "big5": "big5hkscs",
-    "macintosh": "mac_roman",
-}
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
-)
-_READABLE = re.compile(
-    r"utf-?(?:8|16|32)(?:-?[bl]e)?|(?:windows-|cp)\d+|iso-?8859-\d+|koi8-[ru]|euc-jp|iso-2022-jp|gb18030"
-)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.I)
-_DECLARED = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)")
 _HOURS = {"UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2}
 _HOURS |= {"EET": 2, "EEST": 3, "MSK": 3, "HKT": 8, "SGT": 8, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12}
 _HOURS |= {
@@ -128,49 +103,7 @@ class Broken(Exception):
         super().__init__(str(error))
 
 
-# ---------------------------------------------------------------- bytes and text
-
-
-def decoded(body: bytes, content_type: str) -> str:
-    """The text of a document: byte order mark, then the header's charset, then the XML declaration, then UTF-8.
-
-    A wrong declaration is set right where the bytes prove it: what reads as UTF-8 beyond ASCII is UTF-8, and
-    single bytes that are no UTF-8 are windows-1252.
-    """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace").removeprefix("\ufeff")
-    header, inside = _CHARSET.search(content_type), _DECLARED.match(body[:300])
-    for label in (header and header[1], inside and inside[1].decode()):
-        encoding = _encoding(label or "")
-        if encoding and encoding != "utf-8" and not (encoding.startswith("cp125") and _is_utf8(body)):
-            return body.decode(encoding, "replace")
-    return _forgiving_utf8(body)
-
-
-def _encoding(label: str) -> str:
-    name = _LABELS.get(label.lower(), label.lower())
-    if name.startswith(("utf-16", "utf-32")):
-        return ""  # a document that were so would have shown it in its first bytes
-    try:
-        return codecs.lookup(name).name if name in _LABELS.values() or _READABLE.fullmatch(name) else ""
-    except LookupError:
-        return ""
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        return not body.isascii() and bool(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        return False
-
-
-def _forgiving_utf8(body: bytes) -> str:
-    text = body.decode("utf-8", "surrogateescape")
-    if body.isascii() or _is_utf8(body):
-        return text
-    stray = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
-    return text.translate(stray)
+# ---------------------------------------------------------------- JSON and text
 
 
 def read_json(body: bytes) -> object:

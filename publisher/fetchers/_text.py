@@ -11,7 +11,8 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-from publisher.fetchers._shared import decoded, person
+from publisher.fetchers._encodings import decoded
+from publisher.fetchers._shared import person
 from publisher.kit.html import scrub
 from publisher.model import Author, FetchedArticle
 

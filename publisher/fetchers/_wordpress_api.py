@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import requests
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
+from publisher.fetchers._encodings import decoded
 from publisher.fetchers._shared import (
     Broken,
     absolute,
     credentials,
-    decoded,
     fields,
     line,
     listed,

@@ -26,15 +26,17 @@ _LINK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document in UTF-8; `items` are the places of its items in `xml`, from and to, in their order."""
+    """A document in UTF-8, which begins in `xml` at `start`; `items` are the places of its items there, from and to,
+    in their order."""
 
     xml: bytes
+    start: int
     items: Sequence[tuple[int, int]]
 
     def without(self, items: Collection[tuple[int, int]]) -> str:
         """The document without some of its items, and otherwise untouched."""
         pieces: list[bytes] = []
-        place = 0
+        place = self.start
         for start, end in items:
             pieces.append(self.xml[place:start])
             place = end
@@ -42,7 +44,7 @@ class Document:
 
     def hashes(self, context: str) -> list[str]:
         """A hash of each item as it stands there, and of what it takes over from around it and from `context`."""
-        head = self.xml[: self.items[0][0]] if self.items else b""
+        head = self.xml[self.start : self.items[0][0]] if self.items else b""
         around = hashlib.sha256(repr((context, _CONTEXT.findall(head))).encode())
         found: list[str] = []
         there = memoryview(self.xml)
@@ -68,11 +70,12 @@ class Document:
         return written.strip()
 
 
-def take_apart(xml: bytes) -> Document | None:
-    """The document with its outermost items; None when it is seen not to be well-formed. Where it is not seen, an
-    item that was never read before holds the fault, or what is around the items."""
+def take_apart(xml: bytes, start: int = 0) -> Document | None:
+    """The document that begins at `start`, with its outermost items; None when it is seen not to be well-formed. Where
+    it is not seen, an item that was never read before holds the fault, or what is around the items."""
     items: list[tuple[int, int]] = []
-    depth = began = place = 0
+    depth = began = 0
+    place = start
     while found := _TOKEN.search(xml, place):
         place = found.end()
         if end := _ENDS.get(found[0]):
@@ -90,7 +93,7 @@ def take_apart(xml: bytes) -> Document | None:
                 items.append((began, place))
             elif depth < 0:
                 return None
-    return Document(xml, items) if depth == 0 else None
+    return Document(xml, start, items) if depth == 0 else None
 
 
 def is_well_formed(xml: str) -> bool:

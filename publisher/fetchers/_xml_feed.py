@@ -44,9 +44,9 @@ MAXIMUM_TAGS = 2_000_000
 #: Part of each raw hash. Raised when items come to be read differently, so that those known are read once more.
 _READING = 2
 
-_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
+_ROOT = re.compile(rb"<(?:[^\s:<>/\"'=!?]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[\w.-]+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
-_PAGE = re.compile(r"<(?:html|body|!doctype\s+html)[\s>]", re.IGNORECASE)
+_PAGE = re.compile(rb"<(?:html|body|!doctype\s+html)[\s>]", re.IGNORECASE)
 #: Every escape but the five that XML knows by name, and those numbers that mean what they say.
 _ESCAPE = re.compile(
     r"&(?!(?:amp|lt|gt|quot|apos|#(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6]|8[2-4]\d\d));)(#\d{1,8};|#[xX][0-9a-fA-F]{1,7};|\w{1,40};)?"
@@ -84,31 +84,31 @@ class _Item:
     raw_hash: str
 
 
-def read_xml(text: str, url: str, before: Before = Before()) -> Reading:
-    """The articles of an RSS or Atom document that came from `url`, but for those whose raw hash is known.
+def read_xml(document: bytes, url: str, before: Before = Before()) -> Reading:
+    """The articles of an RSS or Atom document in UTF-8 that came from `url`, but for those whose raw hash is known.
 
     Raises SourceInvalid, saying what came instead, when it is none, and with the line where nothing of it reads.
     """
-    root = _ROOT.search(text)
-    if not root or _PAGE.search(text, 0, root.start()):
-        raise not_a("a feed", shown(url), text)
+    root = _ROOT.search(document)
+    if not root or _PAGE.search(document, 0, root.start()):
+        raise not_a("a feed", shown(url), document.decode())
     start = root.start()
-    xml = text[start:]
-    reading = _read_what_is_new(xml, url, before)
-    if reading is None:
-        xml = _mended(scrub(xml))
-        reading = _read_what_is_new(xml, url, before, mended=True)
-    return reading or _read_whole(xml, url, text.count("\n", 0, start), text)
+    if reading := _read_what_is_new(document, start, url, before):
+        return reading
+    xml = _mended(scrub(document[start:].decode()))
+    reading = _read_what_is_new(xml.encode(), 0, url, before, mended=True)
+    return reading or _read_whole(xml, url, document.count(b"\n", 0, start), document)
 
 
 def _too_many(url: str) -> SourceInvalid:
     return SourceInvalid(f"{shown(url)} holds more than {MAXIMUM_ITEMS:,} items: point the url at a smaller feed")
 
 
-def _read_what_is_new(xml: str, url: str, before: Before, *, mended: bool = False) -> Reading | None:
-    """Items that are known are cut out before anything reads them; the rest of the document stays as it is, so
-    what is left reads as it always would. None when what is left is not well-formed, or has to be mended."""
-    document = take_apart(xml.encode("utf-8", "ignore"))
+def _read_what_is_new(text: bytes, start: int, url: str, before: Before, *, mended: bool = False) -> Reading | None:
+    """Items that are known are cut out before anything reads them; the rest of the document, which begins at `start`,
+    stays as it is, so what is left reads as it always would. None when what is left is not well-formed, or has to be
+    mended."""
+    document = take_apart(text, start)
     outline = _strictly_parsed(document.without(document.items), url, mended) if document else None
     if document is None or outline is None or outline.entries or not outline.version:
         return None
@@ -130,7 +130,7 @@ def _read_what_is_new(xml: str, url: str, before: Before, *, mended: bool = Fals
     return _reading(outline, place, items, same=len(left_out))
 
 
-def _read_whole(xml: str, url: str, above: int, text: str) -> Reading:
+def _read_whole(xml: str, url: str, above: int, document: bytes) -> Reading:
     """A document that is not well-formed is read in full, by feedparser's lenient ways."""
     if len(_ITEM.findall(xml)) > MAXIMUM_ITEMS:
         raise _too_many(url)
@@ -139,7 +139,7 @@ def _read_whole(xml: str, url: str, above: int, text: str) -> Reading:
     if not parsed.entries and wrong:
         raise SourceInvalid(f"{shown(url)} is a feed that {wrong[0].reason}: its maker has to mend it", url=shown(url))
     if not parsed.entries and not parsed.version:
-        raise not_a("a feed", shown(url), text)
+        raise not_a("a feed", shown(url), document.decode())
     place = _place(parsed, url)
     # In a document that is cut off the last item may be so, too.
     whole = len(_ITEM_END.findall(xml)) if wrong and not _ROOT_END.search(xml) else None

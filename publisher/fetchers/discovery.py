@@ -12,8 +12,9 @@ import requests
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from publisher.errors import SourceError, SourceInvalid
+from publisher.fetchers._encodings import decoded
 from publisher.fetchers._ghost_api import in_page
-from publisher.fetchers._shared import Broken, Reading, absolute, count, decoded, line
+from publisher.fetchers._shared import Broken, Reading, absolute, count, line
 from publisher.fetchers._wordpress_api import Api, links
 from publisher.fetchers.syndication import read
 from publisher.kit.http_session import Limits, Reply, get, shown

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from publisher.fetchers._again import whole_again
+from publisher.fetchers._encodings import in_utf8
 from publisher.fetchers._json_feed import read_json_feed
-from publisher.fetchers._shared import Before, Reading, count, credentials, decoded, whole
+from publisher.fetchers._shared import Before, Reading, count, credentials, whole
 from publisher.fetchers._xml_feed import read_xml
 from publisher.fetchers.websub import hub_of
 from publisher.kit.html import scrub
@@ -99,9 +100,10 @@ def read(body: bytes, content_type: str, url: str, before: Before = Before()) ->
 
     Raises SourceInvalid, saying what came instead, when it is no feed.
     """
-    text = decoded(body, content_type)
-    is_json = text[:1000].lstrip("\ufeff \t\r\n").startswith(("{", "["))
-    return _unique(read_json_feed(scrub(text), url, before) if is_json else read_xml(text, url, before))
+    document = in_utf8(body, content_type)
+    is_json = document[:1000].decode("utf-8", "ignore").lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    reading = read_json_feed(scrub(document.decode()), url, before) if is_json else read_xml(document, url, before)
+    return _unique(reading)
 
 
 def _unique(reading: Reading) -> Reading:

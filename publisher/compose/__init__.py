@@ -14,11 +14,13 @@ from __future__ import annotations
 from publisher.compose.choosing import Choice, choose, refuses
 from publisher.compose.drafting import draft, merged
 from publisher.compose.personal import for_everybody, for_reader, with_owed
-from publisher.compose.rendering import key_of, render, variant
-from publisher.compose.stories import site_view, stories
+from publisher.compose.rendering import Renderer, key_of, render, variant
+from publisher.compose.stories import Telling, site_view
 
 __all__ = [
     "Choice",
+    "Renderer",
+    "Telling",
     "choose",
     "draft",
     "for_everybody",
@@ -28,7 +30,6 @@ __all__ = [
     "refuses",
     "render",
     "site_view",
-    "stories",
     "variant",
     "with_owed",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from publisher.compose.links import marker
-from publisher.compose.stories import EditionView, NewsletterView, StoryView, sections, site_view, stories
+from publisher.compose.stories import EditionView, NewsletterView, StoryView, Telling, sections, site_view
 from publisher.errors import TemplateError
 from publisher.kit import html, message, templating
 from publisher.model import Article, Item, Newsletter, Rendered, Site, Slot, Variant
@@ -21,6 +21,41 @@ from publisher.ports import Templates
 LARGEST_HTML: Final = 100_000
 #: A subject past this many characters is cut off by every mail program.
 LONGEST_SUBJECT: Final = 90
+
+
+class Renderer:
+    """Renders the variants of one edition: what they have in common is worked out once."""
+
+    def __init__(
+        self,
+        newsletter: Newsletter,
+        slot: Slot,
+        articles: Mapping[int, Article],
+        *,
+        site: Site,
+        templates: Templates,
+        now: datetime,
+        online_url: str = "",
+    ) -> None:
+        """`articles` hold the frozen revision of each item, and `online_url` is the edition as a web page, "" where
+        there is none."""
+        link = marker(newsletter, slot, site)
+        self._newsletter = newsletter
+        self._templates = templates
+        self._telling = Telling(articles, link)
+        self._values = _values(newsletter, slot, replace(site, url=link(site.url)), now) | {"online_url": online_url}
+
+    def render(self, items: Sequence[Item], language: str = "") -> Rendered:
+        """These items in one language. Where the HTML would be too long for Gmail, they are told more shortly.
+
+        Raises TemplateError, also when a template leaves out the unsubscribe link."""
+        newsletter = self._newsletter
+        for shortening in (1, 2, 4, 0):
+            values = self._values | _told(self._telling.stories(items, shortening))
+            rendered = _fill(newsletter.template, values, self._templates, language or newsletter.language)
+            if len(rendered.html.encode()) <= LARGEST_HTML:
+                break
+        return rendered
 
 
 def render(
@@ -35,21 +70,9 @@ def render(
     language: str = "",
     online_url: str = "",
 ) -> Rendered:
-    """Render an edition in one language; `articles` holds the frozen revision of each item, and `online_url` is the
-    edition as a web page, "" where there is none.
-
-    Where the HTML would be too long for Gmail, the stories are told more shortly. Raises TemplateError,
-    also when a template leaves out the unsubscribe link.
-    """
-    language = language or newsletter.language
-    link = marker(newsletter, slot, site)
-    for shortening in (1, 2, 4, 0):
-        shown = stories(items, articles, shortening, link)
-        values = _values(newsletter, slot, shown, replace(site, url=link(site.url)), now) | {"online_url": online_url}
-        rendered = _fill(newsletter.template, values, templates, language)
-        if len(rendered.html.encode()) <= LARGEST_HTML:
-            break
-    return rendered
+    """An edition that is rendered once: see `Renderer`. Raises TemplateError."""
+    renderer = Renderer(newsletter, slot, articles, site=site, templates=templates, now=now, online_url=online_url)
+    return renderer.render(items, language)
 
 
 def variant(newsletter: Newsletter, items: Sequence[Item], rendered: Rendered, language: str = "") -> Variant:
@@ -91,18 +114,17 @@ def _fill(template: str, values: Mapping[str, Any], templates: Templates, langua
     return Rendered(subject=subject, html=document, text=text)
 
 
-def _values(
-    newsletter: Newsletter, slot: Slot, shown: Sequence[StoryView], site: Site, now: datetime
-) -> dict[str, Any]:
+def _values(newsletter: Newsletter, slot: Slot, site: Site, now: datetime) -> dict[str, Any]:
     return {
         "site": site_view(site),
         "newsletter": NewsletterView(slug=newsletter.slug, name=newsletter.name),
         "edition": EditionView(slot=slot.name, date=slot.due_at.astimezone(ZoneInfo(newsletter.timezone)).date()),
-        "lead": shown[0] if shown else None,
-        "sections": sections(shown[1:]),
-        "items": tuple(shown),
         "timezone": newsletter.timezone,
         "now": now,
         "preferences_url": newsletter.preferences_url,
         "unsubscribe_url": message.UNSUBSCRIBE_URL,
     }
+
+
+def _told(shown: Sequence[StoryView]) -> dict[str, Any]:
+    return {"lead": shown[0] if shown else None, "sections": sections(shown[1:]), "items": tuple(shown)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -20,6 +20,7 @@ _READ_ON = 700  # bytes of a lead story that can be read on elsewhere
 _ALL, _LEAST, _MOST = 36_000, 500, 1_800  # bytes of text for all stories together, and for each
 _AUTHORS = 10
 _LEAD_SHARE = 2  # how many times as much the lead story gets
+_WAYS = 2_000  # ways of telling stories that are remembered, a few thousand bytes each
 _BLOCK_END: Final = re.compile(r"</(?:p|li|dd|dt|pre|blockquote|figure|table|h[1-6]|div)>|\Z")
 
 
@@ -122,18 +123,31 @@ def _heading(story: StoryView) -> tuple[str, bool]:
     return story.section, not story.section and story.label in (Label.CORRECTION, Label.RETRACTION)
 
 
-def stories(
-    items: Sequence[Item], articles: Mapping[int, Article], shortening: int, link: Callable[[str], str] = str
-) -> tuple[StoryView, ...]:
-    """The stories of an edition in order; the fewer there are, the more each may tell. `link` marks their addresses."""
-    each = max(_LEAST, min(_MOST, _ALL // max(1, len(items))))
-    room = each // shortening if shortening else 0
-    return tuple(
-        _story(
-            item, articles[item.article], room=room * (_LEAD_SHARE if place == 0 else 1), leads=place == 0, link=link
+class Telling:
+    """The stories of an edition as mail shows them. One is made once for all variants that tell it in the same way, as
+    long as there are not too many ways."""
+
+    def __init__(self, articles: Mapping[int, Article], link: Callable[[str], str] = str) -> None:
+        """`articles` hold the frozen revision of each item; `link` marks the addresses of stories."""
+        self._articles = articles
+        self._link = link
+        self._told: dict[Hashable, StoryView] = {}
+
+    def stories(self, items: Sequence[Item], shortening: int) -> tuple[StoryView, ...]:
+        """The stories of a variant in order; the fewer there are, the more each may tell."""
+        each = max(_LEAST, min(_MOST, _ALL // max(1, len(items))))
+        room = each // shortening if shortening else 0
+        return tuple(
+            self._story(item, room * (_LEAD_SHARE if place == 0 else 1), place == 0) for place, item in enumerate(items)
         )
-        for place, item in enumerate(items)
-    )
+
+    def _story(self, item: Item, room: int, leads: bool) -> StoryView:
+        way = (item.article, item.label, item.section, tuple(sorted(item.overrides.items())), room, leads)
+        if way not in self._told:
+            if len(self._told) >= _WAYS:
+                self._told.clear()
+            self._told[way] = _story(item, self._articles[item.article], room=room, leads=leads, link=self._link)
+        return self._told[way]
 
 
 def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callable[[str], str]) -> StoryView:

@@ -35,13 +35,14 @@ from publisher.keep.receipt import (
     told,
     told_text,
 )
-from publisher.keep.recipe import Needed, Written, canonical, digest, needs, read, write
+from publisher.keep.recipe import Needed, Writer, Written, canonical, digest, needs, read, write
 
 __all__ = [
     "FOLDER",
     "PURPOSE",
     "Needed",
     "Notice",
+    "Writer",
     "Written",
     "canonical",
     "digest",

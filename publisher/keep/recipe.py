@@ -40,25 +40,45 @@ def digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
 
+class Writer:
+    """Writes the recipes of one edition's variants, which differ in their items and their language. Who is told of
+    alarms does not belong to an edition, and is left out."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._articles = recipe.articles
+        self._told: dict[int, dict[str, Any]] = {}
+        self._texts = {digest(source): source for source in recipe.templates.values()}
+        site = replace(recipe.site, alarms=(), alarm_mailer="", alarm_sender="")
+        self._document = {
+            "form": FORM,
+            "publisher": recipe.publisher,
+            "newsletter": _plain(Newsletter, recipe.newsletter),
+            "site": _plain(Site, site),
+            "slot": _plain(Slot, recipe.slot),
+            "online_url": recipe.online_url,
+            "now": recipe.now.isoformat(),
+            "templates": {name: digest(source) for name, source in recipe.templates.items()},
+        }
+
+    def write(self, items: tuple[Item, ...], language: str) -> Written:
+        """The document of a variant, and the texts it names."""
+        own = {
+            "language": language,
+            "items": _plain(tuple[Item, ...], items),
+            "articles": [self._article(id) for id in sorted({item.article for item in items})],
+        }
+        body = canonical(self._document | own)
+        return Written(hash=digest(body), materials={digest(body): body, **self._texts})
+
+    def _article(self, id: int) -> dict[str, Any]:
+        if id not in self._told:
+            self._told[id] = _article(self._articles[id])
+        return self._told[id]
+
+
 def write(recipe: Recipe) -> Written:
-    """The document and the texts it names. Who is told of alarms does not belong to an edition, and is left out."""
-    texts = {digest(source): source for source in recipe.templates.values()}
-    site = replace(recipe.site, alarms=(), alarm_mailer="", alarm_sender="")
-    document = {
-        "form": FORM,
-        "publisher": recipe.publisher,
-        "newsletter": _plain(Newsletter, recipe.newsletter),
-        "site": _plain(Site, site),
-        "slot": _plain(Slot, recipe.slot),
-        "language": recipe.language,
-        "online_url": recipe.online_url,
-        "now": recipe.now.isoformat(),
-        "items": _plain(tuple[Item, ...], recipe.items),
-        "articles": [_article(recipe.articles[id]) for id in sorted({item.article for item in recipe.items})],
-        "templates": {name: digest(source) for name, source in recipe.templates.items()},
-    }
-    body = canonical(document)
-    return Written(hash=digest(body), materials={digest(body): body, **texts})
+    """The document of a recipe and the texts it names: see `Writer`."""
+    return Writer(recipe).write(recipe.items, recipe.language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

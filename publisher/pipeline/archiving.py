@@ -122,7 +122,7 @@ def _notices(parts: Parts, recipe: Recipe) -> dict[int, keep.Notice]:
 
 def _values(parts: Parts, shown: _Shown) -> dict[str, Any]:
     recipe, base = shown.recipe, syndicating.base_url(parts.site)
-    views = composing.stories(recipe.items, recipe.articles, 1)
+    views = composing.Telling(recipe.articles).stories(recipe.items, 1)
     told = [
         {"story": story, "notice": shown.notices.get(item.article), "place": f"story-{number}"}
         for number, (item, story) in enumerate(zip(recipe.items, views, strict=True), start=1)

@@ -57,24 +57,37 @@ def make(
     return replace(variant, recipe=written.hash, materials=written.materials)
 
 
-def make_also(recipe: Recipe, templates: Templates) -> Variant:
-    """Another variant of an edition, by a recipe whose templates these are. Raises TemplateError."""
-    variant, written = _variant(recipe, _render(recipe, templates)), keep.write(recipe)
-    return replace(variant, recipe=written.hash, materials=written.materials)
+class Press:
+    """Makes more variants of an edition, by a recipe whose templates these are and that has the articles of all their
+    items. What they have in common is worked out once."""
+
+    def __init__(self, recipe: Recipe, templates: Templates) -> None:
+        self._newsletter = recipe.newsletter
+        self._renderer = _renderer(recipe, templates)
+        self._writer = keep.Writer(recipe)
+
+    def make(self, items: tuple[Item, ...], language: str) -> Variant:
+        """Raises TemplateError."""
+        rendered = self._renderer.render(items, language)
+        variant = composing.variant(self._newsletter, items, rendered, language=language)
+        written = self._writer.write(items, language)
+        return replace(variant, recipe=written.hash, materials=written.materials)
 
 
-def _render(recipe: Recipe, templates: Templates) -> Rendered:
-    return composing.render(
+def _renderer(recipe: Recipe, templates: Templates) -> composing.Renderer:
+    return composing.Renderer(
         recipe.newsletter,
         recipe.slot,
-        recipe.items,
         recipe.articles,
         site=recipe.site,
         templates=templates,
         now=recipe.now,
-        language=recipe.language,
         online_url=recipe.online_url,
     )
+
+
+def _render(recipe: Recipe, templates: Templates) -> Rendered:
+    return _renderer(recipe, templates).render(recipe.items, recipe.language)
 
 
 def _variant(recipe: Recipe, rendered: Rendered) -> Variant:

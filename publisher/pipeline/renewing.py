@@ -242,9 +242,8 @@ def _again(parts: Parts, variant: Variant, items: Sequence[Item]) -> Variant:
     recipe = keeping.recipe_of(parts, variant)
     fresh = [item for item in items if recipe.articles[item.article].revision.number != item.revision]
     articles = {**recipe.articles, **_shown(parts, fresh)}
-    told = {item.article: articles[item.article] for item in items}
     with keeping.templates_of(recipe) as templates:
-        return keeping.make_also(replace(recipe, items=tuple(items), articles=told), templates)
+        return keeping.Press(replace(recipe, articles=articles), templates).make(tuple(items), recipe.language)
 
 
 def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:

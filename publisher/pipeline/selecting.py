@@ -7,7 +7,7 @@ combinations that show the same share a variant, which is rendered once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,10 +19,12 @@ from publisher.model import Candidate, Edition, Item, Newsletter, Rendered, Vari
 from publisher.pipeline import keeping, preflighting
 from publisher.pipeline.freezing import Frozen, freeze
 from publisher.pipeline.remembering import NOTHING, Remembered
-from publisher.ports import Parts, Templates
+from publisher.ports import Parts
 
 #: Combinations that are rendered before an edition is planned, so that the last look is at them too.
 AHEAD = 200
+#: Variants that are rendered and then stored together, at most.
+TOGETHER = 50
 Making = Literal["stored", "held", "counted"]
 
 _NO_TEXT = Rendered(subject="", html="", text="")
@@ -52,29 +54,39 @@ class Checked:
         return {*held, (variant.language, "leads", lead.article, lead.label, len(variant.items) == 1)}
 
 
+#: What decides what a reader gets: topics, language, and the number of the set of what they were sent before.
+Combination = tuple[tuple[str, ...], str, int]
+#: What a variant shows, and in which language.
+Shown = tuple[tuple[Item, ...], str]
+
+
 @dataclass(slots=True)
 class Selecting:
-    """A chooser (see `deliver.Chooser`) that renders each combination it meets for the first time."""
+    """A chooser (see `deliver.Chooser`) that renders what it meets for the first time."""
 
     parts: Parts
     frozen: Frozen
     remembered: Remembered
-    templates: Templates
+    press: keeping.Press
     making: Making
     checked: Checked
-    _known: dict[tuple[tuple[str, ...], str, int], Variant | str] = field(default_factory=dict)
+    _known: dict[Combination, Variant | str] = field(default_factory=dict)
     _variants: dict[str, Variant] = field(default_factory=dict)
 
     def __call__(self, people: Sequence[Candidate]) -> Mapping[int, Variant | str]:
         got, known = self.remembered.of(people), self._known
         answers: dict[int, Variant | str] = {}
+        waiting: list[tuple[int, Combination]] = []
         for person in people:
             subscriber = person.subscriber
             combination = (person.topics, person.language, got.get(subscriber, 0))
             answer = known.get(combination)
             if answer is None:
-                answer = known[combination] = self.decide(*combination)
-            answers[subscriber] = answer
+                waiting.append((subscriber, combination))
+            else:
+                answers[subscriber] = answer
+        self.decide(dict.fromkeys(combination for _, combination in waiting))
+        answers.update((subscriber, known[combination]) for subscriber, combination in waiting)
         return answers
 
     @property
@@ -87,52 +99,70 @@ class Selecting:
         """How many they share."""
         return len(self._variants)
 
-    def decide(self, topics: tuple[str, ...], language: str, number: int = 0) -> Variant | str:
-        """What readers get who follow these topics, and of whom the set of that number is remembered; or why not."""
+    def decide(self, combinations: Iterable[Combination]) -> None:
+        """Settle what readers of these combinations get, or why not; what is new is made a few at a time."""
+        keys: dict[Combination, str] = {}
+        due: dict[str, Shown] = {}
+        for combination in combinations:
+            shown = self._shown(*combination)
+            if isinstance(shown, str):
+                self._known[combination] = shown
+                continue
+            key = keys[combination] = composing.key_of(self.frozen.newsletter, *shown)
+            if key not in self._variants:
+                due[key] = shown
+        make = {"stored": self._stored, "held": self._held, "counted": self._counted}[self.making]
+        waiting = list(due.items())
+        for start in range(0, len(waiting), TOGETHER):
+            self._variants |= make(dict(waiting[start : start + TOGETHER]))
+        self._known |= {combination: self._variants[key] for combination, key in keys.items()}
+
+    def _shown(self, topics: tuple[str, ...], language: str, number: int) -> Shown | str:
         got = self.remembered.sets[number]
-        items = self.frozen.items_for(topics, got)
-        if not items:
-            return _ALL_GOT if got and self.frozen.items_for(topics, NOTHING) else _NOTHING_NEW
-        return self._variant(items, self.frozen.language_for(language))
+        if items := self.frozen.items_for(topics, got):
+            return items, self.frozen.language_for(language)
+        return _ALL_GOT if got and self.frozen.items_for(topics, NOTHING) else _NOTHING_NEW
 
-    def _variant(self, items: tuple[Item, ...], language: str) -> Variant:
-        key = composing.key_of(self.frozen.newsletter, items, language)
-        if key not in self._variants:
-            make = {"stored": self._stored, "held": self._held, "counted": self._counted}[self.making]
-            self._variants[key] = make(key, items, language)
-        return self._variants[key]
-
-    def _stored(self, key: str, items: tuple[Item, ...], language: str) -> Variant:
-        """Without its text, which the store has: there may be thousands. Raises TemplateError, PreflightError."""
-        editions, frozen = self.parts.store.editions, self.frozen
-        variant = editions.variant(frozen.edition.id, key)
-        if variant is None:
-            variant = self._render(items, language)
-            if not self.checked.covers(variant):
-                self._check(variant)
-            variant = editions.add_variant(frozen.edition.id, variant)
-        self.checked.add(variant)
-        return replace(variant, rendered=_NO_TEXT)
+    def _stored(self, due: Mapping[str, Shown]) -> dict[str, Variant]:
+        """Without their texts, which the store has: there may be thousands. Raises TemplateError, PreflightError."""
+        editions, edition = self.parts.store.editions, self.frozen.edition
+        there, made = editions.variants_by_key(edition.id, due.keys()), list[Variant]()
+        for key, shown in due.items():
+            variant = there.get(key)
+            if variant is None:
+                variant = self.press.make(*shown)
+                made.append(variant)
+                if not self.checked.covers(variant):
+                    self._check(variant)
+            self.checked.add(variant)
+        stored = editions.add_variants(edition.id, made) if made else ()
+        return {one.key: replace(one, rendered=_NO_TEXT) for one in (*there.values(), *stored)}
 
     def _check(self, variant: Variant) -> None:
         frozen = self.frozen
         if why := preflighting.reason(self.parts, frozen.edition, frozen.newsletter, [variant], network=False):
             raise errors.PreflightError(f"a variant of {frozen.edition.key} does not leave: {why}")
 
-    def _held(self, _key: str, items: tuple[Item, ...], language: str) -> Variant:
+    def _held(self, due: Mapping[str, Shown]) -> dict[str, Variant]:
         """Raises TemplateError."""
-        return replace(self._render(items, language), id=len(self._variants) + 1)
+        first = len(self._variants) + 1
+        return {
+            key: replace(self.press.make(*shown), id=number) for number, (key, shown) in enumerate(due.items(), first)
+        }
 
-    def _counted(self, key: str, items: tuple[Item, ...], language: str) -> Variant:
-        number, template = len(self._variants) + 1, self.frozen.newsletter.template
-        return Variant(
-            id=number, key=key, language=language, template=template, rendered=_NO_TEXT, content_hash="", items=items
-        )
-
-    def _render(self, items: tuple[Item, ...], language: str) -> Variant:
-        articles = {item.article: self.frozen.articles[item.article] for item in items}
-        recipe = replace(self.frozen.recipe, items=items, articles=articles, language=language)
-        return keeping.make_also(recipe, self.templates)
+    def _counted(self, due: Mapping[str, Shown]) -> dict[str, Variant]:
+        return {
+            key: Variant(
+                id=number,
+                key=key,
+                language=language,
+                template=self.frozen.newsletter.template,
+                rendered=_NO_TEXT,
+                content_hash="",
+                items=items,
+            )
+            for number, (key, (items, language)) in enumerate(due.items(), len(self._variants) + 1)
+        }
 
 
 @contextmanager
@@ -150,15 +180,16 @@ def selection(
     checked.add(first)
     remembered = Remembered(parts, edition, tuple(frozen.stories))
     with keeping.templates_of(frozen.recipe) as templates:
-        yield Selecting(parts, frozen, remembered, templates, making, checked)
+        press = keeping.Press(replace(frozen.recipe, articles=frozen.articles), templates)
+        yield Selecting(parts, frozen, remembered, press, making, checked)
 
 
 def ahead(choose: delivering.Chooser, parts: Parts, edition: Edition, newsletter: Newsletter) -> None:
     """Render the most frequent combinations of what readers chose. Raises TemplateError, PreflightError."""
     if isinstance(choose, Selecting):
         of = newsletter.readership(edition.slot)
-        for topics, language, _ in parts.store.audience.combinations(edition.newsletter, of)[:AHEAD]:
-            choose.decide(topics, language)
+        frequent = parts.store.audience.combinations(edition.newsletter, of)[:AHEAD]
+        choose.decide([(topics, language, 0) for topics, language, _ in frequent])
 
 
 def readers(parts: Parts, edition: Edition, newsletter: Newsletter, first: Variant) -> tuple[int, Mapping[str, int]]:

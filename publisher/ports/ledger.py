@@ -84,13 +84,16 @@ class Editions(Protocol):
     def add_variant(self, edition: int, variant: Variant) -> Variant:
         """Store a variant with its items, and what it was made from, once per (edition, key)."""
 
+    def add_variants(self, edition: int, variants: Sequence[Variant]) -> tuple[Variant, ...]:
+        """Store several at once; in their order, as they are stored."""
+
     def variants(
         self, edition: int, among: Collection[int] | None = None, *, limit: int | None = None
     ) -> tuple[Variant, ...]:
         """The variants of an edition, the first ones first; only those with these ids when they are named."""
 
-    def variant(self, edition: int, key: str) -> Variant | None:
-        """The variant of an edition with that key."""
+    def variants_by_key(self, edition: int, keys: Collection[str]) -> Mapping[str, Variant]:
+        """Those of an edition that have one of these keys."""
 
     def shares(self, edition: int) -> Mapping[int, int]:
         """By variant: to how many readers it went, or is to go: whoever was planned and not left out since."""

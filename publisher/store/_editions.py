@@ -91,7 +91,7 @@ def counts_as_sent() -> sa.ColumnElement[bool]:
     return sa.or_(edition.c.state.in_([state.value for state in COMMITTED]), stopped)
 
 
-def put_items(connection: Connection, table: sa.Table, owner: str, id: int, items: Iterable[Item]) -> None:
+def put_items(connection: Connection, table: sa.Table, owner: str, given: Mapping[int, Iterable[Item]]) -> None:
     rows = [
         {
             owner: id,
@@ -104,6 +104,7 @@ def put_items(connection: Connection, table: sa.Table, owner: str, id: int, item
             "spare": item.spare,
             "overrides": dict(item.overrides),
         }
+        for id, items in given.items()
         for item in items
     ]
     if rows:

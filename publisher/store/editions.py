@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,14 +74,14 @@ class Editions:
     def open(self, edition: Edition) -> Edition:
         with self._access.write() as connection:
             id = _insert(connection, edition)
-            rows.put_items(connection, edition_item, "edition", id, edition.items)
+            rows.put_items(connection, edition_item, "edition", {id: edition.items})
             return _by_id(connection, id)
 
     def replace(self, edition: Edition, *, was: EditionState) -> Edition:
         with self._access.write() as connection:
             id = _change(connection, edition.key, [was], rows.content_row(edition))
             _forget_content(connection, id)
-            rows.put_items(connection, edition_item, "edition", id, edition.items)
+            rows.put_items(connection, edition_item, "edition", {id: edition.items})
             return _by_id(connection, id)
 
     def get(self, key: str) -> Edition:
@@ -151,6 +151,11 @@ class Editions:
         with self._access.write() as connection:
             return _add_variant(connection, edition, variant)
 
+    def add_variants(self, edition: int, variants: Sequence[Variant]) -> tuple[Variant, ...]:
+        """Those that were stored first are returned, whoever stored them."""
+        with self._access.write() as connection:
+            return _add_variants(connection, edition, variants)
+
     def variants(
         self, edition: int, among: Collection[int] | None = None, *, limit: int | None = None
     ) -> tuple[Variant, ...]:
@@ -158,9 +163,9 @@ class Editions:
             named = [] if among is None else [shared.among(connection, variant.c.id, among)]
             return rows.load_variants(connection, variant.c.edition == edition, *named, limit=limit)
 
-    def variant(self, edition: int, key: str) -> Variant | None:
+    def variants_by_key(self, edition: int, keys: Collection[str]) -> Mapping[str, Variant]:
         with self._access.read() as connection:
-            return next(iter(rows.load_variants(connection, variant.c.edition == edition, variant.c.key == key)), None)
+            return _by_key(connection, edition, keys)
 
     def shares(self, edition: int) -> Mapping[int, int]:
         with self._access.read() as connection:
@@ -296,13 +301,33 @@ def _forget_content(connection: Connection, id: int) -> None:
 
 
 def _add_variant(connection: Connection, edition_id: int, one: Variant) -> Variant:
-    _materials.put(connection, one.materials)
-    statement = shared.insert(connection, variant).values(**rows.variant_row(edition_id, one))
-    id = connection.execute(statement.on_conflict_do_nothing().returning(variant.c.id)).scalar_one_or_none()
-    if id is not None:
-        rows.put_items(connection, variant_item, "variant", id, one.items)
+    return _add_variants(connection, edition_id, [one])[0]
+
+
+def _add_variants(connection: Connection, edition_id: int, made: Sequence[Variant]) -> tuple[Variant, ...]:
+    """What they were made from is stored also of those that somebody else was quicker to store."""
+    _materials.put(connection, dict(pair for one in made for pair in one.materials.items()))
+    ids = _inserted(connection, edition_id, {one.key: one for one in made})
+    if ids:
         _archive.touch(connection, archive_page.c.edition == edition_id)
-    return rows.load_variants(connection, variant.c.edition == edition_id, variant.c.key == one.key)[0]
+    there = _by_key(connection, edition_id, {one.key for one in made} - ids.keys())
+    return tuple(there.get(one.key) or replace(one, id=ids[one.key], edition=edition_id, materials={}) for one in made)
+
+
+def _inserted(connection: Connection, edition_id: int, made: Mapping[str, Variant]) -> Mapping[str, int]:
+    """The ids of those that are new, by key."""
+    new = shared.insert(connection, variant).on_conflict_do_nothing().returning(variant.c.key, variant.c.id)
+    stored = connection.execute(new, [rows.variant_row(edition_id, one) for one in made.values()])
+    ids = {str(key): int(id) for key, id in stored}
+    rows.put_items(connection, variant_item, "variant", {id: made[key].items for key, id in ids.items()})
+    return ids
+
+
+def _by_key(connection: Connection, edition_id: int, keys: Collection[str]) -> Mapping[str, Variant]:
+    if not keys:
+        return {}
+    of_it = variant.c.edition == edition_id, shared.among(connection, variant.c.key, keys)
+    return {one.key: one for one in rows.load_variants(connection, *of_it)}
 
 
 def _supersede(connection: Connection, old: int, one: Variant) -> Variant:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 _DATE_STYLES: Final = frozenset({"full", "long", "medium", "short"})
+#: Texts whose lines are remembered, and the most characters of each: a story stands in many variants of an edition.
+_TEXTS, _LONGEST = 1_000, 2_000
 
 
 def direction(language: str) -> str:
@@ -34,6 +36,18 @@ def wrap(value: str, width: int = 72, indent: str = "", hanging: str | None = No
         width, initial_indent=indent, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )
     return "\n".join(wrapper.fill(line) if line.strip() else "" for line in value.splitlines())
+
+
+def wrapping() -> Callable[..., str]:
+    """`wrap`, which remembers the texts it was given last."""
+    remembered = lru_cache(_TEXTS)(wrap)
+
+    @wraps(wrap)
+    def wrapped(value: str, *how: object, **named: object) -> str:
+        short = isinstance(value, str) and len(value) <= _LONGEST
+        return (remembered if short else wrap)(value, *how, **named)  # type: ignore[arg-type]
+
+    return wrapped
 
 
 @pass_context

@@ -25,7 +25,7 @@ from jinja2.utils import Namespace
 from publisher.errors import TemplateError
 from publisher.kit import html
 from publisher.kit.templating._bounds import MAXIMUM_OUTPUT, bounded_range, budget
-from publisher.kit.templating._filters import direction, shown_date, shown_names, shown_number, shown_time, wrap
+from publisher.kit.templating._filters import direction, shown_date, shown_names, shown_number, shown_time, wrapping
 from publisher.kit.templating._sandbox import Sandbox, shown
 from publisher.kit.templating._words import LOCALES, Words
 
@@ -54,7 +54,8 @@ class TemplateFolders:
             finalize=shown,
         )
         self._environment.globals = {"range": bounded_range, "namespace": Namespace}
-        self._environment.add_words(Words(self._folders))
+        self._words = Words(self._folders)
+        self._environment.add_words(self._words)
         self._environment.add_filters(
             date=shown_date,
             direction=direction,
@@ -62,7 +63,7 @@ class TemplateFolders:
             number=shown_number,
             text=html.text,
             time=shown_time,
-            wrap=wrap,
+            wrap=wrapping(),
         )
 
     def render(self, name: str, values: Mapping[str, Any], *, language: str = "en") -> str:
@@ -71,7 +72,7 @@ class TemplateFolders:
         Raises TemplateError with the file, the line and the culprit.
         """
         try:
-            with budget():
+            with budget(), self._words.once():
                 template = self._environment.get_template(name)
                 return _bounded(template, {**values, "language": language, "direction": direction(language)})
         except Exception as error:  # whatever a template or its values make Jinja raise, an editor mends it there
@@ -119,7 +120,7 @@ class TemplateFolders:
 
     def _explain(self, name: str, error: Exception) -> TemplateError:
         file, line = self._place(name, error)
-        return TemplateError(self._words(error), template=file, line=line)
+        return TemplateError(self._said(error), template=file, line=line)
 
     def _place(self, name: str, error: Exception) -> tuple[str, int | None]:
         """The file and line in a template that an error comes from, as far as that can be told."""
@@ -131,7 +132,7 @@ class TemplateFolders:
                 return frame.filename, frame.lineno
         return name, None
 
-    def _words(self, error: Exception) -> str:
+    def _said(self, error: Exception) -> str:
         if isinstance(error, TemplateNotFound):
             return f"there is no template {error.name} in {self._places()}"
         if isinstance(error, UnicodeDecodeError):

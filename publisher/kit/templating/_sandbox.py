@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from jinja2 import Undefined, nodes, pass_eval_context
 from jinja2.exceptions import SecurityError
@@ -17,6 +17,8 @@ from publisher.kit.templating._words import Words
 
 _LOOP, _CONCAT = "_turns", "_concat"  # filters that templates are given, not that they write
 
+_KINDS: Final = 1_000  # kinds of values, each with an attribute, whose safety is remembered
+
 
 class Sandbox(ImmutableSandboxedEnvironment):
     """Every turn of a loop, call, filter and operator of a template is counted against its budget."""
@@ -25,6 +27,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(extensions=["jinja2.ext.i18n"], **options)
+        self._safe: dict[tuple[type, str], bool] = {}
         del self.filters["random"]
         self.filters = {name: bounded_filter(name, filter) for name, filter in self.filters.items()}
         self.filters |= {_LOOP: turns, _CONCAT: bounded_filter(_CONCAT, _joined)}
@@ -37,6 +40,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals["_"] = words.one
         self.install_gettext_callables(words.one, words.many, newstyle=True)  # type: ignore[attr-defined]
         self.globals["_"] = self.globals["gettext"]
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Jinja's answer, which depends on the kind of value alone, and is asked hundreds of times for a page."""
+        asked = type(obj), attr
+        if asked not in self._safe:
+            if len(self._safe) >= _KINDS:
+                self._safe.clear()
+            self._safe[asked] = super().is_safe_attribute(obj, attr, value)
+        return self._safe[asked]
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A mapping's own entry wins over a method of mappings, so `words.copy` is a word."""

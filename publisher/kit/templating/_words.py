@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
+from typing import Final
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
@@ -18,6 +21,9 @@ from jinja2.runtime import Context
 
 #: The folder of catalogues inside a folder of templates.
 LOCALES = "locales"
+
+#: By language: what is spoken while a template is rendered.
+_SPOKEN: Final[ContextVar[dict[str, NullTranslations] | None]] = ContextVar("spoken", default=None)
 
 
 class Words:
@@ -34,7 +40,24 @@ class Words:
     def many(self, context: Context, singular: str, plural: str, count: int) -> str:
         return self._of(str(context["language"])).ngettext(singular, plural, count)
 
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Within it, in this thread, the files of a language are looked at once and not for each word."""
+        before = _SPOKEN.set({})
+        try:
+            yield
+        finally:
+            _SPOKEN.reset(before)
+
     def _of(self, language: str) -> NullTranslations:
+        spoken = _SPOKEN.get()
+        if spoken is None:
+            return self._read(language)
+        if language not in spoken:
+            spoken[language] = self._read(language)
+        return spoken[language]
+
+    def _read(self, language: str) -> NullTranslations:
         return _chain(tuple(_stamped(self._folders, language)))
 
 

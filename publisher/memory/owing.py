@@ -35,7 +35,7 @@ def owed(article: Article, got: Collection[Got], history: History, *, urgent: bo
     that they do not know. `history` holds the revisions of the article from the first they got to the current one.
 
     Whoever got the story as another source tells it has it: what changes in this telling is not told to them. Of what
-    is `urgent` any change counts: somebody said so of this very revision."""
+    is `urgent` any change counts: an editor said so of this very revision."""
     mine = [one for one in got if one.article == article.id]
     if not mine:
         return None

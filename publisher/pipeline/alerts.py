@@ -21,7 +21,7 @@ def by_hand(parts: Parts, article: Article) -> Slot:
     if article.state is not ArticleState.LIVE:
         raise errors.Conflict(f"“{article.revision.title}” is {article.state}, and cannot be sent")
     if article.mail is not MailPermission.ALLOWED:
-        why = "it is kept out of mail; publisher articles mail lets it in"
+        why = "it is kept out of mail; `publisher articles allow` lets it in"
         raise errors.Conflict(f"“{article.revision.title}” cannot be sent: {why}")
     return slot_of(article, parts)
 

@@ -7,13 +7,16 @@ next one is due as soon as there are so many new articles.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from publisher import editions
 from publisher.kit import slots
-from publisher.model import EditionState, Label, Newsletter, Slot, SubscriptionStatus, Timetable, cadence_of
+from publisher.model import ALERT, EditionState, Label, Newsletter, Slot, SubscriptionStatus, Timetable, cadence_of
 from publisher.pipeline.choosing import chosen
 from publisher.ports import Parts
 
+#: An edition whose sources cannot be asked is made so long before it would be too late to mail.
+SPARE = timedelta(minutes=15)
 #: An edition of a cadence told by news that is not finished yet: what comes in now may still go into it.
 _UNFINISHED = (EditionState.DRAFT, EditionState.WAITING)
 
@@ -53,6 +56,22 @@ def waiting(parts: Parts) -> Iterator[tuple[Newsletter, Slot]]:
                 yield newsletter, slot
 
 
+def gathering(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
+    """Whether some of its sources have not been asked since the slot's hour and are due: what a machine that was off
+    at the hour knows is old. A look that fails is a look too. Nothing is waited for until it is too late to mail."""
+    now, spare, cadence = parts.clock.now(), min(SPARE, newsletter.late / 4), cadence_of(slot.name)
+    if cadence == ALERT or slots.counts(cadence) or not slot.due_at <= now < slot.due_at + newsletter.late - spare:
+        return False
+    wanted = {slug.casefold() for slug in newsletter.selection.sources}
+    return any(
+        source.completed_at is not None  # the first look may read an archive for hours
+        and (not wanted or source.slug.casefold() in wanted)
+        and (source.next_fetch_at is None or source.next_fetch_at <= now)
+        and (source.fetched_at is None or source.fetched_at < slot.due_at)
+        for source in parts.store.sources.all()
+    )
+
+
 def work_key(newsletter: Newsletter, slot: Slot) -> str:
     """What the engine is told to compose: the newsletter, and the cadence where it is not its own."""
     cadence = cadence_of(slot.name)
@@ -78,4 +97,5 @@ def _enough(parts: Parts, newsletter: Newsletter, cadence: str) -> Slot | None:
         return None
     choice, _ = chosen(parts, newsletter, slot)
     new = sum(item.label is Label.NEW and not item.spare for item in choice.items)
-    return slot if new >= slots.counts(cadence) else None
+    owed = any(item.label in (Label.CORRECTION, Label.RETRACTION) for item in choice.items)
+    return slot if owed or new >= slots.counts(cadence) else None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from publisher import compose as composing
-from publisher import memory
+from publisher import editions, memory
 from publisher.model import ALERT, Article, ArticleState, Edition, Got, Item, Label, Newsletter, Recipe, Revision
 from publisher.model.topics import topics_of
 from publisher.pipeline.pictures import hosted
@@ -38,7 +38,7 @@ class Frozen:
             by_story: dict[str, list[Got]] = defaultdict(list)
             for one in got:
                 by_story[self.stories[one.article]].append(one)
-            urgent = self.edition.cadence == ALERT
+            urgent = self.edition.cadence == ALERT and self.edition.approved_by != editions.AUTOMATIC
             for id, article in self.articles.items():
                 if mine := by_story.get(article.story):
                     owed[id] = memory.owed(article, mine, self.history, urgent=urgent)

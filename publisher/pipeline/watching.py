@@ -58,6 +58,8 @@ def overdue(parts: Parts) -> Iterator[tuple[str, str]]:
         if now < slot.due_at + newsletter.undo + OVERDUE:
             continue
         if (edition := editions.find(store, key)) is None:
+            if calendar.gathering(parts, newsletter, slot):
+                continue
             try:
                 edition = compose_slot(parts, newsletter, slot)
             except errors.Conflict:

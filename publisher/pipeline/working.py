@@ -74,7 +74,7 @@ def _is_due(parts: Parts, newsletter: Newsletter, slot: Slot) -> bool:
     tried again when the template or its stories changed."""
     edition = editions.find(parts.store, f"{newsletter.slug}/{slot.name}")
     if edition is None:
-        return True
+        return not calendar.gathering(parts, newsletter, slot)
     if edition.state is not EditionState.DRAFT or newsletter.approval != "auto" or editions.taken_back(edition):
         return False
     return edition.template_hash != parts.templates.fingerprint(newsletter.of(slot.name).template) or changed(

@@ -15,7 +15,7 @@ from publisher.model import Article, MailPermission, Selection
 from tests.people import NOW
 from tests.pipeline.newsroom import Newsroom, open_newsroom, story
 from tests.pipeline.test_cadences import with_settings
-from tests.sites import TestClock, add_readers, mailbox, run_due
+from tests.sites import TestClock, add_readers, addressees, mailbox, run_due
 
 URGENT = Selection(tags=("breaking",))
 
@@ -68,6 +68,24 @@ def test_what_a_rule_calls_urgent_leaves_at_once_and_once(
     publish(app, newsroom, clock, "Flood on the quay", tags=("Breaking",), standfirst="The water is falling.")
     assert not run_due(app)
     assert slots_of(app) == [f"alert:{flood.id}:1"], "a change is no new alarm"
+
+
+def test_a_rule_that_comes_true_later_repeats_the_story_to_nobody_who_had_it(
+    opened: tuple[App, Newsroom], clock: TestClock, tmp_path: Path
+) -> None:
+    app, newsroom = opened
+    app = with_settings(app, alerts=URGENT)
+    publish(app, newsroom, clock, "Flood on the quay")
+    clock.move(hours=1)
+    assert not run_due(app)  # the digest of the day
+    assert len(mailbox(tmp_path)) == 2
+    add_readers(app, "late@reader.example")
+    clock.move(hours=1)
+    flood = publish(app, newsroom, clock, "Flood on the quay", tags=("breaking",))
+    assert not run_due(app)
+    assert slots_of(app)[-1] == f"alert:{flood.id}:2"
+    everybody = ["late@reader.example", "one@reader.example", "two@reader.example"]
+    assert addressees(tmp_path) == everybody, "the same words are sent to nobody twice"
 
 
 def test_an_alert_overtakes_a_digest_that_waits(opened: tuple[App, Newsroom], clock: TestClock, tmp_path: Path) -> None:

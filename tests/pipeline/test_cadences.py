@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher import audience, pipeline
+from publisher import audience, errors, pipeline
 from publisher.app import App
 from publisher.model import EditionState, SubscriptionStatus
 from tests.people import NOW
@@ -44,9 +44,9 @@ def publish(app: App, newsroom: Newsroom, *titles: str, at: datetime) -> None:
 
 
 def composed(app: App) -> list[str]:
-    """Make what is due, twice over, and say which editions there are."""
-    for _ in range(2):
-        for work in [one for one in pipeline.due(app.parts) if one.kind == "compose"]:
+    """Ask the sources and make what is due, three times over, and say which editions there are."""
+    for _ in range(3):
+        for work in [one for one in pipeline.due(app.parts) if one.kind in ("collect", "compose")]:
             pipeline.work(app.parts, work.kind, work.key)
     return [f"{one.slot} {one.state}" for one in reversed(app.parts.store.editions.newest(50))]
 
@@ -120,6 +120,66 @@ def test_a_machine_that_slept_runs_the_newest_edition_late_or_merges_it(
     assert composed(app)[-1] == "hourly-6:2026-11-23T13 approved"
     (newest,) = app.parts.store.editions.newest(1)
     assert (newest.state, len(newest.items)) == (EditionState.APPROVED, 1)
+
+
+@pytest.mark.parametrize("minutes", [5, 45])
+def test_a_machine_that_was_off_at_the_hour_asks_its_sources_before_it_makes_the_edition(
+    opened: tuple[App, Newsroom], clock: TestClock, minutes: int
+) -> None:
+    app, newsroom = opened
+    add_readers(app, "one@reader.example")
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    clock.at = datetime.fromisoformat("2026-11-22T07:00+00:00") + timedelta(minutes=minutes)
+    newsroom.window("newsroom", story("Ferry is back", published_at=clock.now() - timedelta(minutes=20)))
+    for _ in range(2):
+        due = list(pipeline.due(app.parts))
+        for kind in ("sweep", "compose", "collect"):  # the engine may take them in any order, and so in the worst
+            for work in [one for one in due if one.kind == kind]:
+                pipeline.work(app.parts, work.kind, work.key)
+    (newest,) = app.parts.store.editions.newest(1)
+    assert (newest.slot, len(newest.items)) == ("daily:2026-11-22", 2)
+    assert not app.parts.store.notices.waiting(), "nobody is alarmed by a machine that wakes up late"
+
+
+def test_a_source_that_fails_or_never_answered_holds_no_edition_back(
+    opened: tuple[App, Newsroom], clock: TestClock
+) -> None:
+    app, newsroom = opened
+    add_readers(app, "one@reader.example")
+    clock.move(hours=1)
+    publish(app, newsroom, "Bridge reopens", at=clock.now())
+    newsroom.answers["wire"] = errors.SourceUnavailable("nobody answers", source="wire")
+    with pytest.raises(errors.SourceUnavailable):
+        pipeline.collect(app.parts, "wire")
+    assert [work.key for work in pipeline.due(app.parts) if work.kind == "compose"] == ["daily"]
+
+
+def test_an_edition_is_made_with_what_is_there_before_it_is_too_late_to_mail(
+    opened: tuple[App, Newsroom], clock: TestClock
+) -> None:
+    app, newsroom = opened
+    add_readers(app, "one@reader.example")
+    publish(app, newsroom, "Bridge reopens", at=clock.now() - timedelta(hours=1))
+
+    def made() -> bool:
+        return any(work.kind == "compose" for work in pipeline.due(app.parts))
+
+    clock.at = datetime.fromisoformat("2026-11-22T12:30+00:00")  # its hour was 07:00, and nobody asks the sources
+    assert not made()
+    clock.at = datetime.fromisoformat("2026-11-22T12:50+00:00")
+    assert made()
+
+
+def test_a_retraction_waits_for_no_number_of_news(opened: tuple[App, Newsroom], clock: TestClock) -> None:
+    app, newsroom = opened
+    app = with_settings(app, cadence="new-2")
+    add_readers(app, "one@reader.example")
+    publish(app, newsroom, "Bridge reopens", "Lanterns", at=clock.now())
+    assert not run_due(app)
+    bridge = next(one for one in app.parts.store.articles.each() if one.revision.title == "Bridge reopens")
+    clock.move(hours=1)
+    pipeline.retract(app.parts, bridge, "It was a drill.", "Aoife Brennan")
+    assert composed(app) == ["new-2:1 done", "new-2:2 approved"]
 
 
 # ---------------------------------------------------------------- when readers are mailed

@@ -175,6 +175,27 @@ def test_corrections_and_retractions_say_what_they_are_and_why(template: str) ->
     assert "two goals" not in (made.html + made.text).lower()
 
 
+FARE = "The fare is five euro, not four."
+
+
+@pytest.mark.parametrize("template", DIGESTS)
+def test_who_never_saw_what_was_wrong_is_not_told_that_it_was_mended(template: str) -> None:
+    first, *rest = told()
+    stories = (replace(first, revision=replace(first.revision, note=FARE)), *rest)
+    new, owed = digest(stories, template=template), digest(stories, "en", template, {1: Label.CORRECTION})
+
+    assert [FARE in part for part in (new.html, new.text, owed.html, owed.text)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("template", DIGESTS)
+def test_nothing_that_a_withdrawn_story_told_is_told_again(template: str) -> None:
+    made = digest(told(1), "en", template, {1: Label.RETRACTION})
+
+    for words in ("brass band", "rope was thrown", "Orla Keane", PICTURE.url, told(1)[0].canonical_url):
+        assert words not in made.html
+        assert words not in made.text
+
+
 def test_an_alert_is_one_story_and_says_what_it_is() -> None:
     news, corrected = digest(told(1), template="alert"), digest(told(1), "fr", "alert", {1: Label.CORRECTION})
 

@@ -15,11 +15,12 @@ from publisher.compose.choosing import Choice, choose, refuses
 from publisher.compose.drafting import draft, merged
 from publisher.compose.personal import for_everybody, for_reader, with_owed
 from publisher.compose.rendering import Renderer, key_of, render, variant
-from publisher.compose.stories import Telling, site_view
+from publisher.compose.stories import StoryView, Telling, site_view
 
 __all__ = [
     "Choice",
     "Renderer",
+    "StoryView",
     "Telling",
     "choose",
     "draft",

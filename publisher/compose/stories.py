@@ -16,6 +16,7 @@ from publisher.model import Article, Author, Image, Item, Label, Site
 COLUMN: Final = 576
 
 _TITLE, _STANDFIRST, _LINE = 200, 400, 120  # the most characters of each that a mail shows
+_UNTITLED = 40  # and of the first words of a withdrawn story without a title, which tell readers which one it is
 _READ_ON = 700  # bytes of a lead story that can be read on elsewhere
 _ALL, _LEAST, _MOST = 36_000, 500, 1_800  # bytes of text for all stories together, and for each
 _AUTHORS = 10
@@ -69,7 +70,8 @@ class StoryView:
 
     `text` is its beginning, by paragraph; `whole` tells that nothing of the story is left out. `url` is ""
     for a story that can be read nowhere else. `label` is "" for a new story, else "updated", "correction"
-    or "retraction", and `note` says what changed.
+    or "retraction", and `note` says what changed since the reader was sent it. Of a story that was withdrawn there is
+    its title and the note, and nothing that it told.
     """
 
     title: str
@@ -85,6 +87,11 @@ class StoryView:
     label: str
     note: str
     language: str
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it takes back what readers were sent before, and is no news."""
+        return self.label in (Label.CORRECTION, Label.RETRACTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +127,7 @@ def sections(stories: Iterable[StoryView]) -> tuple[SectionView, ...]:
 
 
 def _heading(story: StoryView) -> tuple[str, bool]:
-    return story.section, not story.section and story.label in (Label.CORRECTION, Label.RETRACTION)
+    return story.section, not story.section and story.corrects
 
 
 class Telling:
@@ -151,8 +158,9 @@ class Telling:
 
 
 def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callable[[str], str]) -> StoryView:
-    revision, withdrawn = article.revision, item.label is Label.RETRACTION
-    url = "" if withdrawn else _web(article.canonical_url)
+    if item.label is Label.RETRACTION:
+        return _withdrawn(item, article)
+    revision, url = article.revision, _web(article.canonical_url)
     opening = next(_paragraphs(revision.content_html), "")
     standfirst = _clean(item.overrides.get("standfirst", revision.standfirst), _STANDFIRST)
     if _opens_with(opening, standfirst):
@@ -173,9 +181,31 @@ def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callab
         biographies=_biographies(revision.authors[:_AUTHORS]),
         section=_clean(item.section, _LINE),
         published=revision.published_at,
-        image=None if withdrawn else _picture(revision.image),
+        image=_picture(revision.image),
         label="" if item.label is Label.NEW else item.label.value,
-        note=_clean(article.retraction_note if withdrawn else revision.note, _STANDFIRST),
+        # Whoever gets it for the first time never saw what was wrong, and reads it as it should have been.
+        note="" if item.label is Label.NEW else _clean(revision.note, _STANDFIRST),
+        language=revision.language,
+    )
+
+
+def _withdrawn(item: Item, article: Article) -> StoryView:
+    """Which story is taken back, and why; nothing of what it told, and nobody's name under it."""
+    revision = article.revision
+    first = revision.standfirst or next(_paragraphs(revision.content_html), "")
+    return StoryView(
+        title=_clean(item.overrides.get("title", revision.title), _TITLE) or _clean(first, _UNTITLED),
+        standfirst="",
+        text=(),
+        whole=False,
+        url="",
+        authors=(),
+        biographies=(),
+        section=_clean(item.section, _LINE),
+        published=revision.published_at,
+        image=None,
+        label=item.label.value,
+        note=_clean(article.retraction_note, _STANDFIRST),
         language=revision.language,
     )
 

@@ -74,12 +74,15 @@ def _stem(slot: str) -> str:
 # ---------------------------------------------------------------- what a page shows
 
 
-def shown(variants: Sequence[Variant], language: str) -> Variant:
-    """The variant that stands for an edition: the most stories, in the newsletter's language where there is one such,
-    and of those the newest text."""
+def shown(variants: Sequence[Variant], language: str, everybody: Iterable[Item]) -> Variant:
+    """The variant that stands for an edition: the one nearest to what everybody may get (not what one reader is owed of
+    earlier ones), in the newsletter's language where there is one such, as it was told last."""
+    wanted = {(item.article, item.label) for item in everybody}
 
-    def worth(one: Variant) -> tuple[bool, int, int, int]:
-        return one.language == language, len(one.items), sum(item.revision for item in one.items), -one.id
+    def worth(one: Variant) -> tuple[bool, bool, int, int, int]:
+        apart = wanted ^ {(item.article, item.label) for item in one.items}
+        newest = sum(item.revision for item in one.items)
+        return one.language == language, not one.superseded_by, -len(apart), newest, -one.id
 
     return max(variants, key=worth)
 

@@ -37,8 +37,9 @@ class Page:
     """An edition's page in the archive, as lists tell of it.
 
     `name` is its file; `at` when the edition was approved; `stories` how many it holds; `notice` is "correction" or
-    "retraction" when something of it was taken back since, "" else; `updated_at` when that was said last, else `at`.
-    `content` is what a feed shows of it, HTML. `listed` is false of one that nobody got after all.
+    "retraction" when something of it was taken back since, or it tells of a retraction itself, "" else; `updated_at`
+    when that was said last, else `at`. `content` is what a feed shows of it, HTML. `listed` is false of one that
+    nobody got after all.
     """
 
     edition: int

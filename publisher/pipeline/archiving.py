@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from publisher import compose as composing
 from publisher import errors, keep
 from publisher import syndicate as syndicating
-from publisher.model import Edition, EditionState, Newsletter, Page, Recipe, Variant
+from publisher.model import Edition, EditionState, Label, Newsletter, Page, Recipe, Variant
 from publisher.pipeline.keeping import recipe_of
 from publisher.pipeline.serving import HTML, STYLE
 from publisher.ports import Parts
@@ -83,7 +83,8 @@ def _page(parts: Parts, id: int) -> Page:
     if not variants:  # it was made before Publisher kept what editions are made from
         at = edition.approved_at or edition.due_at
         return Page(edition=id, name="", subject="", language="", at=at, stories=0, updated_at=at, listed=False)
-    variant = keep.shown(variants, recipe_of(parts, variants[0]).newsletter.language)
+    language = recipe_of(parts, variants[0]).newsletter.language
+    variant = keep.shown(variants, language, composing.for_everybody(edition.items))
     recipe = recipe_of(parts, variant)
     shown = _Shown(edition=edition, variant=variant, recipe=recipe, notices=_notices(parts, recipe))
     listed = not _withdrawn(parts, edition)
@@ -101,11 +102,15 @@ def _page(parts: Parts, id: int) -> Page:
         language=variant.language,
         at=at,
         stories=len(variant.items),
-        notice=keep.gravest(shown.notices.values()),
+        notice="retraction" if _retracts(variant) else keep.gravest(shown.notices.values()),
         updated_at=max([at, *(notice.at for notice in shown.notices.values())]),
         content=parts.templates.render("web/public/edition_entry.html", values, language=variant.language),
         listed=listed,
     )
+
+
+def _retracts(variant: Variant) -> bool:
+    return any(item.label is Label.RETRACTION for item in variant.items)
 
 
 def _withdrawn(parts: Parts, edition: Edition) -> bool:
@@ -123,19 +128,21 @@ def _notices(parts: Parts, recipe: Recipe) -> dict[int, keep.Notice]:
 def _values(parts: Parts, shown: _Shown) -> dict[str, Any]:
     recipe, base = shown.recipe, syndicating.base_url(parts.site)
     views = composing.Telling(recipe.articles).stories(recipe.items, 1)
-    told = [
+    told: list[dict[str, Any]] = [
         {"story": story, "notice": shown.notices.get(item.article), "place": f"story-{number}"}
         for number, (item, story) in enumerate(zip(recipe.items, views, strict=True), start=1)
     ]
+    lead = told[0] if told and not views[0].corrects else None
+    rest = told[1:] if lead else told
     sections = [
-        {"title": title, "stories": [one for _, one in members]}
-        for title, members in groupby(zip(views[1:], told[1:], strict=True), lambda pair: pair[0].section)
+        {"title": title, "corrections": corrections, "stories": list(members)}
+        for (title, corrections), members in groupby(rest, lambda one: _heading(one["story"]))
     ]
     return {
         "title": shown.variant.rendered.subject,
         "newsletter": recipe.newsletter.name,
         "date": recipe.slot.due_at.astimezone(ZoneInfo(recipe.newsletter.timezone)).date(),
-        "lead": told[0] if told else None,
+        "lead": lead,
         "sections": sections,
         "stories": told,
         "notice": keep.gravest(shown.notices.values()),
@@ -143,6 +150,10 @@ def _values(parts: Parts, shown: _Shown) -> dict[str, Any]:
         "links": _links(parts, recipe.newsletter),
         "timezone": recipe.newsletter.timezone,
     }
+
+
+def _heading(story: composing.StoryView) -> tuple[str, bool]:
+    return story.section, story.corrects
 
 
 def _links(parts: Parts, newsletter: Newsletter) -> list[dict[str, str]]:

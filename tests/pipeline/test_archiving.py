@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from publisher import editions, keep, pipeline
 from publisher.app import App
 from publisher.errors import FolderError
 from publisher.folders.local import LocalFolder
-from publisher.model import Article
+from publisher.model import Article, ReadEntry
+from publisher.ports import Format
 from publisher.store.tables import archive_page
 from publisher.web import application
 from tests.people import newsletter
@@ -220,6 +222,49 @@ def test_a_later_edit_changes_nothing(sent: App, clock: TestClock) -> None:
     run_due(sent)
     assert titled(sent, FERRY_TITLE).revision.number == 2
     assert page(sent) == before
+
+
+def owed(sent: App, clock: TestClock) -> str:
+    """The page of the next day's edition, for which the lanterns were withdrawn and the ferry corrected."""
+    clock.move(hours=2)
+    assert run_due(sent) == []
+    pipeline.retract(sent.parts, titled(sent, LANTERNS_TITLE), "We were misinformed.", "desk")
+    pipeline.correct(sent.parts, titled(sent, FERRY_TITLE), "The boat carries sixteen people.")
+    clock.move(days=1)
+    assert run_due(sent) == []
+    return page(sent, "archive/daily/daily-2026-11-23.html")
+
+
+WITHDRAWN = ("storm is to blame", "paper fish", "Tomas Reid")
+
+
+def test_an_edition_that_retracts_a_story_does_not_publish_it_again(sent: App, clock: TestClock) -> None:
+    text = owed(sent, clock)
+
+    assert f"<s>{LANTERNS_TITLE}</s>" in text
+    assert "<strong>Retracted:</strong> We were misinformed." in text
+    assert "<strong>Correction:</strong> The boat carries sixteen people." in text
+    assert re.findall(r"<h2 class=\"kicker\"[^>]*>([^<]*)", text) == ["Corrections"]
+    assert "of this edition was" not in text  # nothing of this edition itself was taken back
+    assert "A story was retracted" in page(sent, "archive/daily/index.html").partition("daily-2026-11-22.html")[0]
+    told = [entry.content for format in sent.parts.formats.values() for entry in newest(sent, format)]
+    [letter] = [one for one in mailbox(sent.root) if "We were misinformed." in str(one.get_body(("plain",)))]
+    parts = [part.get_content() for kind in ("html", "plain") if (part := letter.get_body((kind,)))]
+    for words in (*told, *parts, text):
+        assert "We were misinformed." in words
+        assert [claim for claim in WITHDRAWN if claim in words] == []
+
+
+def newest(app: App, format: Format) -> Sequence[ReadEntry]:
+    return format.read(app.parts.folder.get(f"archive/daily/editions.{format.ending}") or b"")[:1]
+
+
+def test_the_page_of_a_day_with_news_is_what_everybody_may_get(sent: App, clock: TestClock) -> None:
+    write(sent.root, "news/quay.txt", "The quay is dry\n\nNobody knows why.\n\nDivers look for the leak.\n")
+    text = owed(sent, clock)
+
+    assert "Divers look for the leak" in text
+    assert [words for words in (*WITHDRAWN, LANTERNS_TITLE, "sixteen") if words in text] == []
 
 
 def test_an_edition_cancelled_before_anybody_got_it_is_gone(tmp_path: Path, clock: TestClock) -> None:

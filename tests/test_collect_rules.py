@@ -108,15 +108,15 @@ def moved(store: Database, *files: FetchedArticle, now: Any = LATER) -> Accepted
     listing = collect.listed(Listing(look=now.isoformat(), ids=tuple(one.native_id for one in files), complete=True))
     store.listings.add("newsroom", listing, at=now)
     missing = store.listings.compare("newsroom")
-    store.listings.miss(missing.gone)
+    store.listings.miss(missing.gone, at=now)
     store.listings.find(missing.back, at=now)
     accepted = look(store, *files, now=now)
-    store.listings.retire("newsroom", at=now)
+    store.listings.retire("newsroom", at=now, patience=timedelta(0))
     return accepted
 
 
 def file(path: str, **changes: Any) -> FetchedArticle:
-    return sent(path, movable=True, raw_hash=path, **changes)
+    return sent(path, place=path, raw_hash=path, **changes)
 
 
 def test_a_file_renamed_between_two_looks_keeps_its_id(store: Database) -> None:
@@ -126,7 +126,7 @@ def test_a_file_renamed_between_two_looks_keeps_its_id(store: Database) -> None:
     assert (len(again.new), len(again.touched)) == (0, 1)
     after = stored(store)
     assert (after.id, after.entry_id, after.native_id) == (first.id, first.entry_id, "news/ferry-returns.txt")
-    assert (after.state, after.missing_looks) == (ArticleState.LIVE, 0)
+    assert (after.state, after.missed_at) == (ArticleState.LIVE, None)
 
 
 def test_a_file_away_for_a_look_or_for_good_and_back_elsewhere_keeps_its_id(store: Database) -> None:

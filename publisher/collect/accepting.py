@@ -108,9 +108,9 @@ def accept(
             said.append((identity, sent, cleaned(sent, site), before))
         except ValueError as error:
             refused.append(Refusal(item=naming.shown(sent), reason=str(error)))
-    known.miss(source, {says.title for _, sent, says, before in said if sent.movable and not before}, articles)
+    known.miss(source, {says.title for _, sent, says, before in said if sent.place and not before}, articles)
     for identity, sent, says, found in said:
-        before = found or (known.moved(says) if sent.movable else None)
+        before = found or (known.moved(says) if sent.place else None)
         if before is None:
             sorted_.new.append(_first(source, identity, sent, says, site=site, now=now, newest=newest))
         else:
@@ -185,7 +185,7 @@ def _text(says: Revision) -> tuple[str, ...]:
 
 def _is_same(before: Article, sent: FetchedArticle) -> bool:
     """Whether the source sent the very same again: then nothing needs to be cleaned or compared."""
-    return bool(sent.raw_hash) and sent.raw_hash == before.revision.raw_hash and not before.missing_looks
+    return bool(sent.raw_hash) and sent.raw_hash == before.revision.raw_hash and before.missed_at is None
 
 
 # ---------------------------------------------------------------- first, next
@@ -271,6 +271,7 @@ def _touched(before: Article, identity: str, sent: FetchedArticle, now: datetime
         state=state(before.revision.published_at, now) if back else before.state,
         retracted_at=None if back else before.retracted_at,
         missing_looks=0,
+        missed_at=None,
         revision=replace(before.revision, raw_hash=sent.raw_hash),
     )
 

@@ -54,6 +54,7 @@ def restored(article: Article, *, now: datetime) -> Article:
         retracted_by="",
         retraction_note="",
         missing_looks=0,
+        missed_at=None,
     )
 
 

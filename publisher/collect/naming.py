@@ -48,17 +48,20 @@ def named(source: Source, fetched: Fetched) -> tuple[dict[str, Named], list[Refu
 def names(source: Source, sent: FetchedArticle) -> tuple[str, ...]:
     """What an article may be known by within its source: its identity, then what it would be known by otherwise.
 
-    The others matter once: when the setting has changed, or a source that named nothing begins to give ids. The
-    prefixes keep the kinds apart.
+    The others matter once: when the setting has changed, or a source that named nothing begins to give ids. So does
+    the place of a file, when it is given an id. The prefixes keep the kinds apart.
     """
     native, guid, url = html.scrub(sent.native_id).strip(), html.scrub(sent.guid).strip(), canonical(sent)
+    place = html.scrub(sent.place).strip()
     kinds = {
         "native": _native(native) if native else "",
         "guid": _short(f"guid:{guid}", IDENTITY) if guid else "",
         "url": _short(f"url:{url}", IDENTITY) if url else "",
     }
-    found = tuple(kinds[kind] for kind in _ORDERS[source.identity] if kinds[kind])
-    return found or (f"text:{hash_of([sent.title, sent.standfirst, sent.content_html])}",)
+    found = [kinds[kind] for kind in _ORDERS[source.identity] if kinds[kind]]
+    if place:
+        found.append(_native(place))
+    return tuple(dict.fromkeys(found)) or (f"text:{hash_of([sent.title, sent.standfirst, sent.content_html])}",)
 
 
 def listed(listing: Listing) -> Listing:

@@ -261,7 +261,7 @@ def _article(source: Source, path: PurePosixPath, data: bytes) -> FetchedArticle
     return replace(
         article,
         native_id=native_id or _shown(path),
-        movable=not native_id,
+        place=_shown(path),
         base_url=str(source.options.get("base_url") or ""),
         categories=(*article.categories, *folders),
         raw_hash=_raw_hash(source, path, data),

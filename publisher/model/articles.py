@@ -110,8 +110,9 @@ class FetchedArticle:
 
     `native_id` is the source's own lasting name for it, "" when it has none. `content_html` may be hostile
     and hold relative links; `base_url` is what they are relative to. `published_at` None means undated.
-    `title` and `standfirst` are plain text. `movable` says that the native id is a place, such as a path, which
-    may change while the article stays the same. `correction` is the source's own word that this text corrects
+    `title` and `standfirst` are plain text. `place` is where it lies, such as a path, for an article that may be moved
+    and stay the same; it is the native id of one that has no other, and "" in a source where nothing moves.
+    `correction` is the source's own word that this text corrects
     an earlier one, and what it corrects.
     """
 
@@ -131,7 +132,7 @@ class FetchedArticle:
     published_at: datetime | None = None
     updated_at: datetime | None = None
     raw_hash: str = ""
-    movable: bool = False
+    place: str = ""
     correction: str = ""
 
 
@@ -158,7 +159,7 @@ class Listing:
 
     `look` names the list; all its parts have the same, also those of a look that was broken off and went on from
     its cursor. With the part that is `complete` everything has been named: what no part names is not there any
-    more. Parts of a list that is never completed are forgotten when another begins. Whoever has movable articles
+    more. Parts of a list that is never completed are forgotten when another begins. Whoever has articles that move
     completes the list before, or with, the first page of them: what moved is known by what is missing.
     """
 
@@ -233,7 +234,8 @@ class Article:
     native id, never from a number of ours or an address. `story` is shared by articles that tell the same
     thing. `source` is the source's slug. `mail_at` is when an editor last said whether it may be mailed, None
     when nobody has. A retracted article has `retracted_at`, the editor who retracted it (`retracted_by`, "" when
-    it vanished from its source) and what readers are told (`retraction_note`).
+    it vanished from its source) and what readers are told (`retraction_note`). `missed_at` is since when the complete
+    lists of its source have not named it, None when the last one did; `missing_looks` of these count.
     """
 
     id: int = 0
@@ -252,4 +254,5 @@ class Article:
     retracted_by: str = ""
     retraction_note: str = ""
     missing_looks: int = 0
+    missed_at: datetime | None = None
     revision: Revision

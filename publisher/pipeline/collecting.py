@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from publisher import collect as collecting
 from publisher import errors, memory, notices
-from publisher.model import Article, Decision, Fetched, FetchedArticle, Source
+from publisher.model import Article, Decision, Fetched, FetchedArticle, Missing, Source
 from publisher.pipeline import hubs
 from publisher.pipeline.placing import TOGETHER, pages, place
 from publisher.ports import Known, Parts, Store
@@ -19,20 +19,24 @@ LONGEST_BACKOFF = timedelta(hours=6)
 #: How many times its interval a source may ask to be left alone.
 LONGEST_WISH = 6
 
+#: The shortest time between the two lists that must not name an article before it is retracted; less for a source
+#: that is looked at more often. A folder that is watched may be looked at twice within a second.
+PATIENCE = timedelta(minutes=1)
+
 #: How often a page is decided anew because somebody else, or an editor, was quicker.
 _TRIES = 5
 
 
 @dataclass(slots=True)
 class _Look:
-    """One look at a source as it goes: its sums, whether a list was completed, why what vanished is not believed
-    to be gone, and how long the source asks to be left alone."""
+    """One look at a source as it goes: its sums, what a completed list says, why what vanished is not believed to be
+    gone, and how long the source asks to be left alone."""
 
     source: Source
     believe: bool
     began: datetime
     tally: collecting.Tally = field(default_factory=collecting.Tally)
-    listed: bool = False
+    missing: Missing | None = None
     emptied: str = ""
     wish: timedelta | None = None
     call: str = ""  # whose articles these are, when they were pushed
@@ -167,7 +171,7 @@ def _told(
 
 
 def _listed(parts: Parts, look: _Look, page: Fetched) -> None:
-    """Take a part of a source's complete list; with the last part, count who is missing, and who is back. A source
+    """Take a part of a source's complete list; with the last part, note who is missing, and who is back. A source
     whose articles go by another name than its own cannot be compared."""
     source = look.source
     if page.listing is None or source.identity != "native":
@@ -178,23 +182,28 @@ def _listed(parts: Parts, look: _Look, page: Fetched) -> None:
         together.listings.add(source.slug, listing, at=now)
         if not listing.complete:
             return
-        missing = together.listings.compare(source.slug)
+        look.missing = together.listings.compare(source.slug)
         together.listings.forget(source.slug)
-        look.listed, look.emptied = True, "" if look.believe else collecting.outage(source, missing)
-        if not look.emptied:
-            together.listings.miss(missing.gone, at_once=look.believe)
-        back = together.listings.find(missing.back, at=now)
+        together.listings.miss(look.missing.gone, at=now)
+        back = together.listings.find(look.missing.back, at=now)
         place(parts, together, _loaded(together, back))
     look.tally.returned += len(back)
 
 
 def _retire(parts: Parts, look: _Look) -> None:
-    """A look is over: what two lists in a row did not name, and was not found elsewhere, is retracted."""
-    if not look.listed:
+    """A look is over: what two lists in a row did not name, and was not found elsewhere, is retracted, unless it is so
+    much that nobody would believe it."""
+    source = look.source
+    if look.missing is None:
         return
     with parts.store.transaction() as together:
         together.feeds.lock()
-        gone = together.listings.retire(look.source.slug, at=parts.clock.now())
+        away = replace(look.missing, gone=together.listings.away(source.slug))
+        look.emptied = "" if look.believe else collecting.outage(source, away)
+        if look.emptied:
+            return
+        patience = min(PATIENCE, source.interval)
+        gone = together.listings.retire(source.slug, at=parts.clock.now(), patience=patience, at_once=look.believe)
         place(parts, together, _loaded(together, gone))
     look.tally.removed += len(gone)
 

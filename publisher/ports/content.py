@@ -129,12 +129,15 @@ class Listings(Protocol):
     def forget(self, source: str) -> None:
         """The list has been dealt with."""
 
-    def miss(self, ids: Collection[int], *, at_once: bool = False) -> None:
-        """A list did not name these; `at_once` counts for two lists."""
+    def miss(self, ids: Collection[int], *, at: datetime) -> None:
+        """A list did not name these. That does not count yet: they may be found at another place."""
 
-    def retire(self, source: str, *, at: datetime) -> tuple[int, ...]:
-        """Retract the articles that two lists in a row did not name. Called when a look is over: by then one that
-        was only moved is no longer missing. Their ids."""
+    def away(self, source: str) -> tuple[int, ...]:
+        """The ids of the articles that the last list did not name, and that were neither found since nor retracted."""
+
+    def retire(self, source: str, *, at: datetime, patience: timedelta, at_once: bool = False) -> tuple[int, ...]:
+        """Who is away counts as missing from one list more, unless the first was less than `patience` ago, and is
+        retracted when two lists count; `at_once` this one does for two. The ids of who is retracted."""
 
     def find(self, ids: Collection[int], *, at: datetime) -> tuple[int, ...]:
         """A list names these again. What was retracted for missing is live, or held until its time, again;

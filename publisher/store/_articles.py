@@ -22,7 +22,8 @@ from publisher.store.tables import article, revision, source
 
 # Where an article and its revision have a column of the same name, the article's goes by another.
 _OWN = ("id", "native_id", "guid", "story", "canonical_url", "entry_id", "state", "mail")
-_PAST = ("mail_at", "arrival", "first_seen_at", "retracted_at", "retracted_by", "retraction_note", "missing_looks")
+_PAST = ("mail_at", "arrival", "first_seen_at", "retracted_at", "retracted_by", "retraction_note")
+_MISSING = ("missing_looks", "missed_at")
 
 
 def current() -> sa.Select[Any]:
@@ -30,7 +31,7 @@ def current() -> sa.Select[Any]:
     joined = article.join(
         revision, sa.and_(revision.c.article == article.c.id, revision.c.number == article.c.revision)
     ).join(source, source.c.id == article.c.source)
-    own = [article.c[name] for name in (*_OWN, *_PAST)]
+    own = [article.c[name] for name in (*_OWN, *_PAST, *_MISSING)]
     return sa.select(*own, source.c.slug.label("source_slug"), *revision.c).select_from(joined)
 
 
@@ -52,6 +53,7 @@ def article_from(row: sa.RowMapping) -> Article:
         retracted_by=row["retracted_by"],
         retraction_note=row["retraction_note"],
         missing_looks=row["missing_looks"],
+        missed_at=row["missed_at"],
         revision=revision_from(row),
     )
 
@@ -66,6 +68,7 @@ def article_row(one: Article) -> dict[str, Any]:
         "arrival": one.arrival.value,
         "retracted_at": one.retracted_at,
         "missing_looks": one.missing_looks,
+        "missed_at": one.missed_at,
     }
 
 
@@ -80,6 +83,7 @@ def word_row(one: Article) -> dict[str, Any]:
         "retracted_by": one.retracted_by,
         "retraction_note": one.retraction_note,
         "missing_looks": one.missing_looks,
+        "missed_at": one.missed_at,
     }
 
 

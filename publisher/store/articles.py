@@ -49,13 +49,13 @@ class Articles:
                 shared.among(connection, revision.c.raw_hash, raw_hashes),
                 # As a sum no index has it: else SQLite would go through everything that a source ever published.
                 article.c.source + 0 == _id_of(connection, source),
-                article.c.missing_looks == 0,
+                article.c.missed_at.is_(None),
             )
             return dict(shared.rows_of(connection.execute(current_ones.where(*where))))
 
     def missing(self, source: str, *, titles: Collection[str]) -> tuple[Article, ...]:
         with self._access.read() as connection:
-            gone = sa.and_(_of_source(connection, source), article.c.missing_looks > 0)
+            gone = sa.and_(_of_source(connection, source), article.c.missed_at.is_not(None))
             titled = shared.among(connection, revision.c.title, titles)
             return _load(connection, gone, titled, limit=_FOUND * len(titles))
 

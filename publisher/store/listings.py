@@ -7,7 +7,7 @@ each id, so neither memory nor the database notices an archive of a million.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -46,10 +46,10 @@ class Listings:
         with self._access.read() as connection:
             id, begun, named = _under_way(connection, source)
             since = datetime.fromisoformat(begun.partition(" ")[0])
-            for one, there, missing_looks, came in _each(connection, id):
+            for one, there, missing, came in _each(connection, id):
                 stored += there
                 if _is_marked(named, one):
-                    back += [one] if missing_looks else []
+                    back += [one] if missing else []
                 elif there and came < since:
                     gone.append(one)
         return Missing(stored=stored, gone=tuple(gone), back=tuple(back))
@@ -58,21 +58,28 @@ class Listings:
         with self._access.write() as connection:
             _keep(connection, _under_way(connection, source)[0], "", None)
 
-    def miss(self, ids: Collection[int], *, at_once: bool = False) -> None:
-        looks = sa.literal(ENOUGH) if at_once else article.c.missing_looks + 1
+    def miss(self, ids: Collection[int], *, at: datetime) -> None:
+        now = sa.literal(at, article.c.missed_at.type)
+        first = sa.case((article.c.missing_looks > 0, article.c.missed_at), else_=now)
         with self._access.write() as connection:
             for some in _chunks(ids):
                 these = sa.and_(shared.among(connection, article.c.id, some), _THERE)
-                connection.execute(sa.update(article).where(these).values(missing_looks=looks))
+                connection.execute(sa.update(article).where(these).values(missed_at=first))
 
-    def retire(self, source: str, *, at: datetime) -> tuple[int, ...]:
-        away = {"state": ArticleState.RETRACTED.value, "retracted_at": at, "retracted_by": "", "retraction_note": ""}
+    def away(self, source: str) -> tuple[int, ...]:
+        with self._access.read() as connection:
+            missing = sa.select(article.c.id).where(_away(_under_way(connection, source)[0]))
+            return tuple(connection.execute(missing).scalars())
+
+    def retire(self, source: str, *, at: datetime, patience: timedelta, at_once: bool = False) -> tuple[int, ...]:
+        gone = {"state": ArticleState.RETRACTED.value, "retracted_at": at, "retracted_by": "", "retraction_note": ""}
+        counts = sa.true() if at_once else sa.or_(article.c.missing_looks == 0, article.c.missed_at <= at - patience)
+        looks = sa.literal(ENOUGH) if at_once else article.c.missing_looks + 1
         with self._access.write() as connection:
-            # The first condition is the index's; the second alone would not be known to imply it.
-            missing = sa.and_(article.c.missing_looks > 0, article.c.missing_looks >= ENOUGH, _THERE)
-            of_it = article.c.source == _under_way(connection, source)[0]
-            statement = sa.update(article).where(of_it, missing).values(**away).returning(article.c.id)
-            return tuple(connection.execute(statement).scalars())
+            missing = _away(_under_way(connection, source)[0])
+            connection.execute(sa.update(article).where(missing, counts).values(missing_looks=looks))
+            enough = sa.update(article).where(missing, article.c.missing_looks >= ENOUGH).values(**gone)
+            return tuple(connection.execute(enough.returning(article.c.id)).scalars())
 
     def find(self, ids: Collection[int], *, at: datetime) -> tuple[int, ...]:
         held, live = sa.literal(ArticleState.HELD.value), sa.literal(ArticleState.LIVE.value)
@@ -83,8 +90,13 @@ class Listings:
                 these = shared.among(connection, article.c.id, some)
                 back = sa.update(article).where(these, _REMOVED).values(state=state, retracted_at=None)
                 found += connection.execute(back.returning(article.c.id)).scalars()
-                connection.execute(sa.update(article).where(these).values(missing_looks=0))
+                connection.execute(sa.update(article).where(these).values(missing_looks=0, missed_at=None))
         return tuple(found)
+
+
+def _away(source: int) -> sa.ColumnElement[bool]:
+    """The articles that the last complete list of a source did not name, and that are not retracted."""
+    return sa.and_(article.c.source == source, article.c.missed_at.is_not(None), _THERE)
 
 
 def _under_way(connection: Connection, slug: str) -> tuple[int, str, bytearray]:
@@ -99,13 +111,13 @@ def _keep(connection: Connection, id: int, begun: str, named: bytes | None) -> N
     connection.execute(sa.update(source).where(source.c.id == id).values(listing=begun, listed=named))
 
 
-def _each(connection: Connection, id: int) -> Iterator[tuple[int, bool, int, datetime]]:
-    """Of each article of a source: its id, whether it is there (not retracted), how many lists it has been missing
-    from, and when it came in."""
-    columns = (article.c.id, _THERE, article.c.missing_looks, article.c.first_seen_at)
+def _each(connection: Connection, id: int) -> Iterator[tuple[int, bool, bool, datetime]]:
+    """Of each article of a source: its id, whether it is there (not retracted), whether the last list did not name it,
+    and when it came in."""
+    columns = (article.c.id, _THERE, article.c.missed_at.is_not(None), article.c.first_seen_at)
     every = sa.select(*columns).where(article.c.source == id).execution_options(yield_per=_PAGE)
-    for one, there, missing_looks, came in connection.execute(every):
-        yield int(one), bool(there), int(missing_looks), came
+    for one, there, missing, came in connection.execute(every):
+        yield int(one), bool(there), bool(missing), came
 
 
 def _chunks(ids: Collection[int]) -> Iterator[list[int]]:

@@ -89,7 +89,7 @@ def test_what_did_not_change_is_found_by_its_raw_hash(newsroom: Database) -> Non
     newsroom.articles.revise(replace(first, revision=revision("It opens", number=2, article=first.id, raw_hash="r2")))
     assert known("newsroom", raw_hashes=["r1", "r2"]) == {"r2": first.native_id}
     second = newsroom.articles.known("newsroom", native_ids=[first.native_id])[first.native_id]
-    newsroom.articles.seen(replace(second, missing_looks=1))
+    newsroom.articles.seen(replace(second, missed_at=NOW))
     assert known("newsroom", raw_hashes=["r2"]) == {}
 
 

@@ -10,6 +10,7 @@ from publisher.store import Database
 from tests.people import EDITOR, NOW, article, source
 
 BEGUN = NOW + timedelta(minutes=10)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -56,32 +57,54 @@ def test_what_came_in_since_the_list_began_is_not_missing(newsroom: Database) ->
 
 def test_who_is_missing_from_two_lists_is_retracted(newsroom: Database) -> None:
     a, b = stored(newsroom, "a", "b")
-    newsroom.listings.miss([a.id])
-    assert newsroom.listings.retire("newsroom", at=BEGUN) == ()
-    newsroom.listings.miss([a.id])
-    assert newsroom.listings.retire("website", at=BEGUN) == ()
-    assert newsroom.listings.retire("newsroom", at=BEGUN) == (a.id,)
-    assert newsroom.listings.retire("newsroom", at=BEGUN) == ()
+    retire = newsroom.listings.retire
+    for at in (BEGUN, BEGUN + timedelta(seconds=59)):  # the second look of a folder that is watched
+        newsroom.listings.miss([a.id], at=at)
+        assert newsroom.listings.away("newsroom") == (a.id,)
+        assert retire("newsroom", at=at, patience=MINUTE) == ()
+    later = BEGUN + MINUTE
+    newsroom.listings.miss([a.id], at=later)
+    assert retire("website", at=later, patience=MINUTE) == ()
+    assert retire("newsroom", at=later, patience=MINUTE) == (a.id,)
+    assert retire("newsroom", at=later, patience=MINUTE) == ()
+    assert newsroom.listings.away("newsroom") == ()
     found = newsroom.articles.get([a.id, b.id])
-    assert (found[a.id].state, found[a.id].retracted_at) == (ArticleState.RETRACTED, BEGUN)
+    assert (found[a.id].state, found[a.id].retracted_at) == (ArticleState.RETRACTED, later)
     assert found[b.id] == b
 
 
 def test_missing_at_once_counts_for_two_lists(newsroom: Database) -> None:
     (a,) = stored(newsroom, "a")
-    newsroom.listings.miss([a.id], at_once=True)
-    assert newsroom.listings.retire("newsroom", at=BEGUN) == (a.id,)
+    newsroom.listings.miss([a.id], at=BEGUN)
+    assert newsroom.listings.retire("newsroom", at=BEGUN, patience=MINUTE, at_once=True) == (a.id,)
+
+
+def test_lists_that_do_not_count_begin_no_wait(newsroom: Database) -> None:
+    """Those of an outage: nobody believed them."""
+    (a,) = stored(newsroom, "a")
+    newsroom.listings.miss([a.id], at=BEGUN)
+    later = BEGUN + timedelta(hours=1)
+    for at in (later, later + timedelta(seconds=1)):
+        newsroom.listings.miss([a.id], at=at)
+        assert newsroom.listings.retire("newsroom", at=at, patience=MINUTE) == ()
 
 
 def test_who_is_named_again_is_back(newsroom: Database) -> None:
     once, gone, held, by_hand = stored(newsroom, "once", "gone", "held", "by hand")
-    newsroom.listings.miss([once.id])
     newsroom.articles.decide(
-        article(id=by_hand.id, story="s", state=ArticleState.RETRACTED, retracted_by=EDITOR, missing_looks=1)
+        article(
+            id=by_hand.id,
+            story="s",
+            state=ArticleState.RETRACTED,
+            retracted_by=EDITOR,
+            missing_looks=1,
+            missed_at=BEGUN,
+        )
     )
     (held,) = stored(newsroom, "later", published_at=BEGUN + timedelta(days=1), state=ArticleState.HELD)
-    newsroom.listings.miss([gone.id, held.id], at_once=True)
-    assert set(newsroom.listings.retire("newsroom", at=BEGUN)) == {gone.id, held.id}
+    newsroom.listings.miss([gone.id, held.id], at=BEGUN)
+    assert set(newsroom.listings.retire("newsroom", at=BEGUN, patience=MINUTE, at_once=True)) == {gone.id, held.id}
+    newsroom.listings.miss([once.id], at=BEGUN)
     newsroom.listings.add("newsroom", listing("once", "gone", "later", "by hand"), at=BEGUN)
     missing = newsroom.listings.compare("newsroom")
     assert set(missing.back) == {once.id, gone.id, held.id, by_hand.id}
@@ -93,17 +116,17 @@ def test_who_is_named_again_is_back(newsroom: Database) -> None:
         held.id: ArticleState.HELD,
         by_hand.id: ArticleState.RETRACTED,
     }
-    assert {one.missing_looks for one in found.values()} == {0}
+    assert {(one.missing_looks, one.missed_at) for one in found.values()} == {(0, None)}
     assert found[gone.id].retracted_at is None
 
 
 def test_missing_articles_are_found_by_their_title(newsroom: Database) -> None:
     a, b = stored(newsroom, "a", "b")
-    newsroom.listings.miss([a.id])
+    newsroom.listings.miss([a.id], at=BEGUN)
     assert [one.id for one in newsroom.articles.missing("newsroom", titles=["Story a"])] == [a.id]
     assert newsroom.articles.missing("newsroom", titles=["Story b"]) == ()
     assert newsroom.articles.missing("website", titles=["Story a"]) == ()
-    assert b.missing_looks == 0
+    assert b.missed_at is None
 
 
 def test_a_list_of_no_known_source_is_refused(newsroom: Database) -> None:

@@ -90,9 +90,7 @@ def test_files_are_read_as_a_person_reads_them(room: FolderRoom, name: str) -> N
     shutil.copy(DATA / name, room.place)
     (article,) = look(room).articles
     told = {
-        key: value
-        for key, value in asdict(article).items()
-        if value and key not in ("raw_hash", "native_id", "movable")
+        key: value for key, value in asdict(article).items() if value and key not in ("raw_hash", "native_id", "place")
     }
     for author in told.get("authors", ()):
         for key in [key for key, value in author.items() if not value]:
@@ -345,9 +343,9 @@ def test_only_what_changed_is_read_and_everything_is_listed(room: FolderRoom) ->
 def test_a_path_may_move_and_an_id_stays(room: FolderRoom) -> None:
     room.publish("ferry", "Ferry")
     (room.place / "tide.md").write_text("---\nid: 2026-tide\n---\n# Tide\n\nText.")
-    assert {article.native_id: article.movable for article in look(room).articles} == {
-        "ferry.txt": True,
-        "2026-tide": False,
+    assert {article.native_id: article.place for article in look(room).articles} == {
+        "ferry.txt": "ferry.txt",
+        "2026-tide": "tide.md",
     }
 
 

@@ -69,6 +69,7 @@ article = table(
     moment("first_seen_at", nullable=False),
     moment("retracted_at"),
     whole("missing_looks"),
+    moment("missed_at"),  # since when the source's complete lists do not name it
     whole("revision"),  # the number of the current one
     moment("published_at", nullable=False),  # of the current revision, here so that windows are an index
     moment("mail_at"),
@@ -82,7 +83,7 @@ article = table(
     sa.Index(None, "state", "published_at"),
     sa.Index(None, "state", "first_seen_at"),
     sa.Index(None, "source", "published_at"),
-    partial("ix_article_missing", "source", where="missing_looks > 0"),
+    partial("ix_article_missing", "source", where="missed_at IS NOT NULL"),
     partial("ix_article_mail_at", "mail_at", where="mail_at IS NOT NULL"),
 )
 

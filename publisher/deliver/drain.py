@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 
 from publisher.deliver import breaker, making, reconcile
 from publisher.deliver.desk import Desk, Tally
-from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, without
+from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, takes_nothing, without
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
 from publisher.model import (
     Batch,
     BatchState,
+    CircuitState,
     Letter,
     Mailing,
     Newsletter,
@@ -281,12 +282,23 @@ def _call(desk: Desk, prepared: Prepared, deadline: float) -> tuple[Result, ...]
         return desk.mailer.submit(prepared)
 
 
+def _answered(desk: Desk, batch: Batch, results: tuple[Result, ...] | None) -> tuple[Result, ...] | None:
+    """Raises TryLater when the mailer takes nothing. If it took others' letters since it last put this batch off, as
+    its circuit tells, that is about these letters after all, and counts."""
+    if not results or not takes_nothing(results):
+        return results
+    circuit = desk.store.outbox.circuit(desk.mailer.name)
+    if batch.attempt <= breaker.PATIENCE or circuit.failures or circuit.state is not CircuitState.CLOSED:
+        raise TryLater(results[0].detail or results[0].code, mailer=desk.mailer.name)
+    return tuple(result._replace(shared=False) for result in results)
+
+
 def _submit(desk: Desk, batch: Batch, prepared: Prepared, deadline: float, tally: Tally) -> Answer | None:
     """Sets `desk.over` when the mailer is to be left alone for now."""
     outbox, clock = desk.store.outbox, desk.clock
     next_at = clock.now() + backoff(batch.attempt)
     try:
-        results = _call(desk, prepared, deadline)
+        results = _answered(desk, batch, _call(desk, prepared, deadline))
     except TryLater as error:
         wait = error.retry_after or backoff(batch.attempt)
         outbox.back(batch, next_at=clock.now() + wait, error=str(error))

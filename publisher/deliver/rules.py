@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from publisher.model import Batch, BatchState, Candidate, Capability, Outcome, Result, Site, SubscriptionStatus
 
-#: A recipient whom the mailer has put off this often is given up, and listed as rejected. Only what it says about
-#: recipients counts: a mailer that takes nothing at all, for however long, loses nobody.
-ATTEMPTS = 12
+#: A recipient whom the mailer has put off this often is given up, and listed as rejected: six attempts in the first
+#: hour and one an hour then (`backoff`) make two days. Only what it says about recipients counts: a mailer that takes
+#: nothing at all, for however long, loses nobody.
+ATTEMPTS = 54
 
 
 def refuses(site: Site, capability: Capability) -> str:
@@ -74,6 +75,11 @@ def backoff(attempt: int) -> timedelta:
     return min(timedelta(seconds=30 << min(attempt, 10)), timedelta(hours=1))
 
 
+def takes_nothing(results: tuple[Result, ...]) -> bool:
+    """Whether an answer is about the mailer alone: every letter is put off, and none for a reason of its own."""
+    return all(result.outcome is Outcome.DEFERRED and result.shared for result in results)
+
+
 def give_up(batch: Batch) -> tuple[Result, ...]:
     detail = f"given up after {batch.deferrals} attempts: {batch.last_error}"
     return tuple(
@@ -89,7 +95,7 @@ def halves(results_for: tuple[int, ...], detail: str) -> tuple[Result, ...]:
         return (Result(position=results_for[0], outcome=Outcome.REJECTED, code="refused", detail=detail),)
     middle = len(results_for) // 2
     return tuple(
-        Result(position=position, outcome=Outcome.DEFERRED, group=int(index >= middle), detail=detail)
+        Result(position=position, outcome=Outcome.DEFERRED, group=int(index >= middle), detail=detail, shared=True)
         for index, position in enumerate(results_for)
     )
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 
 Reply = tuple[int, bytes]
+
+#: What a reply answers, in the order of a letter's commands.
+MAIL, RCPT, DATA, DOT = range(4)
+
+ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
+_SYSTEM = re.compile(rb"4\.[34]\.\d")  # RFC 3463 sections 3.4 and 3.5: the mail system, the network
+_THIS_SYSTEM = re.compile(rb"4\.3\.[12](?!\d)")  # it is full, or takes no mail at all just now
 
 _LONGEST = 8192  # octets of a line; RFC 5321 section 4.5.3.1.5 asks for 512
 
@@ -25,3 +33,15 @@ def next_reply(connection: smtplib.SMTP) -> Reply:
         said.append(line[4:].strip())
         if line[3:4] != b"-" or not code.isdigit():
             return int(code) if code.isdigit() else -1, b"\n".join(said)
+
+
+def is_shared(step: int, reply: Reply) -> bool:
+    """Whether a refusal for now would have met any other letter: whatever is said to MAIL, and what its code says of
+    the server (RFC 5321 section 4.2.3). Once a reader was named it may be about them, or a system behind the server
+    that is theirs alone, unless it says otherwise; and whoever greylists (4.7.x) wants each of them to come again."""
+    code, words = reply
+    if step == MAIL or code == 421 or not 400 <= code < 500:
+        return True
+    if ENHANCED.match(words[:12].decode("ascii", "replace")):
+        return bool((_THIS_SYSTEM if step == RCPT else _SYSTEM).match(words))
+    return code == 452 or (code == 451 and step != RCPT)

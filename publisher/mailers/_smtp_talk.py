@@ -17,15 +17,13 @@ from typing import NamedTuple
 
 from publisher.kit.message import address
 from publisher.mailers._shared import one_line
-from publisher.mailers._smtp_replies import Reply, next_reply
+from publisher.mailers._smtp_replies import DATA, DOT, ENHANCED, MAIL, RCPT, Reply, is_shared, next_reply
 from publisher.model import Letter, Outcome, Result
 
 OUR_FAULT = frozenset({530, 534, 535, 538})  # RFC 4954 section 6
 
 _COMMAND = 60.0  # seconds
 _WANTED = ((250,), (250, 251), (354,))  # in answer to MAIL, RCPT and DATA
-_MAIL, _RCPT, _DATA = range(3)
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 _QUEUED = re.compile(r"(?:queued as|queued mail for delivery as|\bid=)\s*<?([\w.@+-]+)", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+")
 _OUTCOMES = {2: Outcome.ACCEPTED, 4: Outcome.DEFERRED, 5: Outcome.REJECTED}
@@ -83,7 +81,7 @@ class Talk:
         except _Errors as error:
             self.lost = f"the connection was lost before a message was complete ({one_line(str(error))})"
             return None
-        return self._finish(turn, following) if refused is None else self._reset(turn, refused, following)
+        return self._finish(turn, following) if refused is None else self._reset(turn, *refused, following)
 
     # ---------------------------------------------------------------- the envelope
 
@@ -114,10 +112,10 @@ class Talk:
         if not sender.isascii():
             self.refused = f"it cannot take the sender {sender} (no SMTPUTF8); set one in ASCII"
             return None
-        return _refusal(letter, (553, b"5.6.7 the server cannot take an address beyond ASCII (no SMTPUTF8)"))
+        return _refusal(letter, RCPT, (553, b"5.6.7 the server cannot take an address beyond ASCII (no SMTPUTF8)"))
 
-    def _announce(self, envelope: _Envelope) -> Reply | None:
-        """None when the server waits for the message, else its first refusal."""
+    def _announce(self, envelope: _Envelope) -> tuple[int, Reply] | None:
+        """None when the server waits for the message, else what it refused first, and how."""
         if self._pipelines and not self._ahead:
             self._send(b"".join(envelope))
         self._ahead = self._pipelines
@@ -128,9 +126,9 @@ class Talk:
         if refused is None:
             return None
         self._judge(refused, replies[refused], envelope)
-        if len(replies) == len(envelope) and replies[_DATA][0] == 354:
-            self._take_back(replies[_RCPT])
-        return replies[refused]
+        if len(replies) == len(envelope) and replies[DATA][0] == 354:
+            self._take_back(replies[RCPT])
+        return refused, replies[refused]
 
     def _replies(self, envelope: _Envelope) -> list[Reply]:
         """In the order of MAIL, RCPT, DATA; fewer of them after a refusal, where no more were asked for or can come."""
@@ -155,15 +153,15 @@ class Talk:
     def _judge(self, step: int, reply: Reply, envelope: _Envelope) -> None:
         """Whether a refusal is of us, and not of the letter."""
         code, words = reply
-        if step == _MAIL and 500 <= code < 600 and code != 552:  # 552: this message is too large
-            sender = envelope[_MAIL].decode().partition("<")[2].partition(">")[0]
+        if step == MAIL and 500 <= code < 600 and code != 552:  # 552: this message is too large
+            sender = envelope[MAIL].decode().partition("<")[2].partition(">")[0]
             self.refused = f"it refuses the sender {sender} ({said(reply)}); set another, or sign in"
-        if step == _RCPT and (code in OUR_FAULT or (code >= 550 and b"relay" in words.lower() and not self.relays)):
+        if step == RCPT and (code in OUR_FAULT or (code >= 550 and b"relay" in words.lower() and not self.relays)):
             self.refused = f"it does not relay for us ({said(reply)}); set username and password"
 
     def _take_back(self, to_rcpt: Reply) -> None:
         """The server refused the envelope and waits for a message all the same: it gets none (RFC 2920 section 3.1)."""
-        if not _is_refusal(_RCPT, to_rcpt):
+        if not _is_refusal(RCPT, to_rcpt):
             raise smtplib.SMTPException("it refused the sender, and wants a message for the reader")
         self._send(b".\r\n")
         self._read()
@@ -180,13 +178,13 @@ class Talk:
         except _Errors as error:
             self.lost = f"the connection was lost while the server took a message ({one_line(str(error))})"
             return Result(position=letter.position, outcome=Outcome.UNKNOWN, detail=self.lost)
-        result = _result(letter, reply, _OUTCOMES.get(reply[0] // 100, Outcome.UNKNOWN))
+        result = _result(letter, DOT, reply, _OUTCOMES.get(reply[0] // 100, Outcome.UNKNOWN))
         if reply[0] == 421 or result.outcome is Outcome.UNKNOWN:
             self.lost = said(reply)
         self.relays |= result.outcome is Outcome.ACCEPTED
         return result
 
-    def _reset(self, turn: Turn, reply: Reply, following: Turn | None) -> Result | None:
+    def _reset(self, turn: Turn, step: int, reply: Reply, following: Turn | None) -> Result | None:
         """After a refusal: make the connection ready for the next letter."""
         if self.refused or reply[0] == 421:
             return None
@@ -197,7 +195,7 @@ class Talk:
                 expect(self._read())
             except _Errors as error:
                 self.lost = f"the connection was lost after a refusal ({one_line(str(error))})"
-        return _refusal(turn.letter, reply)
+        return _refusal(turn.letter, step, reply)
 
     def _send(self, commands: bytes) -> None:
         self._limit()
@@ -244,14 +242,14 @@ def _is_refusal(step: int, reply: Reply) -> bool:
     return reply[0] not in _WANTED[step]
 
 
-def _refusal(letter: Letter, reply: Reply) -> Result:
+def _refusal(letter: Letter, step: int, reply: Reply) -> Result:
     """The message was never handed over, so whatever else was said, it is not accepted."""
-    return _result(letter, reply, Outcome.REJECTED if 500 <= reply[0] < 600 else Outcome.DEFERRED)
+    return _result(letter, step, reply, Outcome.REJECTED if 500 <= reply[0] < 600 else Outcome.DEFERRED)
 
 
-def _result(letter: Letter, reply: Reply, outcome: Outcome) -> Result:
+def _result(letter: Letter, step: int, reply: Reply, outcome: Outcome) -> Result:
     code, words = reply[0], one_line(reply[1])
-    enhanced = _ENHANCED.match(words)
+    enhanced = ENHANCED.match(words)
     queued = _QUEUED.search(words)
     return Result(
         position=letter.position,
@@ -259,4 +257,5 @@ def _result(letter: Letter, reply: Reply, outcome: Outcome) -> Result:
         code=f"{code} {enhanced[0]}" if enhanced else str(code),
         detail=words,
         reference=queued[1] if queued and outcome is Outcome.ACCEPTED else "",
+        shared=outcome is Outcome.DEFERRED and is_shared(step, reply),
     )

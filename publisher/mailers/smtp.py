@@ -98,7 +98,8 @@ class Smtp(NothingToAsk, NoWebhook):
             raise self._misconfigured(why, failure=Failure.REPUTATION)
         if talk.lost and not results:
             raise TryLater(f"{self._place}: {talk.lost}", mailer=self.name)
-        return (*results, *deferred(prepared.letters[len(results) :], "", talk.refused or talk.lost))
+        rest = deferred(prepared.letters[len(results) :], "", talk.refused or talk.lost)
+        return (*_weighed(results), *rest)
 
     def _say(self, prepared: Prepared, line: Line, began: float) -> tuple[Talk, list[Result]]:
         """As many results as letters were decided. The connection is kept when it is of more use."""
@@ -227,6 +228,12 @@ class Smtp(NothingToAsk, NoWebhook):
 def _blocks_us(result: Result) -> bool:
     """Refused by policy, and not for the reader's address."""
     return result.outcome is Outcome.REJECTED and bool(_SENDER.search(result.code))
+
+
+def _weighed(results: list[Result]) -> list[Result]:
+    """What put a letter off, and not a later one, is no trouble of the server's."""
+    last = max((at for at, result in enumerate(results) if result.outcome is Outcome.ACCEPTED), default=0)
+    return [result._replace(shared=False) if result.shared else result for result in results[:last]] + results[last:]
 
 
 def _hand_over(talk: Talk, prepared: Prepared, *, until: float) -> Iterator[Result]:

@@ -49,7 +49,7 @@ class Batch:
 
     `fence` grows with every claim, and only the holder of the current one may change the batch. `key` is
     derived (never random, never per attempt). `skipped`, `rejected`, `moved` are sets of positions. `deferrals`
-    counts how often its letters were put off one by one, `letterhead` is the place among its edition's.
+    counts how often its letters were put off for reasons of their own, `letterhead` is the place among its edition's.
     """
 
     id: int = 0
@@ -139,7 +139,8 @@ class Outcome(StrEnum):
 
 class Result(NamedTuple):
     """What a mailer said about one letter. `code` is the provider's own, such as "550 5.1.1". Deferred
-    letters of different groups are tried again in different batches."""
+    letters of different groups are tried again in different batches. A deferral that is `shared` would have met any
+    other letter: the mailer is full, busy or gone, and it does not count against the reader."""
 
     position: int
     outcome: Outcome
@@ -147,6 +148,7 @@ class Result(NamedTuple):
     code: str = ""
     detail: str = ""
     reference: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

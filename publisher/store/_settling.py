@@ -13,12 +13,14 @@ from publisher.store._batches import child_key, runs_of
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """The batch's new state, the positions that were rejected, and those that move to child batches:
-    `again` was proved not sent, in groups that are tried apart; `unknown` may have been."""
+    `again` was proved not sent, in groups that are tried apart; `unknown` may have been. Of each group, `why` is what
+    was said about it and `counts` whether it was about its letters."""
 
     state: BatchState
     rejected: frozenset[int] = frozenset()
     again: tuple[frozenset[int], ...] = ()
-    why: tuple[str, ...] = ()  # what was said about each group of `again`
+    why: tuple[str, ...] = ()
+    counts: tuple[bool, ...] = ()
     unknown: frozenset[int] = frozenset()
 
     @property
@@ -49,6 +51,7 @@ def settlement(batch: Batch, results: Sequence[Result]) -> Settlement:
         rejected=found[Outcome.REJECTED],
         again=groups,
         why=tuple(told[min(group)].detail for group in groups),
+        counts=tuple(not told[min(group)].shared for group in groups),
         unknown=unknown,
     )
 
@@ -75,9 +78,9 @@ def _by_outcome(told: Mapping[int, Result]) -> Mapping[Outcome, frozenset[int]]:
 
 
 def _groups(positions: frozenset[int], told: Mapping[int, Result]) -> tuple[frozenset[int], ...]:
-    groups: dict[int, set[int]] = {}
+    groups: dict[tuple[int, bool], set[int]] = {}
     for position in sorted(positions):
-        groups.setdefault(told[position].group, set()).add(position)
+        groups.setdefault((told[position].group, told[position].shared), set()).add(position)
     return tuple(frozenset(groups[group]) for group in sorted(groups))
 
 
@@ -122,10 +125,12 @@ def children(batch: Batch, settled: Settlement, *, sequence: int, now: datetime,
     made = [
         replace(
             child(batch, "deferred", positions, sequence=number, next_at=next_at),
-            deferrals=batch.deferrals + 1,
+            deferrals=batch.deferrals + counts,
             last_error=why,
         )
-        for number, (positions, why) in enumerate(zip(settled.again, settled.why, strict=True), start=sequence)
+        for number, (positions, why, counts) in enumerate(
+            zip(settled.again, settled.why, settled.counts, strict=True), start=sequence
+        )
     ]
     if settled.unknown:
         doubted = child(batch, "unknown", settled.unknown, sequence=sequence + len(made), next_at=next_at)

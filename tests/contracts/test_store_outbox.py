@@ -204,6 +204,15 @@ def test_deferred_letters_move_to_a_child_that_is_due_later(desk: Database) -> N
     assert desk.outbox.trace(12) == (("daily/daily:2026-11-22", "waiting", "deferred"),)
 
 
+def test_what_the_mailer_alone_is_to_blame_for_counts_against_nobody(desk: Database) -> None:
+    one = sending(desk, [11, 12, 13])
+    told = [Result(position=at, outcome=Outcome.DEFERRED, shared=at != 1) for at in range(3)]
+    desk.outbox.settle(submit(desk), told, now=NOW, next_at=LATER)
+    children = desk.outbox.batches(one.id)[1:]
+    counted = {tuple(id for id, _ in child.members): child.deferrals for child in children}
+    assert counted == {(11, 13): 0, (12,): 1}
+
+
 def test_groups_of_deferred_letters_are_tried_apart(desk: Database) -> None:
     one = sending(desk, [11, 12, 13, 14])
     told = [Result(position=at, outcome=Outcome.DEFERRED, group=at // 2) for at in range(4)]

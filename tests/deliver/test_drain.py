@@ -306,10 +306,14 @@ def test_a_reader_whom_the_mailer_keeps_deferring_is_given_up_and_listed(
     with SmtpServer() as server:
         mailer = Smtp("smtp", "127.0.0.1", port=server.port, security="none")
         there = approved(memory_store, mailer)
-        server.plan(Fault("RCPT", reply="451 4.7.1 later", recipient="reader.1@mail.example", times=20))
-        for _ in range(20):
+        server.plan(Fault("RCPT", reply="451 4.7.1 later", recipient="reader.1@mail.example", times=99))
+        for _ in range(24):
             drain(memory_store, mailer, keys, clock)
-            clock.move(hours=2)
+            clock.move(hours=1)
+        assert memory_store.outbox.sums(there.id).waiting == 1, "a day is not long enough to give anybody up"
+        for _ in range(36):
+            drain(memory_store, mailer, keys, clock)
+            clock.move(hours=1)
     sums = memory_store.outbox.sums(there.id)
     assert (sums.accepted, sums.rejected, sums.waiting) == (1, 1, 0)
 

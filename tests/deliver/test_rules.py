@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from publisher.deliver import rules
-from publisher.model import Batch, BatchState, Candidate, Capability, Outcome, Run, SubscriptionStatus
+from publisher.model import Batch, BatchState, Candidate, Capability, Outcome, Result, Run, SubscriptionStatus
 from tests.people import NOW, site
 
 EXTERNAL = Capability(batch=100, batch_bytes=1_000_000)
@@ -53,6 +53,18 @@ def test_somebody_who_left_died_or_is_suppressed_since_planning_is_skipped() -> 
     }
     assert rules.skips(BATCH, people) == {1, 2}
     assert rules.skips(BATCH, people | {3: reader(3, suppressed="complaint")}) == {1, 2}
+
+
+def test_an_answer_is_about_the_mailer_when_no_letter_has_a_reason_of_its_own() -> None:
+    put_off = Result(position=0, outcome=Outcome.DEFERRED, shared=True)
+    assert rules.takes_nothing((put_off, put_off._replace(position=1)))
+    assert not rules.takes_nothing((put_off, Result(position=1, outcome=Outcome.DEFERRED)))
+    assert not rules.takes_nothing((put_off, Result(position=1, outcome=Outcome.ACCEPTED)))
+
+
+def test_a_reader_is_put_off_for_two_days_before_they_are_given_up() -> None:
+    waited = sum((rules.backoff(attempt) for attempt in range(1, rules.ATTEMPTS)), timedelta())
+    assert timedelta(days=2) <= waited <= timedelta(days=2, hours=6)
 
 
 def test_after_an_intent_the_same_readers_are_skipped_whatever_happened_since() -> None:

@@ -62,6 +62,7 @@ class Answer(NamedTuple):
     accepted: int = 0
     rejected: int = 0
     deferred: tuple[int, ...] = ()
+    counts: bool = True  # what is deferred against its letters
 
 
 def claim(batches: Batches, at: int) -> Batches | None:
@@ -125,10 +126,13 @@ def settle(batches: Batches, at: int, held: Batch, answer: Answer, *, gap: Gap) 
     moved = untold | sum(again)
     state = ACCEPTED if accepted else FAILED if rejected else SPLIT if moved else ACCEPTED
     parent = batch._replace(state=state, rejected=rejected, moved=moved)
-    return (*put(batches, at, parent), *_children(batch, again, untold, number=len(batches), gap=gap))
+    counted = batch.deferrals + answer.counts
+    return (*put(batches, at, parent), *_children(batch, again, untold, counted, number=len(batches), gap=gap))
 
 
-def _children(batch: Batch, again: tuple[int, ...], untold: int, *, number: int, gap: Gap) -> Iterator[Batch]:
+def _children(
+    batch: Batch, again: tuple[int, ...], untold: int, counted: int, *, number: int, gap: Gap
+) -> Iterator[Batch]:
     """One for each group to try again, and one to find out about. Keys are derived: here, numbered."""
     keys = (batch.key if gap is Gap.KEY_OF_PARENT else key for key in range(number, number + 3))
     for letters in filter(None, again):
@@ -136,7 +140,7 @@ def _children(batch: Batch, again: tuple[int, ...], untold: int, *, number: int,
             letters=letters,
             key=next(keys),
             attempt=batch.attempt,
-            deferrals=batch.deferrals + 1,
+            deferrals=counted,
             second=batch.second,
         )
     if untold:

@@ -254,7 +254,9 @@ def _misread(gap: Gap, held: Batch, answer: Answer) -> Answer:
 
 def halves(letters: int) -> Answer:
     """As `deliver.rules.halves`: a call refused as a whole is tried in two; one letter alone is rejected."""
-    return Answer("told", deferred=(FIRST, SECOND)) if letters == BOTH else Answer("told", rejected=letters)
+    return (
+        Answer("told", deferred=(FIRST, SECOND), counts=False) if letters == BOTH else Answer("told", rejected=letters)
+    )
 
 
 def _silent(held: Batch, answer: Answer) -> int:

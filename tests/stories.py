@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from publisher.model import Article, Author, Image
+from publisher.model import Article, Author, Image, Item, Label
 from tests.people import NOW, article
 
 ORLA = Author(name="Orla Keane", biography="Orla Keane has covered the harbour since 2019.")
@@ -130,3 +132,11 @@ def _story(place: int, *, web: bool) -> Article:
         **({} if web else {"canonical_url": ""}),
     )
     return one
+
+
+def labelled(items: Sequence[Item], labels: Mapping[int, Label]) -> list[Item]:
+    """An edition's items for a reader to whom these articles are told so: what is taken back stands at the end, under
+    no section."""
+    told = [replace(item, label=labels.get(item.article, item.label)) for item in items]
+    due = [item for item in told if item.label in (Label.CORRECTION, Label.RETRACTION)]
+    return [*(item for item in told if item not in due), *(replace(item, section="") for item in due)]

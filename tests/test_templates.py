@@ -19,7 +19,7 @@ from publisher.kit.templating import TemplateFolders
 from publisher.model import Article, Label, Letter, Rendered, Situation, Slot
 from tests.more_stories import arabic, busy
 from tests.people import NOW, newsletter, site
-from tests.stories import PICTURE, told
+from tests.stories import PICTURE, labelled, told
 
 ROOT = Path(__file__).parents[1] / "templates"
 TEMPLATES = TemplateFolders([ROOT])
@@ -41,7 +41,7 @@ def digest(
     return compose.render(
         daily,
         Slot(name="daily:2026-11-22", due_at=NOW + timedelta(hours=1)),
-        [replace(item, label=(labels or {}).get(item.article, item.label)) for item in items],
+        labelled(items, labels or {}),
         {one.id: one for one in articles},
         site=site(),
         templates=TEMPLATES,
@@ -173,6 +173,90 @@ def test_corrections_and_retractions_say_what_they_are_and_why(template: str) ->
         assert words in made.text
     assert "kilmarnagh-rovers" not in made.html + made.text  # nobody is sent to what was withdrawn
     assert "two goals" not in (made.html + made.text).lower()
+
+
+def inbox(made: Rendered) -> tuple[str, str]:
+    """What an inbox shows of a mail before it is opened: its subject and its preheader."""
+    preheader = LexborHTMLParser(made.html).css_first(".preheader").text()
+    return made.subject, " ".join(preheader.replace("\u034f", "").replace("\u200c", "").split())
+
+
+UPDATED, CORRECTED, RETRACTED = Label.UPDATED, Label.CORRECTION, Label.RETRACTION
+FERRY, ALSO = "Ferry returns to Kilmarnagh after forty years", "Also today: “We counted every heron”: a school’s"
+WITHDRAWN, MENDED = "We have withdrawn this story, which was", "We corrected this story after it was sent"
+
+
+@pytest.mark.parametrize("template", ["daily", "headlines"])
+@pytest.mark.parametrize(
+    ("labels", "subject", "preheader"),
+    [
+        ({1: RETRACTED, 2: RETRACTED, 3: RETRACTED}, f"Retraction: {FERRY} (and 2 more)", WITHDRAWN),
+        ({1: CORRECTED, 2: RETRACTED, 3: RETRACTED}, f"Correction: {FERRY} (and 2 more)", MENDED),
+        ({2: RETRACTED, 3: CORRECTED}, FERRY, "The first boat left at seven"),
+        ({2: RETRACTED}, f"{FERRY}, and 1 more story", ALSO),
+        ({1: UPDATED, 2: CORRECTED, 3: RETRACTED}, f"Updated: {FERRY}", "The first boat left at seven"),
+        ({1: UPDATED, 2: CORRECTED}, f"{FERRY}, and 1 more story", ALSO),
+    ],
+)
+def test_an_inbox_never_tells_as_news_what_was_taken_back(
+    template: str, labels: Mapping[int, Label], subject: str, preheader: str
+) -> None:
+    shown = inbox(digest(told(3), "en", template, labels))
+
+    assert shown[0] == subject
+    assert shown[1].startswith(preheader)
+    assert "Sea wall" not in " ".join(shown)
+
+
+def test_one_retraction_is_its_note_in_the_inbox_of_every_look() -> None:
+    told_once = [inbox(digest(told(1), "en", look, {1: RETRACTED})) for look in DIGESTS]
+
+    assert {subject for subject, _ in told_once} == {f"Retraction: {FERRY}"}
+    assert all(preheader.startswith(WITHDRAWN) for _, preheader in told_once)
+
+
+@pytest.mark.parametrize(
+    ("language", "subject"),
+    [
+        ("de", f"Zurückgezogen: {FERRY} (und 1 weitere)"),
+        ("fr", f"Article retiré : {FERRY} (et 1 autre)"),
+        ("es", f"Artículo retirado: {FERRY} (y 1 más)"),
+        ("ar", f"خبر مسحوب: {FERRY} (وواحد آخر)"),
+    ],
+)
+def test_corrections_are_counted_in_every_language(language: str, subject: str) -> None:
+    assert digest(told(2), language, labels={1: RETRACTED, 2: RETRACTED}).subject == subject
+
+
+def test_the_contents_name_what_was_taken_back_apart() -> None:
+    made = digest(busy(), labels={2: CORRECTED, 6: RETRACTED})
+    lines = [node.text(strip=True) for node in LexborHTMLParser(made.html).css("p.index")]
+
+    rovers = "Retraction: Kilmarnagh Rovers draw in the rain, and nobody minds"
+    assert lines[-1].startswith("Corrections")
+    assert lines[-1].split(" · ")[1] == rovers
+    assert not [line for line in lines[:-1] if "Sea wall" in line or "Rovers draw" in line]
+    assert "\nCORRECTIONS\n\n10. Correction: Sea wall to be raised by a metre before the winter\n" in made.text
+    assert "\n11. Retraction: Kilmarnagh Rovers draw in the rain, and nobody minds\n" in made.text
+
+
+@pytest.mark.parametrize("template", DIGESTS)
+def test_what_was_taken_back_stands_under_a_heading_of_its_own(template: str) -> None:
+    made = digest(told(3), "en", template, {2: CORRECTED, 3: RETRACTED})
+
+    assert [node.text(strip=True) for node in LexborHTMLParser(made.html).css("h2")][-1] == "Corrections"
+    assert "\nCORRECTIONS\n-----" in made.text
+    for words in (MENDED, WITHDRAWN):
+        assert words in made.html
+        assert words in made.text
+    assert "RETRACTION\n“We counted every heron”" in made.text
+
+
+def test_an_alert_says_that_it_is_one_and_a_digest_does_not() -> None:
+    why = "You get this alert because you subscribed to The Harbour Gazette Daily."
+    made = [digest(told(1), template=template) for template in ("alert", "daily")]
+
+    assert [[why in one.html, why in one.text] for one in made] == [[True, True], [False, False]]
 
 
 FARE = "The fare is five euro, not four."

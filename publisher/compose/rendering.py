@@ -127,4 +127,10 @@ def _values(newsletter: Newsletter, slot: Slot, site: Site, now: datetime) -> di
 
 
 def _told(shown: Sequence[StoryView]) -> dict[str, Any]:
-    return {"lead": shown[0] if shown else None, "sections": sections(shown[1:]), "items": tuple(shown)}
+    return {
+        "lead": shown[0] if shown else None,
+        "sections": sections(shown[1:]),
+        "items": tuple(shown),
+        "news": tuple(story for story in shown if not story.corrects),
+        "corrections": tuple(story for story in shown if story.corrects),
+    }

@@ -21,7 +21,7 @@ from publisher.kit.templating import TemplateFolders
 from publisher.model import Article, Label, Slot
 from tests.more_stories import arabic, busy
 from tests.people import NOW, article, newsletter, site
-from tests.stories import PICTURE, told
+from tests.stories import PICTURE, labelled, told
 
 pytestmark = pytest.mark.full
 
@@ -116,7 +116,7 @@ def digest(
     return compose.render(
         daily,
         Slot(name="daily:2026-11-22", due_at=NOW + timedelta(hours=1)),
-        [replace(item, label=(labels or {}).get(item.article, item.label)) for item in items],
+        labelled(items, labels or {}),
         {one.id: one for one in articles},
         site=site(),
         templates=TEMPLATES,

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from publisher.fetchers._text import people, text_of
-from publisher.kit.html import plain
+from publisher.kit.html import bounded, plain
 from publisher.model import Author, FetchedArticle, Image
 
 MAXIMUM_MARKDOWN: Final = 1024 * 1024  # bytes; rendering takes some seconds for each million
@@ -192,6 +192,7 @@ def read_html(data: bytes, zone: tzinfo) -> FetchedArticle:
     text = text_of(data, declared[1].decode() if declared else "")
     if text.count("<") > MAXIMUM_TAGS:
         raise ValueError(f"it has more than {MAXIMUM_TAGS:,} tags: that is no single article")
+    bounded(text)
     page = LexborHTMLParser(text)
     body = page.css_first("article") or page.css_first("main") or page.body
     if body is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_tz
 from html import escape, unescape
+from itertools import islice
 from urllib.parse import urljoin, urlsplit
 
 import orjson
@@ -118,14 +119,20 @@ def read_json(body: bytes) -> object:
         pass
     text = body.decode("utf-8", "replace")
     found: list[object] = []
-    for start in [match.start() for match in re.finditer(r"[\[{]\s*[\"{\]}]", text)][:50]:
+    left = 3 * len(text)  # characters, since each beginning may be followed by all the rest
+    for match in islice(re.finditer(r"[\[{]\s*[\"{\]}]", text), 50):
         try:
-            value, end = json.JSONDecoder().raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        found.append(value)
-        if end == len(text):
-            found = [value]
+            value, end = json.JSONDecoder().raw_decode(text, match.start())
+        except json.JSONDecodeError as error:
+            left -= error.pos - match.start()
+        except RecursionError:
+            left -= len(text)
+        else:
+            left -= end - match.start()
+            found = [value] if end == len(text) else [*found, value]
+            if end == len(text):
+                break
+        if left < 0:
             break
     if not found:
         raise ValueError("no JSON")
@@ -267,10 +274,10 @@ def _rfc822(text: str) -> datetime | None:
 
 def person(text: str) -> tuple[str, str]:
     """Name and mail address out of "nora@g.example (Nora Quill)", "Nora Quill <nora@g.example>" or a bare one."""
-    text = text[:500]
+    text = " ".join(text[:500].split())  # among many spaces the search for brackets would take cubic time
     mail = _MAIL.search(text)
     if not mail:
-        return " ".join(text.split()), ""
+        return text, ""
     name = re.sub(r"\(\s*(.*?)\s*\)|<\s*>|\bmailto:", r" \1 ", text.replace(mail[0], " "))
     return " ".join(name.split()).strip('"<>() ') or mail[0].partition("@")[0], mail[0].removeprefix("mailto:")
 

@@ -96,10 +96,11 @@ def take_apart(xml: bytes, start: int = 0) -> Document | None:
     return Document(xml, start, items) if depth == 0 else None
 
 
-def is_well_formed(xml: str) -> bool:
-    """Well-formed with its namespaces, as the parser after this one wants it."""
+def fault(xml: str) -> tuple[int, str] | None:
+    """The line, from 1, where a document is not well-formed, and what it is; None when it is well-formed with its
+    namespaces, as the parser after this one wants it."""
     try:
         expat.ParserCreate("utf-8", " ").Parse(xml.encode("utf-8", "replace"), True)
-    except expat.ExpatError:
-        return False
-    return True
+    except expat.ExpatError as error:
+        return error.lineno, expat.ErrorString(error.code)
+    return None

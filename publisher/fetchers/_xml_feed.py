@@ -8,7 +8,6 @@ are set right.
 from __future__ import annotations
 
 import calendar
-import io
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +17,8 @@ from html import escape
 from html.entities import html5
 from typing import Any
 
-import feedparser
-
 from publisher.errors import SourceInvalid
+from publisher.fetchers._feedparser import Parsed, TooMuch, parse
 from publisher.fetchers._shared import (
     MAXIMUM_ITEMS,
     Before,
@@ -34,13 +32,12 @@ from publisher.fetchers._shared import (
     standfirst,
     unescaped,
 )
-from publisher.fetchers._xml_document import is_well_formed, take_apart
+from publisher.fetchers._xml_document import take_apart
 from publisher.fetchers._xml_parts import authors, labels, language, media, next_look, people
 from publisher.kit.html import plain, scrub
 from publisher.kit.http_session import shown
 from publisher.model import Author, FetchedArticle, Refusal
 
-MAXIMUM_TAGS = 2_000_000
 #: Part of each raw hash. Raised when items come to be read differently, so that those known are read once more.
 _READING = 2
 
@@ -130,12 +127,16 @@ def _read_what_is_new(text: bytes, start: int, url: str, before: Before, *, mend
     return _reading(outline, place, items, same=len(left_out))
 
 
+def _what_is_wrong(line: int, words: str, above: int) -> Refusal:
+    return Refusal(item="the document", reason=f"is not well-formed XML (line {line + above}: {words})")
+
+
 def _read_whole(xml: str, url: str, above: int, document: bytes) -> Reading:
     """A document that is not well-formed is read in full, by feedparser's lenient ways."""
     if len(_ITEM.findall(xml)) > MAXIMUM_ITEMS:
         raise _too_many(url)
-    parsed = _parsed(_told_apart(xml), url)
-    wrong = [_what_is_wrong(parsed, above)] if parsed.bozo else []
+    parsed = _parsed(xml, url, leniently=True)
+    wrong = [_what_is_wrong(*parsed.fault, above)] if parsed.fault else []
     if not parsed.entries and wrong:
         raise SourceInvalid(f"{shown(url)} is a feed that {wrong[0].reason}: its maker has to mend it", url=shown(url))
     if not parsed.entries and not parsed.version:
@@ -209,33 +210,22 @@ def _mended_escape(found: re.Match[str]) -> str:
     return escape(meant, quote=False) if meant else f"&amp;{found[1] or ''}"
 
 
-def _parsed(xml: str, url: str) -> Any:
-    if xml.count("<") > MAXIMUM_TAGS:
-        raise _too_many(url)
-    headers = {"content-type": "application/xml; charset=utf-8"}
+def _parsed(xml: str, url: str, *, leniently: bool) -> Parsed:
     try:
-        # In a BytesIO always: feedparser opens a string that looks like a path or an address.
-        return feedparser.parse(
-            io.BytesIO(xml.encode()), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
-        )
+        return parse(_told_apart(xml), leniently=leniently)
+    except TooMuch as error:
+        raise SourceInvalid(f"{shown(url)} is no feed that can be read: {error}", url=shown(url)) from error
     except Exception as error:  # feedparser stumbles over its input in ways of its own; that is no bug of ours
         raise SourceInvalid(f"{shown(url)} is a feed that cannot be read: its maker has to mend it") from error
 
 
-def _strictly_parsed(xml: str, url: str, mended: bool) -> Any | None:
-    """None when the document is not well-formed: feedparser would guess at it, which takes long. What is well-formed
-    holds nothing to mend but the numbers that mean windows-1252."""
-    fine = (mended or not _STRANGE.search(xml)) and is_well_formed(xml)
-    parsed = _parsed(_told_apart(xml), url) if fine else None
-    return None if parsed is None or parsed.bozo else parsed
-
-
-def _what_is_wrong(parsed: Any, above: int) -> Refusal:
-    error = parsed.bozo_exception
-    # feedparser puts a declaration on a line of its own before the document.
-    number = error.getLineNumber() - 1 + above if hasattr(error, "getLineNumber") else 0
-    words = error.getMessage() if hasattr(error, "getMessage") else "it cannot be decoded"
-    return Refusal(item="the document", reason=f"is not well-formed XML (line {number}: {words})")
+def _strictly_parsed(xml: str, url: str, mended: bool) -> Parsed | None:
+    """None when the document is not well-formed. What is well-formed holds nothing to mend but the numbers that mean
+    windows-1252."""
+    if not mended and _STRANGE.search(xml):
+        return None
+    parsed = _parsed(xml, url, leniently=False)
+    return None if parsed.fault else parsed
 
 
 def _elements(xml: str, number: int) -> Sequence[ET.Element | None]:

@@ -17,6 +17,7 @@ from publisher.fetchers._ghost_api import in_page
 from publisher.fetchers._shared import Broken, Reading, absolute, count, line
 from publisher.fetchers._wordpress_api import Api, links
 from publisher.fetchers.syndication import read
+from publisher.kit.html import bounded
 from publisher.kit.http_session import Limits, Reply, get, shown
 
 _LIMITS = Limits(total=30.0, bytes=10_000_000)
@@ -46,7 +47,7 @@ def discover(url: str, *, session: requests.Session, now: datetime) -> tuple[Fou
     itself = _feed(page)
     if itself:
         return (_found(page.url, itself, title="", language=""),)
-    html = LexborHTMLParser(decoded(page.body[:2_000_000], page.headers.get("Content-Type", "")))
+    html = _page(page)
     title, language = _title(html), _attribute(html.css_first("html"), "lang")
     found = {one.url: one for one in _wordpress(session, page, title, language)}
     if _is_ghost(html):
@@ -65,6 +66,15 @@ def discover(url: str, *, session: requests.Session, now: datetime) -> tuple[Fou
             url=shown(page.url),
         )
     return tuple(found.values())
+
+
+def _page(page: Reply) -> LexborHTMLParser:
+    text = decoded(page.body[:2_000_000], page.headers.get("Content-Type", ""))
+    try:
+        bounded(text)
+    except ValueError as error:
+        raise SourceInvalid(f"{shown(page.url)} is no page that can be read: it has {error}", url=page.url) from error
+    return LexborHTMLParser(text)
 
 
 def _wordpress(session: requests.Session, page: Reply, title: str, language: str) -> Iterator[Found]:

@@ -18,7 +18,7 @@ LEASE: Final = 10 * 24 * 3600
 _LIMITS: Final = Limits(total=20.0, bytes=100_000)
 _HEADER: Final = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]+))*)")
 _LINK: Final = re.compile(r"<(?:[\w.-]+:)?link\s([^<>]*)>")
-_ATTRIBUTE: Final = re.compile(r"([\w-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;,\"']+))")
+_ATTRIBUTE: Final = re.compile(r"(?<![\w-])([\w-]++)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;,\"']+))")
 _ITEM: Final = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s/>]")
 _LONGEST: Final = 2000  # characters of an address
 _HEAD: Final = 200_000  # bytes of a document in which its links are looked for

@@ -5,7 +5,7 @@ and writes the result so that it is well-formed XML as well as HTML. Nothing her
 depth and the number of tags are bounded, and every function takes any string.
 """
 
-from publisher.kit.html._parse import MAXIMUM, MAXIMUM_TAGS, scrub
+from publisher.kit.html._parse import MAXIMUM, MAXIMUM_TAGS, bounded, scrub
 from publisher.kit.html._read import cut, excerpt, first_image, paragraphs, plain, running, text
 from publisher.kit.html._write import address, clean
 
@@ -13,6 +13,7 @@ __all__ = [
     "MAXIMUM",
     "MAXIMUM_TAGS",
     "address",
+    "bounded",
     "clean",
     "cut",
     "excerpt",

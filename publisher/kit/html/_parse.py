@@ -12,6 +12,8 @@ import nh3
 MAXIMUM: Final = 5 * 1024 * 1024  # characters of HTML in one article
 MAXIMUM_TAGS: Final = 200_000
 MAXIMUM_DEPTH: Final = 100
+MAXIMUM_ATTRIBUTES: Final = 200  # of one tag; the parser compares each with all before it
+_SAFE_LENGTH: Final = 20_000  # characters that hold too few attributes to matter
 _SAFE_TAGS: Final = 1_000  # with so few, the parser's cost stays small however they are nested
 _REFERENCE_WORK: Final = 10**10  # the parser moves the rest of the text at each "&": about half a second
 
@@ -85,6 +87,13 @@ _HIDDEN: Final = re.compile(
 _RAW_TAG: Final = re.compile(
     r"<(/?)([a-z][^\s/>]*)((?:[^>\"']++|\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z))*+)(?:>|\Z)", re.IGNORECASE
 )
+#: HTML section 13.2.5.32 to .40: a name may begin with "=", and "<" and quotes may stand anywhere in it.
+_RAW_ATTRIBUTE: Final = r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+)"""
+#: All of some HTML, up to a tag with too many attributes.
+_NOT_CROWDED: Final = re.compile(
+    rf"(?:[^<]++|<(?![a-z])|<[a-z][^\s/>]*+{_RAW_ATTRIBUTE}{{0,{MAXIMUM_ATTRIBUTES}}}+(?!{_RAW_ATTRIBUTE}))*+",
+    re.IGNORECASE,
+)
 _CONTROLS: Final = bytes(number for number in range(32) if number not in b"\t\n\r")
 
 
@@ -119,6 +128,8 @@ def bounded(html: str) -> None:
         raise ValueError(f"{len(html):,} characters of HTML, an article may have {MAXIMUM:,}")
     if (tags := html.count("<")) > MAXIMUM_TAGS:
         raise ValueError(f"{tags:,} tags, an article may have {MAXIMUM_TAGS:,}")
+    if len(html) > _SAFE_LENGTH and not _NOT_CROWDED.fullmatch(html):
+        raise ValueError(f"a tag with more than {MAXIMUM_ATTRIBUTES} attributes")
     if html.count("&") > _SAFE_TAGS and sum(run.count("&") * len(run) for run in html.split("<")) > _REFERENCE_WORK:
         raise ValueError("too many character references (&...;) in one run of text")
 

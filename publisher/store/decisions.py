@@ -82,7 +82,7 @@ def _record(sqlite: bool) -> Any:
     new = statement.excluded
     differs = sa.or_(table.c.included != new.included, table.c.rule != new.rule)
     return statement.on_conflict_do_update(
-        index_elements=["output", "article", "revision"],
+        index_elements=["article", "revision", "output"],
         set_={"included": new.included, "rule": new.rule, "at": new.at},
         where=differs,
     )

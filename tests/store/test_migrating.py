@@ -152,6 +152,8 @@ def test_feeds_and_what_is_in_them_survive_the_tables_that_are_made_anew(empty_u
         3,
     )
     assert [one.native_id for one in store.feeds.current("all", now=NOW)] == ["bridge"]
+    decided = [(one.output, one.included, one.rule, one.at) for one in store.decisions.of(5)]
+    assert decided == [("feed:all", True, "everything is wanted", NOW), ("feed:sport", False, "no sport", NOW)]
     store.feeds.sync([kept, feed("new")], [])
     assert [one.id for one in store.feeds.all()] == [7, 8]
     store.close()
@@ -173,7 +175,10 @@ BEFORE_ARCHIVES = """
         pattern, wanted, built, error, active)
     VALUES (7, 'all', 'All', '', 'https://a.example', 'en', '{}', '', '[]', 20, '', 3, 3, '', 1 = 1);
 
-    INSERT INTO feed_entry (feed, article, sort_key) VALUES (7, 5, '1')
+    INSERT INTO feed_entry (feed, article, sort_key) VALUES (7, 5, '1');
+
+    INSERT INTO decision (output, article, revision, included, rule, at)
+    VALUES ('feed:all', 5, 1, 1 = 1, 'everything is wanted', :at), ('feed:sport', 5, 1, 1 = 0, 'no sport', :at)
 """
 
 

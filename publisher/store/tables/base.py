@@ -16,10 +16,11 @@ metadata = sa.MetaData(
 )
 
 
-def table(name: str, *parts: SchemaItem) -> sa.Table:
-    """A table; one with an id of its own never gives that id twice."""
+def table(name: str, *parts: SchemaItem, by_key: bool = False) -> sa.Table:
+    """A table; one with an id of its own never gives that id twice. `by_key`: SQLite keeps its rows in the order of
+    the primary key, as good as in an index."""
     own_id = any(isinstance(part, sa.Column) and part.name == "id" for part in parts)
-    return sa.Table(name, metadata, *parts, sqlite_autoincrement=own_id)
+    return sa.Table(name, metadata, *parts, sqlite_autoincrement=own_id, sqlite_with_rowid=not by_key)
 
 
 def primary(*columns: str) -> sa.PrimaryKeyConstraint:

@@ -223,10 +223,12 @@ fragment = table(
 decision = table(
     "decision",
     text("output"),
-    refers("article", "article.id", index=True),
+    refers("article", "article.id"),
     whole("revision"),
     yes_no("included"),
     text("rule"),
     moment("at", nullable=False),
-    primary("output", "article", "revision"),
+    # By article: what is decided of one is written together, in one place.
+    primary("article", "revision", "output"),
+    by_key=True,
 )

@@ -283,7 +283,8 @@ def test_long_ids_are_hashed(store: Database) -> None:
 def test_of_two_articles_with_one_id_the_first_is_kept_and_the_other_named(store: Database) -> None:
     accepted = look(store, sent("Ferry returns", raw_hash="a"), sent("Lamp relit", raw_hash="b"), sent(raw_hash="a"))
     assert [article.revision.title for article in accepted.new] == ["Ferry returns"]
-    assert accepted.refused == (Refusal(item="Lamp relit", reason="same id as “Ferry returns”: give each its own"),)
+    reason = "same id as “Ferry returns”: give each its own"
+    assert accepted.refused == (Refusal(item="Lamp relit", reason=reason, id="ferry"),)
 
 
 # ---------------------------------------------------------------- cleaning
@@ -361,6 +362,14 @@ def test_an_article_that_cannot_be_taken_is_refused_and_stops_no_other(
     (refusal,) = accepted.refused
     assert reason in refusal.reason
     assert refusal.item in ("Ferry returns", "ferry")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"), [("https://g.example/", "note-7"), ("https://g.example/?p=7", "https://g.example/?p=7")]
+)
+def test_what_has_the_address_of_a_front_page_is_not_called_by_it(store: Database, url: str, name: str) -> None:
+    accepted = look(store, sent("", standfirst="", content_html="", native_id="note-7", url=url))
+    assert accepted.refused[0].item == name
 
 
 def test_a_known_article_that_becomes_unreadable_keeps_its_last_revision(store: Database) -> None:

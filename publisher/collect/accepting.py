@@ -107,7 +107,7 @@ def accept(
         try:
             said.append((identity, sent, cleaned(sent, site), before))
         except ValueError as error:
-            refused.append(Refusal(item=naming.shown(sent), reason=str(error)))
+            refused.append(Refusal(item=naming.shown(sent), reason=str(error), id=sent.native_id))
     known.miss(source, {says.title for _, sent, says, before in said if sent.place and not before}, articles)
     for identity, sent, says, found in said:
         before = found or (known.moved(says) if sent.place else None)

@@ -41,7 +41,8 @@ def named(source: Source, fetched: Fetched) -> tuple[dict[str, Named], list[Refu
         first = found.setdefault(one.names[0], one).sent
         if first is sent or (first.raw_hash and first.raw_hash == sent.raw_hash):
             continue
-        refused.append(Refusal(item=shown(sent), reason=f"same id as “{shown(first)}”: give each its own"))
+        reason = f"same id as “{shown(first)}”: give each its own"
+        refused.append(Refusal(item=shown(sent), reason=reason, id=sent.native_id))
     return found, refused
 
 
@@ -90,8 +91,10 @@ def _short(name: str, limit: int) -> str:
 
 
 def shown(sent: FetchedArticle) -> str:
-    """How a refusal names an article."""
-    name = line(sent.title, FIRST_WORDS) or line(sent.url or sent.native_id or sent.guid, NAME)
+    """How a refusal names an article. The address of a front page, which many feeds give to all, names none."""
+    parts = urlsplit(canonical(sent))
+    own = sent.url if parts.path.strip("/") or parts.query else ""
+    name = line(sent.title, FIRST_WORDS) or line(own or sent.native_id or sent.guid, NAME)
     return name or line(html.scrub(sent.content_html), FIRST_WORDS) or "an empty article"
 
 

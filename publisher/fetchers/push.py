@@ -2,7 +2,8 @@
 
 An article is written as an item of JSON Feed 1.1 (https://www.jsonfeed.org/version/1.1/), with two additions of ours:
 `categories`, and `correction` (what was wrong, and what is right). A newsroom's own program writes it, so it is told
-of everything that is wrong, where a feed would be read as well as can be.
+of everything that is wrong in what is read, where a feed would be read as well as can be. Other fields are left alone:
+JSON Feed lets everybody add some.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from publisher.ports import Known, nothing_known
 
 MAXIMUM_ARTICLES = 100  # in one call
 _LINES = 20  # told of one call
-_TEXTS = ("id", "url", "title", "content_html", "content_text", "summary", "image", "language", "correction")
+_TEXTS = ("id", "title", "content_html", "content_text", "summary", "language", "correction")
+_ADDRESSES = ("url", "external_url", "image", "banner_image")
 _TIMES = ("date_published", "date_modified")
 _LISTS = ("authors", "tags", "categories", "attachments")
 
@@ -45,13 +47,15 @@ class Push:
     def check(self, source: Source, *, now: datetime) -> str:  # noqa: ARG002  # the port's
         return f"waits for signed calls to /hooks/articles/{source.slug}"
 
-    def read(self, source: Source, body: bytes) -> tuple[FetchedArticle, ...]:
-        """The articles of a call: one item, a list of them, or an object with `items`.
+    def read(self, source: Source, body: bytes) -> Mapping[str, FetchedArticle]:
+        """The articles of a call: one item, a list of them, or an object with `items`; by what each is called in the
+        lines of an error.
 
         Raises SourceInvalid with one line for each thing that is wrong; then none of them counts.
         """
         items = _items(body)
-        wrong = [problem for name, item in items.items() for problem in _problems(name, item)]
+        base = str(source.options.get("base_url") or "")
+        wrong = [problem for name, item in items.items() for problem in _problems(name, item, base)]
         ids = [words(fields(item).get("id")).strip() for item in items.values()]
         wrong += [
             f"{name}.id: {id!r} stands there twice" for name, id in zip(items, ids, strict=True) if ids.count(id) > 1
@@ -59,8 +63,7 @@ class Push:
         if wrong:
             more = [f"and {len(wrong) - _LINES} more"] if len(wrong) > _LINES else []
             raise SourceInvalid("\n".join([*wrong[:_LINES], *more]), source=source.slug)
-        base = str(source.options.get("base_url") or "")
-        return tuple(_article(fields(item), base) for item in items.values())
+        return {name: _article(fields(item), base) for name, item in items.items()}
 
 
 def _items(body: bytes) -> Mapping[str, object]:
@@ -82,11 +85,11 @@ def _items(body: bytes) -> Mapping[str, object]:
     return {f"items[{number}]": item for number, item in enumerate(told)}
 
 
-def _problems(name: str, item: object) -> Iterator[str]:
+def _problems(name: str, item: object, base: str) -> Iterator[str]:
     if not isinstance(item, dict):
         yield f"{name}: an article is an object"
         return
-    for key in _TEXTS:
+    for key in (*_TEXTS, *_ADDRESSES):
         if not isinstance(item.get(key, ""), str):
             yield f"{name}.{key}: give a text"
     for key in _LISTS:
@@ -99,8 +102,30 @@ def _problems(name: str, item: object) -> Iterator[str]:
         yield f"{name}.id: is missing; give each article an id that it keeps for ever"
     if not any(words(item.get(key)).strip() for key in ("title", "content_html", "content_text")):
         yield f"{name}: has neither title, content_html nor content_text"
-    if item.get("url") and not absolute("", item["url"]):
-        yield f"{name}.url: {_shown(item['url'])} is no address; write it whole, with https://"
+    home = words(item.get("url")) or base
+    for key in _ADDRESSES:
+        if item.get(key) and not absolute("" if key == "url" else home, item[key]):
+            yield f"{name}.{key}: {_shown(item[key])} is no address; write it whole, with https://"
+    yield from _problems_in_lists(name, item, home)
+
+
+def _problems_in_lists(name: str, item: Mapping[str, object], home: str) -> Iterator[str]:
+    """What would be left out without a word."""
+
+    def each(key: str) -> Iterator[tuple[str, object]]:
+        return ((f"{name}.{key}[{number}]", one) for number, one in enumerate(listed(item.get(key))))
+
+    for place, one in (*each("tags"), *each("categories")):
+        if not isinstance(one, str) or not one.strip():
+            yield f"{place}: give a text"
+    for place, one in each("authors"):
+        if not words(fields(one).get("name")).strip():
+            yield f'{place}: give an object with a name, such as {{"name": "Niamh Casey"}}'
+        elif (address := fields(one).get("url")) and not absolute(home, address):
+            yield f"{place}.url: {_shown(address)} is no address; write it whole, with https://"
+    for place, one in each("attachments"):
+        if not absolute(home, fields(one).get("url")):
+            yield f"{place}: give an object with a url, written whole, with https://"
 
 
 def _shown(value: object) -> str:

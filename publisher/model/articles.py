@@ -138,10 +138,12 @@ class FetchedArticle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """One item of a source, or one line of a file, that could not be read: which, and why."""
+    """One item of a source, or one line of a file, that could not be read: which, in words, and why. `id` is the native
+    id of an item that came with one."""
 
     item: str
     reason: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

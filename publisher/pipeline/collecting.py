@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from publisher import collect as collecting
 from publisher import errors, memory, notices
-from publisher.model import Article, Decision, Fetched, FetchedArticle, Missing, Source
+from publisher.model import Article, Decision, Fetched, FetchedArticle, Missing, Refusal, Source
 from publisher.pipeline import hubs
 from publisher.pipeline.placing import TOGETHER, pages, place
 from publisher.ports import Known, Parts, Store
@@ -39,7 +39,8 @@ class _Look:
     missing: Missing | None = None
     emptied: str = ""
     wish: timedelta | None = None
-    call: str = ""  # whose articles these are, when they were pushed
+    call: str = ""  # which call pushed these articles
+    called: Mapping[str, str] = field(default_factory=dict)  # how its maker calls each, by native id
 
 
 def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> collecting.Tally:
@@ -65,7 +66,7 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
             _looked(parts, look, error)
         raise
     if look.emptied:
-        outage = errors.SourceEmptied(f"{slug}: {look.emptied}", source=slug)
+        outage = errors.SourceEmptied(look.emptied, source=slug)
         _report(parts, look, outage)
         raise outage
     _looked(parts, look, None)
@@ -74,13 +75,13 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
 
 def push(parts: Parts, slug: str, body: bytes, *, call: str) -> collecting.Tally:
     """Take the articles that a call brings, which has been verified; `call` is its id, and repeated it changes
-    nothing. Raises SourceInvalid with one line for each thing that is wrong; then nothing was taken."""
+    nothing. Raises SourceInvalid with one line for each thing that is wrong; then nothing was taken, and the
+    call may come again under the same id once it is mended."""
     look = _Look(source_of(parts, slug), False, parts.clock.now(), call=call)
-    page = Fetched(articles=parts.receiver.read(look.source, body), cursor=look.source.cursor)
+    told = parts.receiver.read(look.source, body)
+    look.called = {article.native_id: name for name, article in told.items()}
+    page = Fetched(articles=tuple(told.values()), cursor=look.source.cursor)
     _page(parts, look, page, parts.store.articles.newest(slug))
-    if look.tally.refused:
-        lines = [f"{refusal.item}: {refusal.reason}" for refusal in look.tally.refused]
-        raise errors.SourceInvalid("\n".join(lines), source=slug)
     return look.tally
 
 
@@ -114,6 +115,8 @@ def _page(parts: Parts, look: _Look, page: Fetched, newest: datetime | None) -> 
     for attempt in range(_TRIES):
         now = parts.clock.now()
         accepted = collecting.accept(source, page, parts.store.articles, site=parts.site, now=now, newest=newest)
+        if look.call and accepted.refused:
+            raise errors.SourceInvalid("\n".join(_lines(look, accepted.refused)), source=source.slug)
         sketches = {one.entry_id: memory.sketch(one.revision) for one in _fresh(parts, accepted, now)}
         try:
             with parts.store.transaction() as together:
@@ -131,6 +134,11 @@ def _page(parts: Parts, look: _Look, page: Fetched, newest: datetime | None) -> 
         look.tally.add(accepted)
         look.tally.unchanged += page.same
         return
+
+
+def _lines(look: _Look, refused: Sequence[Refusal]) -> Iterator[str]:
+    for one in refused:
+        yield f"{look.called.get(one.id, one.item)}: {one.reason}"
 
 
 def _fresh(parts: Parts, accepted: collecting.Accepted, now: datetime) -> Iterator[Article]:

@@ -55,9 +55,9 @@ class Fetcher(Protocol):
 
 
 class Receiver(Protocol):
-    def read(self, source: Source, body: bytes) -> tuple[FetchedArticle, ...]:
-        """The articles of a call that pushes them. Raises SourceInvalid with one line for each thing that is wrong;
-        then none of them counts."""
+    def read(self, source: Source, body: bytes) -> Mapping[str, FetchedArticle]:
+        """The articles of a call that pushes them, in their order, by how each is called in words to its maker. Raises
+        SourceInvalid with one line for each thing that is wrong; then none of them counts."""
 
 
 class Format(Protocol):

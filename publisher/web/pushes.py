@@ -20,6 +20,10 @@ from publisher.web.hooks import answer, body_of
 LARGEST = 5_000_000
 
 
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + ("" if words.endswith(("?", "!", ".")) else ".")
+
+
 class Pushes:
     """`POST /hooks/articles/<source>`. The answer comes when all is committed, which takes milliseconds.
 
@@ -42,7 +46,7 @@ class Pushes:
             return await run_in_threadpool(self._take, source, dict(request.headers), body)
         except WebhookRejected as rejected:
             structlog.get_logger("publisher.web").warning("web.hook", source=source.slug, rejected=str(rejected))
-            return answer(401, f"{str(rejected).capitalize()}.")
+            return answer(401, _sentence(str(rejected)))
         except SourceInvalid as invalid:
             return answer(400, str(invalid))
 

@@ -35,7 +35,7 @@ class PushRoom:
             except SourceInvalid as error:  # what the caller is told
                 yield Fetched(articles=(), cursor={}, refused=[Refusal(item=item["id"], reason=str(error))])
             else:
-                yield Fetched(articles=read, cursor={})
+                yield Fetched(articles=tuple(read.values()), cursor={})
 
     def check(self, source: Source, *, now: datetime) -> str:
         return Push().check(source, now=now)
@@ -94,7 +94,7 @@ ITEM = {"id": "a1", "title": "T", "content_html": "<p>x</p>", "url": "https://ga
 
 def check_reading(body: bytes) -> None:
     with suppress(SourceInvalid):
-        found = Push().read(SOURCE, body)
+        found = Push().read(SOURCE, body).values()
         assert 0 < len(found) <= MAXIMUM_ARTICLES
         assert len({one.native_id for one in found}) == len(found)
         for one in found:

@@ -111,7 +111,7 @@ def test_what_moved_does_not_hide_an_outage_of_the_others(app: App, root: Path, 
         (root / "articles" / name).unlink()
     for _ in range(3):
         clock.move(minutes=2)
-        with pytest.raises(SourceEmptied, match=r"^newsroom: 4 of its 14 articles vanished"):
+        with pytest.raises(SourceEmptied, match=r"^4 of its 14 articles vanished"):
             pipeline.collect(app.parts, "newsroom")
     assert ids(app) == before
     assert app.parts.store.articles.count() == {ArticleState.LIVE: 14}

@@ -130,6 +130,29 @@ def test_several_articles_come_in_one_call_and_without_a_name_when_there_is_one_
         ),
         ({**FLOOD, "url": "/flood"}, "article.url: '/flood' is no address; write it whole, with https://"),
         ([FLOOD, FLOOD], "items[0].id: 'flood-1' stands there twice"),
+        (
+            [FLOOD, {"id": "2", "content_html": "<script>1</script>"}],
+            "items[1]: it has neither a title nor text: give it one of them",
+        ),
+        (
+            {**FLOOD, "authors": [{"name": "Niamh Casey"}, "Tomas Reid"]},
+            'article.authors[1]: give an object with a name, such as {"name": "Niamh Casey"}',
+        ),
+        (
+            {**FLOOD, "authors": [{"name": "Tomas Reid", "url": "mailto:tomas"}]},
+            "article.authors[0].url: 'mailto:tomas' is no address; write it whole, with https://",
+        ),
+        ({**FLOOD, "tags": ["flood", {"a": 2}]}, "article.tags[1]: give a text"),
+        ({**FLOOD, "categories": [7]}, "article.categories[0]: give a text"),
+        (
+            {**FLOOD, "attachments": ["a"]},
+            "article.attachments[0]: give an object with a url, written whole, with https://",
+        ),
+        (
+            {"id": "1", "title": "No base", "image": "/quay.jpg"},
+            "article.image: '/quay.jpg' is no address; write it whole, with https://",
+        ),
+        ({**FLOOD, "image": 7}, "article.image: give a text"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_taken(
@@ -139,8 +162,18 @@ def test_what_is_wrong_is_named_and_nothing_is_taken(
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert line in answer.text.splitlines()
     assert titles(app) == []
-    mended = push(client, clock, FLOOD)  # the same id again, after it was mended
+    mended = push(client, clock, FLOOD)  # the same id of a call again, after it was mended
     assert mended.json()["new"] == 1
+    assert titles(app) == [FLOOD["title"]]
+
+
+def test_what_may_be_relative_is_so_to_the_articles_own_address(app: App, client: TestClient, clock: TestClock) -> None:
+    files = [{"url": "/tide.mp3", "mime_type": "audio/mpeg"}]
+    push(client, clock, {**FLOOD, "image": "quay.jpg", "attachments": files, "_ours": {"anything": True}})
+    (article,) = [one for one in app.parts.store.articles.each() if one.source == "wire"]
+    assert article.revision.image is not None
+    assert article.revision.image.url == "https://harbour-gazette.example/quay.jpg"
+    assert [one.url for one in article.revision.enclosures] == ["https://harbour-gazette.example/tide.mp3"]
 
 
 # ---------------------------------------------------------------- who may
@@ -167,6 +200,8 @@ def test_only_who_has_the_secret_is_heard(app: App, client: TestClient, clock: T
         ):
             answer = client.post("/hooks/articles/wire", content=body, headers=headers)
             assert answer.status_code == 401
+            assert answer.text[0].isupper()
+            assert answer.text.endswith(("signed.\n", "both sides?\n", "clock right?\n"))
             assert signing.SECRET not in answer.text
     assert titles(app) == []
     assert {line["source"] for line in logs} == {"wire"}

@@ -255,13 +255,16 @@ def resume(store: Store, key: str) -> Edition:
 
 def cancel(store: Store, key: str, editor: str, *, now: datetime) -> tuple[Edition, int]:
     """End an edition for good; who was reached stays reached. With it, how many will not be mailed. Raises
-    Conflict when there is nothing left to stop."""
+    Conflict when there is nothing left to stop.
+
+    From the first commit on nothing of it is handed over. Its batches follow, which may wait for what workers hold; a
+    sweep ends those that are left when somebody is killed in between."""
     states = (*OPEN, EditionState.WAITING, *RUNNING, EditionState.PAUSED)
     with store.transaction() as together:
         reason = f"cancelled by {editor}"
         edition = together.editions.move(key, states, EditionState.CANCELLED, reason=reason, finished_at=now)
         together.kept.touched(edition.id)
-        return edition, together.outbox.cancel(edition.id)
+    return edition, store.outbox.cancel(edition.id)
 
 
 def resolve(store: Store, key: str, *, accepted: bool, now: datetime) -> int:

@@ -145,8 +145,14 @@ def _next(desk: Desk, answer: Answer | None, tally: Tally) -> Held | None:
     """Claim a batch, commit its intent, and write down the answer to the one before, in one transaction: a commit
     takes as long as some letters do. None when no batch is due.
 
-    The claim comes first: so every worker takes its locks in one order (see `store`)."""
+    An answer whose letters move to other batches is written down apart: so nobody locks two editions, and, its own
+    batch locked before the claim, every worker takes its locks in one order (see `store`)."""
+    if answer is not None and _moves(answer):
+        _settle(desk, desk.store, answer, tally)
+        answer.written, answer = True, None
     with desk.store.transaction() as store:
+        if answer is not None:
+            store.outbox.lock(answer.batch)
         held, failed = _take(desk, store, tally)
         settled = answer is not None and _write(desk, store, answer)
     if answer is not None:
@@ -326,6 +332,12 @@ def _submit(desk: Desk, batch: Batch, prepared: Prepared, deadline: float, tally
         outbox.back(batch, next_at=next_at, error="too little of the lease was left for a call")
         return None
     return Answer(batch=batch, results=results, next_at=next_at)
+
+
+def _moves(answer: Answer) -> bool:
+    """Whether not all of its letters stay where they are."""
+    settled = [one for one in answer.results if one.outcome in (Outcome.ACCEPTED, Outcome.REJECTED)]
+    return len(settled) < answer.batch.size - len(answer.batch.skipped | answer.batch.moved)
 
 
 def _settle(desk: Desk, store: Store, answer: Answer, tally: Tally) -> None:

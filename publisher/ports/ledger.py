@@ -162,6 +162,10 @@ class Outbox(Protocol):
     ) -> Batch | None:
         """Commit the intent: submitting, attempt + 1. None when the fence moved on."""
 
+    def lock(self, batch: Batch) -> None:
+        """Until this transaction ends nobody else changes a batch in hand. Said before another one is claimed, when
+        the answer to this one is settled in the same transaction."""
+
     def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:
         """Record an answer. Accepted and rejected stay; deferred and unknown letters move to child batches
         (the deferred ones to one for each `Result.group`, with the parent's attempt count).

@@ -92,8 +92,18 @@ def next_sequence(connection: Connection, id: int) -> int:
 
 def reserve_sequence(connection: Connection, id: int) -> int:
     """The next number, which nobody else gets until the transaction is over."""
-    connection.execute(sa.select(edition.c.id).where(edition.c.id == id).with_for_update(key_share=True))
+    lock_edition(connection, id)
     return next_sequence(connection, id)
+
+
+def lock_edition(connection: Connection, id: int) -> None:
+    connection.execute(sa.select(edition.c.id).where(edition.c.id == id).with_for_update(key_share=True))
+
+
+def lock_batches(connection: Connection, *which: sa.ColumnElement[bool]) -> list[int]:
+    """The ids of those batches, each of them waited for, the lowest first (see `_claiming`)."""
+    found = sa.select(batch.c.id).where(*which).order_by(batch.c.id).with_for_update(key_share=True)
+    return list(connection.execute(found).scalars())
 
 
 def bits(name: str, positions: Collection[int]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 
 from publisher.model import BatchState, EditionState, Rejection
 from publisher.store import _retrying as retrying
+from publisher.store import _shared as shared
 from publisher.store import _witnesses as witnesses
-from publisher.store._batches import bits
+from publisher.store._batches import bits, lock_batches
 from publisher.store.engine import Access
 from publisher.store.tables import batch, edition
 
@@ -29,13 +30,24 @@ class ByHand:
 
     def cancel(self, edition: int) -> int:
         with self._access.write() as connection:
-            connection.execute(_held_of(batch.c.edition == edition))
-            return sum(connection.execute(_cancelled_of(batch.c.edition == edition).returning(_LEFT)).scalars())
+            stopped = (
+                batch.c.edition == edition,
+                batch.c.state.in_([state.value for state in (*_UNSENT, BatchState.UNKNOWN)]),
+            )
+            these = shared.among(connection, batch.c.id, lock_batches(connection, *stopped))
+            connection.execute(_held_of(these))
+            return sum(connection.execute(_cancelled_of(these).returning(_LEFT)).scalars())
 
     def in_hand(self, edition: int) -> int:
-        held = sa.and_(batch.c.edition == edition, batch.c.state.in_([state.value for state in _IN_HAND]))
-        with self._access.read() as connection:
-            return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(_LEFT), 0)).where(held)).scalar_one())
+        """On PostgreSQL a worker may have claimed a batch, and committed neither that nor the intent: such a batch is
+        still ready to everybody else, but locked. So all are counted, but for the ready ones that nobody has locked.
+        That waits for nobody, not even for a worker that is frozen."""
+        if self._access.sqlite:
+            with self._access.read() as connection:
+                return _letters(connection, _left_of(edition, _IN_HAND))
+        with self._access.write() as connection:
+            free = _letters(connection, _left_of(edition, _BACK).with_for_update(read=True, skip_locked=True))
+            return _letters(connection, _left_of(edition, (*_IN_HAND, *_BACK))) - free
 
     def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
         held = sa.and_(batch.c.edition == edition, batch.c.state == BatchState.HELD.value)
@@ -51,7 +63,8 @@ class ByHand:
             **bits("skipped", ()),
         }
         with self._access.write() as connection:
-            rows = connection.execute(sa.select(batch.c.id, batch.c.key, batch.c.n).where(held)).all()
+            these = shared.among(connection, batch.c.id, lock_batches(connection, held))
+            rows = connection.execute(sa.select(batch.c.id, batch.c.key, batch.c.n).where(these)).all()
             for id, key, _ in rows:
                 # Sent again it is another call: a provider that knows the old key would give the old answer.
                 values = decided if accepted else again | {"key": str(uuid.uuid5(uuid.UUID(key), "again"))}
@@ -75,10 +88,22 @@ class ByHand:
             return witnesses.accepted(connection, mailer, after, than=than)
 
 
+def _left_of(edition: int, states: Iterable[BatchState]) -> sa.Select[tuple[int]]:
+    of = sa.and_(batch.c.edition == edition, batch.c.state.in_([state.value for state in states]))
+    return sa.select(_LEFT.label("left")).where(of)
+
+
+def _letters(connection: Connection, left: sa.Select[tuple[int]]) -> int:
+    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(left.subquery().c.left), 0))).scalar_one())
+
+
 def end_cancelled(connection: Connection) -> int:
     """What came back from a worker after its edition was cancelled: nothing of it leaves any more."""
     cancelled = sa.select(edition.c.id).where(edition.c.state == EditionState.CANCELLED.value)
-    theirs = batch.c.edition.in_(cancelled)
+    # Said in these words, the partial index of claims can be used.
+    back = sa.and_(batch.c.edition.in_(cancelled), sa.text("batch.state IN ('ready', 'unknown')"))
+    free = sa.select(batch.c.id).where(back).with_for_update(skip_locked=True, key_share=True)
+    theirs = shared.among(connection, batch.c.id, list(connection.execute(free).scalars()))
     return connection.execute(_held_of(theirs)).rowcount + connection.execute(_cancelled_of(theirs, *_BACK)).rowcount
 
 

@@ -59,11 +59,11 @@ class Mailers:
         if not gone and not moved:
             return
         with self._access.write() as connection:
-            for name in moved:
-                _put(connection, name, new[name])
-            for one in terms:
+            for one in sorted(terms, key=lambda one: one.mailer):  # buckets before mailers: see `_claiming`
                 if one.mailer in moved:
                     rates.changed(connection, one.mailer, one.limits)
+            for name in sorted(moved):
+                _put(connection, name, new[name])
             retired = shared.among(connection, mailer_state.c.mailer, gone)
             connection.execute(sa.update(mailer_state).where(retired).values(active=False))
 

@@ -1,7 +1,15 @@
 """Taking the next batch of a mailer: what may be claimed, the tokens for it, and whose batches it takes over.
 
-One order of locks keeps workers from waiting for each other in a circle: bucket, batch (skipping locked ones),
-edition, mailer.
+One order of locks, of all transactions on PostgreSQL, keeps everybody from waiting for each other in a circle:
+
+1. batches that are waited for, the lowest id first: those of an answer, of events, of a person's word, of a stop;
+2. the bucket, of several mailers in the order of their names;
+3. batches that a claim, a sweep or a correction finds, which passes over those that somebody has locked;
+4. the edition; no transaction locks two: so an answer whose letters move to children is settled apart from a claim;
+5. the mailer's row.
+
+Whoever waits for a batch holds at most batches with lower ids, and whoever holds a bucket or an edition waits for no
+batch. Stopping an edition is committed before anything waits for what its workers hold.
 """
 
 from __future__ import annotations
@@ -18,7 +26,7 @@ from sqlalchemy.engine import Connection
 from publisher.model import Batch, BatchState, EditionState, Terms
 from publisher.store import _circuit as circuit
 from publisher.store import _rates as rates
-from publisher.store._batches import batch_from, batch_row, bits, reserve_sequence
+from publisher.store._batches import batch_from, batch_row, bits, lock_edition, reserve_sequence
 from publisher.store._circuit import Standing
 from publisher.store._settling import child
 from publisher.store.tables import batch, edition, mailer_state
@@ -110,8 +118,10 @@ def claim(connection: Connection, mailer: str, owner: str, *, now: datetime, lea
         return None
     if found.state is BatchState.READY:
         found = _fitting(connection, found, stands.terms, limits.largest(tokens.sent_days) if tokens else 0)
-    if not stands.closed and not circuit.begin_trial(connection, mailer, found.id, now=now, lease=lease):
-        return None
+    if not stands.closed:
+        lock_edition(connection, found.edition)  # making its letters may need it, and it comes before the mailer
+        if not circuit.begin_trial(connection, mailer, found.id, now=now, lease=lease):
+            return None
     if tokens and found.state is BatchState.READY:
         size, priority = found.size, found.priority
         if not rates.take(connection, mailer, limits, tokens, size=size, priority=priority):
@@ -159,7 +169,7 @@ def _next(connection: Connection, mailer: str, now: datetime, which: _Which = _a
 def _most_urgent(which: _Which) -> sa.Select[Any]:
     wanted = sa.select(batch).where(batch.c.mailer == sa.bindparam("of"), claimable(_AT), which())
     first = wanted.order_by(batch.c.priority.desc(), batch.c.state.desc(), batch.c.id).limit(1)
-    return first.with_for_update(skip_locked=True, of=batch)
+    return first.with_for_update(skip_locked=True, key_share=True, of=batch)
 
 
 def _place(one: Batch) -> tuple[int, bool, int]:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.model import Batch, Rejection
-from publisher.store._batches import batch_from, batch_row, bits, reserve_sequence
+from publisher.store import _shared as shared
+from publisher.store._batches import batch_from, batch_row, bits, lock_batches, reserve_sequence
 from publisher.store._settling import child
 from publisher.store.tables import batch, delivery_exception
 
@@ -38,11 +39,12 @@ def retry(connection: Connection, wanted: Sequence[Rejection], now: datetime) ->
     readers: dict[int, set[int]] = defaultdict(set)
     for one in wanted:
         readers[one.batch].add(one.subscriber)
+    lock_batches(connection, shared.among(connection, batch.c.id, readers))
     return sum(_retry(connection, id, readers[id], now) for id in sorted(readers))
 
 
 def _retry(connection: Connection, id: int, readers: set[int], now: datetime) -> int:
-    row = connection.execute(sa.select(batch).where(batch.c.id == id).with_for_update()).mappings().one()
+    row = connection.execute(sa.select(batch).where(batch.c.id == id)).mappings().one()
     parent = batch_from(row)
     again = frozenset(at for at, (subscriber, _) in enumerate(parent.members) if subscriber in readers)
     again &= parent.rejected  # the rest is being tried again already

@@ -32,7 +32,9 @@ def repoint(connection: Connection, edition: int, newest: Mapping[int, int], *, 
     """Give the members of the next untouched batches the newest variants. The id of the last one looked at; 0 at the
     end."""
     wanted = sa.select(batch.c.id, batch.c.runs).where(_untouched(edition), batch.c.id > after)
-    found = connection.execute(wanted.order_by(batch.c.id).limit(limit).with_for_update(skip_locked=True)).all()
+    found = connection.execute(
+        wanted.order_by(batch.c.id).limit(limit).with_for_update(skip_locked=True, key_share=True)
+    ).all()
     for id, packed in found:
         runs = [(variant, tuple(members)) for variant, members in unpack_runs(packed)]
         if any(variant in newest for variant, _ in runs):

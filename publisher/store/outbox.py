@@ -28,6 +28,7 @@ from publisher.model import (
     Wave,
     Work,
 )
+from publisher.store import _attempts as attempts
 from publisher.store import _circuit as circuit
 from publisher.store import _claiming as claiming
 from publisher.store import _history as histories
@@ -40,10 +41,9 @@ from publisher.store import _waves as waves
 from publisher.store._batches import batch_from, batch_row, bits, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
 from publisher.store._circuit import Mailers
-from publisher.store._order import newest
 from publisher.store._settling import Settlement, children, settlement
 from publisher.store.engine import Access
-from publisher.store.tables import attempt, batch, delivery_exception, edition
+from publisher.store.tables import batch, delivery_exception, edition
 
 _READY, _CLAIMED, _SUBMITTING = BatchState.READY, BatchState.CLAIMED, BatchState.SUBMITTING
 _UNKNOWN, _RESOLVING = BatchState.UNKNOWN, BatchState.RESOLVING
@@ -124,8 +124,13 @@ class Outbox(ByHand, Mailers):
         with self._access.write() as connection:
             intended = _intend(connection, batch, now, made)
             if intended is not None:
-                connection.execute(_beginning(), _attempt_row(intended, now))
+                attempts.begin(connection, intended, now)
             return intended
+
+    def lock(self, batch: Batch) -> None:
+        if not self._access.sqlite:  # which has one writer at a time anyway
+            with self._access.write() as connection:
+                _held(connection, batch, _CLAIMED, _SUBMITTING, _RESOLVING)
 
     def settle(self, batch: Batch, results: Sequence[Result], *, now: datetime, next_at: datetime) -> bool:
         """A letter without a result counts as unknown; a batch whose letters are all unknown stays whole. One
@@ -135,13 +140,13 @@ class Outbox(ByHand, Mailers):
             if held is None:
                 return False
             settled = settlement(held, results)
-            _give_back(connection, held, settled)  # the bucket first, the mailer last: see `_claiming`
+            _give_back(connection, held, settled)  # locks in the order of `_claiming`: the mailer last
             sequence = reserve_sequence(connection, held.edition) if settled.moved else 0
             made = children(held, settled, sequence=sequence, now=now, next_at=next_at)
             _finish(connection, held, settled, now=now, next_at=next_at)
             _put_children(connection, made)
             _put_exceptions(connection, held, results, now)
-            _end_attempts(connection, [held.id], now, settled.state.value, results)
+            attempts.end(connection, [held.id], now, settled.state.value, results)
             _judge(connection, held, results)
             return True
 
@@ -157,7 +162,7 @@ class Outbox(ByHand, Mailers):
                 rates.give_back(connection, batch, batch.size)
             if changed:
                 circuit.not_tried(connection, batch)
-                _end_attempts(connection, [batch.id], now, "not sent")
+                attempts.end(connection, [batch.id], now, "not sent")
             return changed
 
     def unknown(self, batch: Batch, *, now: datetime, next_at: datetime, error: str) -> bool:
@@ -174,7 +179,7 @@ class Outbox(ByHand, Mailers):
             )
             if changed:
                 circuit.not_tried(connection, batch)
-                _end_attempts(connection, [batch.id], now, "unknown")
+                attempts.end(connection, [batch.id], now, "unknown")
             return changed
 
     def hold(self, batch: Batch, *, error: str) -> bool:
@@ -190,7 +195,7 @@ class Outbox(ByHand, Mailers):
             )
             if changed:
                 circuit.not_tried(connection, batch)
-                _end_attempts(connection, [batch.id], now, "unknown")
+                attempts.end(connection, [batch.id], now, "unknown")
             return changed
 
     def sweep(self, now: datetime) -> int:
@@ -199,16 +204,17 @@ class Outbox(ByHand, Mailers):
                 batch.c.state.in_([state.value for state in (_CLAIMED, _SUBMITTING, _RESOLVING)]),
                 batch.c.lease_until < now,
             )
-            lost = sa.select(batch.c.id, batch.c.state).where(ended).with_for_update(skip_locked=True)
+            lost = sa.select(batch.c.id, batch.c.state).where(ended)
+            lost = lost.with_for_update(skip_locked=True, key_share=True)
             rows = connection.execute(lost).all()
             before = [id for id, state in rows if state == _CLAIMED.value]
             after = [id for id, state in rows if state != _CLAIMED.value]
             _free(connection, before, state=_READY.value)
-            unsent = sa.select(batch).where(shared.among(connection, batch.c.id, before))
+            unsent = sa.select(batch).where(shared.among(connection, batch.c.id, before)).order_by(batch.c.mailer)
             for row in connection.execute(unsent).mappings().all() if before else ():
                 rates.give_back(connection, batch_from(row), row["n"])
             _free(connection, after, state=_UNKNOWN.value, unknown_since=_since(now))
-            _end_attempts(connection, after, now, "unknown")
+            attempts.end(connection, after, now, "unknown")
             return len(rows) + end_cancelled(connection)
 
     def open(self, edition: int) -> int:
@@ -263,7 +269,7 @@ def _held(connection: Connection, held: Batch, *states: BatchState) -> Batch | N
 def _holding(states: tuple[BatchState, ...]) -> sa.Select[Any]:
     current = sa.and_(batch.c.id == sa.bindparam("this"), batch.c.fence == sa.bindparam("since"))
     among = batch.c.state.in_([state.value for state in states])
-    return sa.select(batch).where(current, among).with_for_update()
+    return sa.select(batch).where(current, among).with_for_update(key_share=True)
 
 
 def _change(
@@ -356,45 +362,3 @@ def _put_exceptions(connection: Connection, held: Batch, results: Sequence[Resul
     ]
     if rows:
         connection.execute(sa.insert(delivery_exception), rows)
-
-
-@cache
-def _beginning() -> sa.Insert:
-    return sa.insert(attempt).values(number=newest() + 1)
-
-
-def _attempt_row(intended: Batch, now: datetime) -> dict[str, Any]:
-    return {
-        "batch": intended.id,
-        "attempt": intended.attempt,
-        "fence": intended.fence,
-        "worker": intended.owner,
-        "mailer": intended.mailer,
-        "intent_at": now,
-        "outcome": "",
-        "code": "",
-        "reference": "",
-    }
-
-
-def _end_attempts(
-    connection: Connection, ids: Sequence[int], now: datetime, outcome: str, results: Sequence[Result] = ()
-) -> None:
-    """Write down how the attempts under way ended; code and reference when all letters share them."""
-    if not ids:
-        return
-    codes, references = {result.code for result in results}, {result.reference for result in results}
-    ended = {
-        "ids": shared.given(connection, ids),
-        "ended_at": now,
-        "outcome": outcome,
-        "code": codes.pop() if len(codes) == 1 else "",
-        "reference": references.pop() if len(references) == 1 else "",
-    }
-    connection.execute(_ending(connection.dialect.name == "sqlite"), ended)
-
-
-@cache
-def _ending(sqlite: bool) -> sa.Update:
-    under_way = sa.and_(shared.among_given(sqlite, attempt.c.batch, "ids"), attempt.c.ended_at.is_(None))
-    return sa.update(attempt).where(under_way)

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, time, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-import yaml
 from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from publisher.fetchers._front_matter import read_front_matter
 from publisher.fetchers._text import people, text_of
 from publisher.kit.html import bounded, plain
 from publisher.model import Author, FetchedArticle, Image
@@ -20,6 +20,7 @@ from publisher.model import Author, FetchedArticle, Image
 MAXIMUM_MARKDOWN: Final = 1024 * 1024  # bytes; rendering takes some seconds for each million
 MAXIMUM_TAGS: Final = 20_000  # in an HTML file; the time a parser takes grows with the square of the depth
 _FRONT: Final = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_SIZE: Final = re.compile(r"[0-9]{1,6}")  # pixels
 _CHARSET: Final = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
 
@@ -55,28 +56,10 @@ def _parted(data: bytes) -> tuple[Mapping[str, object], str]:
     found = _FRONT.match(text)
     if text.startswith("---\n") and not found:
         raise ValueError("line 1: the front matter has no end; put a line --- after it")
-    front = _front_matter(found[1]) if found else {}
+    front = read_front_matter(found[1]) if found else {}
     if front.get("draft") is True or front.get("published") is False:
         raise Draft
     return front, text[found.end() :] if found else text
-
-
-def _front_matter(text: str) -> Mapping[str, object]:
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 2}: " if mark else ""
-        raise ValueError(
-            f"{line}the front matter is no YAML ({getattr(error, 'problem', None) or 'unreadable'})"
-        ) from error
-    except (ValueError, RecursionError, OverflowError) as error:
-        raise ValueError(f"the front matter cannot be read ({error})") from error
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise ValueError("line 2: the front matter is not of the form `name: value`")
-    return {str(name).strip().lower().replace("-", "_"): value for name, value in found.items()}
 
 
 def _from_front(front: Mapping[str, object], zone: tzinfo) -> FetchedArticle:
@@ -113,9 +96,14 @@ def _rendered(text: str, title: str) -> tuple[str, str]:
 
 def _word(front: Mapping[str, object], *names: str) -> str:
     value = next((front[name] for name in names if front.get(name) is not None), "")
-    if isinstance(value, (dict, list)):
-        raise ValueError(f"`{names[0]}` in the front matter should be one value")
-    return " ".join(str(value).split())
+    return " ".join(_one(value, names[0]).split())
+
+
+def _one(value: object, name: str) -> str:
+    """The text of a value that is one. Lists and maps are never written out: what they hold may be anything."""
+    if isinstance(value, (dict, list, set)):
+        raise ValueError(f"`{name}` in the front matter should be one value")
+    return str(value)
 
 
 def _values(front: Mapping[str, object], *names: str) -> list[object]:
@@ -126,7 +114,7 @@ def _values(front: Mapping[str, object], *names: str) -> list[object]:
 def _words(front: Mapping[str, object], *names: str) -> tuple[str, ...]:
     found: list[str] = []
     for value in _values(front, *names):
-        if isinstance(value, (dict, list)):
+        if isinstance(value, (dict, list, set)):
             raise ValueError(f"`{names[0]}` in the front matter should be a list of words")
         found += str(value).split(",") if isinstance(value, str) else [str(value)]
     return tuple(word.strip() for word in found if word.strip())
@@ -134,8 +122,8 @@ def _words(front: Mapping[str, object], *names: str) -> tuple[str, ...]:
 
 def _author(value: object) -> list[Author]:
     if not isinstance(value, dict):
-        return people(str(value))
-    told = {str(name).lower(): " ".join(str(text).split()) for name, text in value.items() if text is not None}
+        return people(_one(value, "author"))
+    told = _told_of(value, "author")
     if not told.get("name"):
         raise ValueError("an author in the front matter has no `name`")
     biography = told.get("biography") or told.get("bio") or told.get("about", "")
@@ -143,11 +131,17 @@ def _author(value: object) -> list[Author]:
 
 
 def _image(value: object) -> Image | None:
-    told = {str(name).lower(): str(text) for name, text in value.items()} if isinstance(value, dict) else {}
-    url = told.get("url") or told.get("src", "") if told else str(value or "")
-    width, height = (int(told[name]) if told.get(name, "").isdecimal() else 0 for name in ("width", "height"))
+    told = _told_of(value, "image") if isinstance(value, dict) else {"url": _one(value or "", "image")}
+    url = told.get("url") or told.get("src", "")
+    width, height = (int(told[name]) if _SIZE.fullmatch(told.get(name, "")) else 0 for name in ("width", "height"))
     credit = told.get("credit", "")
     return Image(url=url, alt=told.get("alt", ""), credit=credit, width=width, height=height) if url else None
+
+
+def _told_of(value: Mapping[object, object], name: str) -> dict[str, str]:
+    """What a map says of an author or a picture, by name, each as one line."""
+    told = {str(key).lower(): text for key, text in value.items() if text is not None}
+    return {key: " ".join(_one(text, f"{name}.{key}").split()) for key, text in told.items()}
 
 
 def _moment(front: Mapping[str, object], zone: tzinfo, *names: str) -> datetime | None:
@@ -155,7 +149,7 @@ def _moment(front: Mapping[str, object], zone: tzinfo, *names: str) -> datetime 
         value = front.get(name)
         if value is None or isinstance(value, bool):
             continue
-        found = moment(value, zone)
+        found = moment(value if isinstance(value, date) else _one(value, name), zone)
         if found is None:
             raise ValueError(f"`{name}` in the front matter is no date: {str(value)[:40]!r}; write 2026-11-22 07:30")
         return found

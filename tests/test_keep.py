@@ -23,7 +23,7 @@ def rows(batches: int, *, but: Mapping[int, str] | None = None) -> Iterator[Ledg
 
 def account(batches: int, sums: Sums) -> dict[str, Any]:
     there = edition(planned=batches)
-    return keep.document(there, sums, (), rows(batches), COLUMNS, batches=batches, before="")
+    return keep.document(there, sums, (), rows(batches), COLUMNS, skips={}, batches=batches, before="")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,6 @@ def test_only_the_key_of_the_site_seals() -> None:
 
 def test_the_account_of_an_edition_says_who_let_it_go() -> None:
     said = keep.document(
-        replace(edition(), approved_by="Aoife Brennan"), Sums(), (), iter(()), {}, batches=0, before="x"
+        replace(edition(), approved_by="Aoife Brennan"), Sums(), (), iter(()), {}, skips={}, batches=0, before="x"
     )
     assert (said["approved"]["by"], said["before"]) == ("Aoife Brennan", "x")

@@ -60,10 +60,10 @@ def pause(context: typer.Context, edition: Key, json: Json = False) -> None:
 @app.command()
 def resume(context: typer.Context, edition: Key, json: Json = False) -> None:
     """Go on where an edition was stopped."""
-    from publisher import editions
+    from publisher import pipeline
 
     with door(context).opened() as site:
-        there = editions.resume(site.parts.store, edition)
+        there = pipeline.resume(site.parts, edition)
         _tell(site.parts, there, json, "`publisher run` goes on with it, or `publisher deliver` now.")
 
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def why_edition(parts: Parts, edition: Edition, *, json: bool) -> None:
     decisions = parts.store.decisions.of_edition(edition.id)
     articles = parts.store.articles.get([one.article for one in decisions])
-    versions = _versions(parts, edition)
+    versions, skips = _versions(parts, edition), dict(parts.store.outbox.skips(edition.id))
     if json:
         told = [_told(one, articles) for one in decisions]
-        console.dump({"edition": shown.edition(parts, edition), "decisions": told, "versions": versions})
+        said = {"decisions": told, "versions": versions, "skipped": skips}
+        console.dump({"edition": shown.edition(parts, edition), **said})
         return
     zone = parts.site.timezone
     console.say(shown.line(parts, edition))
@@ -34,6 +35,8 @@ def why_edition(parts: Parts, edition: Edition, *, json: bool) -> None:
     console.table(("in/out", "article", "revision", "since", "rule"), rows)
     for one in versions:
         console.say(f"“{one['title']}”, revision {one['revision']}: {count(one['readers'], 'reader')}")
+    for why, number in sorted(skips.items()):
+        console.say(f"{count(number, 'reader')} skipped: {why or 'nothing was kept of why'}")
 
 
 def _approved(edition: Edition) -> str:

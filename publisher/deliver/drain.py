@@ -252,6 +252,7 @@ def _intend(desk: Desk, store: Store, batch: Batch, made: making.Made, tally: Ta
         payload_hash=made.prepared.digest,
         skipped=made.skipped,
         letterhead=made.letterhead,
+        why=made.why,
     )
     if intended is not None and batch.first_intent_at is None:
         tally.skipped += len(made.skipped)

@@ -17,11 +17,12 @@ REMEMBERED = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A batch as its mailer sees it, with the place of its letterhead and who is skipped. `fault` says why there are
-    no bytes of it."""
+    """A batch as its mailer sees it, with the place of its letterhead, who is skipped, and why, by position (None: that
+    is decided already). `fault` says why there are no bytes of it."""
 
     letterhead: int
     skipped: frozenset[int]
+    why: Mapping[int, str] | None
     mailing: Mailing
     prepared: Prepared | None = None
     fault: str = ""
@@ -40,10 +41,14 @@ def draft(desk: Desk, store: Store, batch: Batch) -> Made:
     edition = _edition(desk, store, batch)
     at, head = _letterhead(desk, store, edition, batch)
     people = store.audience.recipients(edition.newsletter, [subscriber for subscriber, _ in batch.members])
-    skipped = skips(batch, people)
+    why, skipped = None, batch.skipped
+    if batch.first_intent_at is None:
+        batch, withdrawn = store.outbox.latest(batch)
+        why = skips(batch, people, withdrawn)
+        skipped = frozenset(why)
     variants = _variants(desk, store, batch)
     made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)
-    return Made(letterhead=at, skipped=skipped, mailing=made)
+    return Made(letterhead=at, skipped=skipped, why=why, mailing=made)
 
 
 def _edition(desk: Desk, store: Store, batch: Batch) -> Edition:

@@ -48,15 +48,14 @@ def exclusion(candidate: Candidate) -> str:
     return "unsubscribed"
 
 
-def skips(batch: Batch, people: Mapping[int, Candidate]) -> frozenset[int]:
-    """Positions that must not be mailed any more. After a first intent the payload never changes."""
-    if batch.first_intent_at is not None:
-        return batch.skipped
-    return frozenset(
-        position
-        for position, (subscriber, _) in enumerate(batch.members)
-        if (person := people.get(subscriber)) is None or exclusion(person)
+def skips(batch: Batch, people: Mapping[int, Candidate], withdrawn: Mapping[int, str]) -> Mapping[int, str]:
+    """Positions that must not be mailed, each with the reason. `withdrawn` are variants of which nothing may be shown
+    any more, and why. For a batch of which nothing can have left: after a first intent the payload never changes."""
+    reasons = (
+        (position, exclusion(person) if (person := people.get(subscriber)) else "erased", variant)
+        for position, (subscriber, variant) in enumerate(batch.members)
     )
+    return {at: why for at, reason, variant in reasons if (why := reason or withdrawn.get(variant, ""))}
 
 
 def may_repeat(batch: Batch, capability: Capability, now: datetime) -> bool:

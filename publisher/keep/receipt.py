@@ -46,10 +46,12 @@ def document(
     rows: Iterable[LedgerRow],
     columns: Mapping[str, Sequence[str]],
     *,
+    skips: Mapping[str, int],
     batches: int,
     before: str,
 ) -> dict[str, Any]:
-    """The account of an edition. `batches` is how many it has, `before` the hash of its receipt before this one."""
+    """The account of an edition. `skips` are the readers skipped at the last moment by why, `batches` is how many it
+    has, `before` the hash of its receipt before this one."""
     each = max(1, -(-batches // GROUPS))
     return {
         "form": FORM,
@@ -70,6 +72,7 @@ def document(
         "items": [_item(item) for item in edition.items],
         "variants": [{**asdict(one), "items": [_item(item) for item in one.items]} for one in versions],
         "sums": _sums(sums),
+        "skipped_because": dict(sorted(skips.items())),
         "columns": {table: list(names) for table, names in columns.items()},
         "batches_in_a_group": each,
         "rows": grouped(rows, each),

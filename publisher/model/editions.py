@@ -321,8 +321,8 @@ class Edition:
     """One dated number of a newsletter. Its identity is (newsletter, slot), unique in the database.
 
     `wave` is the last one whose batches may leave. `looked_at` is when, while it was being sent, sources were last
-    asked about its stories. `letterheads` are those
-    its messages were made with, more than one when the settings changed while it was sent.
+    asked about its stories, `gone` the articles that were not published there any more. `letterheads` are those its
+    messages were made with, more than one when the settings changed while it was sent.
     """
 
     id: int = 0
@@ -340,6 +340,7 @@ class Edition:
     undo_until: datetime | None = None
     finished_at: datetime | None = None
     looked_at: datetime | None = None
+    gone: frozenset[int] = frozenset()
     priority: int = Priority.DIGEST
     wave: int = 0
     mailer: str = ""

@@ -35,6 +35,7 @@ from publisher.pipeline.looking import LOOKS, ask, collect_all
 from publisher.pipeline.preflighting import findings, override, picked, specimen
 from publisher.pipeline.receipting import account, receipt
 from publisher.pipeline.receipting import verify as verify_receipt
+from publisher.pipeline.renewing import resume
 from publisher.pipeline.selecting import readers, selection, variant_for
 from publisher.pipeline.serving import announce, tidy
 from publisher.pipeline.syndicating import refill, syndicate
@@ -82,6 +83,7 @@ __all__ = [
     "refill",
     "release",
     "restore",
+    "resume",
     "retract",
     "selection",
     "send",

@@ -46,6 +46,7 @@ def document(parts: Parts, edition: Edition, *, before: str = "") -> dict[str, A
         store.kept.versions(edition.id),
         store.kept.ledger(edition.id, columns),
         columns,
+        skips=store.outbox.skips(edition.id),
         batches=store.outbox.next_sequence(edition.id),
         before=before,
     )

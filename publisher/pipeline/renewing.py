@@ -1,8 +1,9 @@
 """The story: what was changed or unpublished at its source after an edition was made.
 
 Just before an edition leaves, its stories are looked at once more. What changed is shown as it is now; what is not
-published any more is left out, or an editor is asked. While it is being sent, the same holds for readers of batches
-that nobody has touched: others got what they got, and the variants say who got which.
+published any more is left out, or an editor is asked. While it is being sent, the same holds for readers of batches of
+which nothing can have left: others got what they got, and the variants say who got which. Who would get nothing else
+than what was withdrawn is skipped when their turn comes, unless it is published again by then.
 """
 
 from __future__ import annotations
@@ -65,13 +66,21 @@ class News:
 
     def in_words(self) -> str:
         told = [f"“{article.revision.title}” was changed after it was made" for article in self.changed.values()]
-        return "; ".join([*told, *(f"“{title}” is not published any more" for title in self.out.values())])
+        return "; ".join([*told, *map(_gone, self.out.values())])
+
+    def why_nothing(self, items: Sequence[Item]) -> str:
+        """Why nothing is left of these items."""
+        return "; ".join(_gone(self.out[item.article]) for item in items)
 
     def holds(self, newsletter: Newsletter) -> bool:
         """Whether an editor has to say yes."""
         if self.out and newsletter.when_unpublished == "hold":
             return True
         return bool(self.changed) and newsletter.approval == "editor" and newsletter.when_changed == "hold"
+
+
+def _gone(title: str) -> str:
+    return f"“{title}” is not published any more"
 
 
 # ---------------------------------------------------------------- before it leaves
@@ -104,9 +113,12 @@ def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Ed
     return edition
 
 
-def look_again(parts: Parts, newsletter: Newsletter, stories: Collection[int]) -> frozenset[int]:
+def look_again(
+    parts: Parts, newsletter: Newsletter, stories: Collection[int], before: frozenset[int] = frozenset()
+) -> frozenset[int]:
     """Ask the sources of these stories once more, for as long as the newsletter waits, and keep what they say. The
-    articles that are not published there any more; whoever does not answer in time changes nothing."""
+    articles that are not published there any more, of which `before` were not the last time; whoever does not answer in
+    time changes nothing."""
     articles = parts.store.articles.get(stories)
     asked: SimpleQueue[tuple[Source, SecondLook]] = SimpleQueue()
     waiting = 0
@@ -114,13 +126,15 @@ def look_again(parts: Parts, newsletter: Newsletter, stories: Collection[int]) -
         if newsletter.look_again:
             threading.Thread(target=_ask, args=(parts, source, ids, asked), name="look again", daemon=True).start()
             waiting += 1
-    ends, gone = parts.clock.monotonic() + newsletter.look_again.total_seconds(), set()
+    ends, gone = parts.clock.monotonic() + newsletter.look_again.total_seconds(), set(before)
     with suppress(Empty):
         for _ in range(waiting):
             source, look = asked.get(timeout=max(0.0, ends - parts.clock.monotonic()))
             if look.articles:
                 told_again(parts, source.slug, look.articles)
-            gone |= {one.id for one in articles.values() if one.source == source.slug and one.native_id in look.gone}
+            of_it = {one.native_id: one.id for one in articles.values() if one.source == source.slug}
+            gone -= {of_it[one.native_id] for one in look.articles if one.native_id in of_it}
+            gone |= {of_it[native_id] for native_id in look.gone if native_id in of_it}
     return frozenset(gone)
 
 
@@ -144,64 +158,107 @@ def _ask(parts: Parts, source: Source, ids: Sequence[str], asked: SimpleQueue[tu
 # ---------------------------------------------------------------- while it is being sent
 
 
-def renew(parts: Parts, edition: Edition) -> None:
-    """Show what changed since to the readers of batches that nobody has touched."""
+def renew(parts: Parts, edition: Edition, *, ask: bool = False) -> None:
+    """Show what changed since to the readers of batches of which nothing can have left. With `ask`, ask its sources
+    however lately they were asked."""
     store = parts.store
     if not store.outbox.untouched(edition.id):
         return
     newsletter = next((one for one in parts.newsletters if one.slug == edition.newsletter), None)
-    told = store.editions.told(edition.id)
-    gone = _gone_meanwhile(parts, newsletter, edition, told) if newsletter else frozenset[int]()
-    news = _news(parts, told, gone)
-    if news and newsletter is not None:
-        _supersede(parts, newsletter, edition, news)
+    if newsletter is not None:
+        told = store.editions.told(edition.id)
+        gone = _gone_meanwhile(parts, newsletter, edition, told, ask=ask)
+        _change(parts, newsletter, edition, _news(parts, told, gone))
     if newest := store.editions.newest_variants(edition.id):
         after = store.outbox.repoint(edition.id, newest, after=0, limit=TOGETHER)
         while after:
             after = store.outbox.repoint(edition.id, newest, after=after, limit=TOGETHER)
 
 
+def resume(parts: Parts, key: str) -> Edition:
+    """An editor lets a paused edition go on, with its stories as they are by now. Raises NotFound, or Conflict when it
+    is not paused."""
+    edition = parts.store.editions.get(key)
+    if edition.state is EditionState.PAUSED:
+        renew(parts, edition, ask=True)
+    return editions.resume(parts.store, key)
+
+
 def _gone_meanwhile(
-    parts: Parts, newsletter: Newsletter, edition: Edition, told: Sequence[tuple[int, int]]
+    parts: Parts, newsletter: Newsletter, edition: Edition, told: Sequence[tuple[int, int]], *, ask: bool
 ) -> frozenset[int]:
-    """Ask the sources once more, every so often as long as readers wait for their hour, their wave or their turn."""
-    now = parts.clock.now()
-    last = edition.looked_at or edition.approved_at
-    if edition.state is not EditionState.SENDING or (last is not None and now - last < AGAIN):
-        return frozenset()
-    with suppress(errors.Conflict):  # it has just been paused, or is over
-        parts.store.editions.move(edition.key, (EditionState.SENDING,), EditionState.SENDING, looked_at=now)
-        return look_again(parts, newsletter, [article for article, _ in told])
-    return frozenset()
+    """What sources do not publish any more, as they said when they were asked last. They are every so often, as long as
+    readers wait for their hour, their wave or their turn."""
+    now, last, move = parts.clock.now(), edition.looked_at or edition.approved_at, parts.store.editions.move
+    sending = edition.state is EditionState.SENDING and (last is None or now - last >= AGAIN)
+    gone = edition.gone
+    if ask or sending:
+        with suppress(errors.Conflict):  # it has just been paused or resumed, or is over
+            move(edition.key, (edition.state,), edition.state, looked_at=now)
+            gone = look_again(parts, newsletter, [article for article, _ in told], gone)
+            move(edition.key, (edition.state,), edition.state, gone=sorted(gone))
+    return gone
 
 
-def _supersede(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> None:
-    """Make the variants anew that tell of what changed. One of which nothing would be left, or that would arrive
-    broken, stays as it is, and the edition waits until an editor resumes or cancels it; that is asked once."""
-    wrong, made = "", False
-    for variant in parts.store.editions.telling(edition.id, [*news.changed, *news.out]):
-        items = news.applied(variant.items)
-        if items == variant.items:
-            continue
-        if not items:
-            wrong = "some readers get nothing else"
-            continue
-        new = _again(parts, variant, items)
-        if broken := preflighting.reason(parts, edition, newsletter, [new], network=False):
-            wrong = f"now it would arrive broken: {broken}"
-            continue
-        parts.store.editions.supersede(variant.id, new)
-        made = True
-    known = {(one.article, one.revision, one.rule) for one in parts.store.decisions.of_edition(edition.id)}
-    said = _said(parts, edition, news)
-    if not made and all((one.article, one.revision, one.rule) in known for one in said):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is to become of an edition's variants: those that come in place of others, by id; those of which nothing is
+    left, and why; and why a person has to decide, "" when nobody has to."""
+
+    made: Mapping[int, Variant]
+    nothing: Mapping[int, str]
+    wrong: str = ""
+
+
+def _change(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> None:
+    """Make the variants anew that tell of what changed, and mark those of which nothing is left. Where an editor has to
+    know it is paused before; that is asked once, and answered by resuming or cancelling it."""
+    kept, before = parts.store.editions, parts.store.editions.withdrawn(edition.id)
+    if not (news or before):
         return
-    parts.store.decisions.keep(edition.id, said)
-    why = news.in_words()
-    if wrong or news.holds(newsletter):
-        _hold(parts, edition, f"{why}; {wrong}" if wrong else why)
-    else:
+    changes, said = _changes(parts, newsletter, edition, news), _said(parts, edition, news)
+    known = {(one.article, one.revision, one.rule) for one in parts.store.decisions.of_edition(edition.id)}
+    told = all((one.article, one.revision, one.rule) in known for one in said)
+    if told and not changes.made and changes.nothing == before:
+        return
+    asked, why = changes.wrong or news.holds(newsletter), "; ".join(filter(None, (news.in_words(), changes.wrong)))
+    if asked:
+        _hold(parts, edition, why)
+    for old, new in changes.made.items():
+        kept.supersede(old, new)
+    kept.withdraw(edition.id, changes.nothing)
+    kept.partly(edition.id, news.out)
+    back = _back(parts, edition, before.keys() - changes.nothing.keys(), news)
+    parts.store.decisions.keep(edition.id, [*back, *said])
+    if why and not asked:
         _tell(parts, edition, "was changed while it was sent", f"{why}. Who was not mailed yet gets it as it is now.")
+
+
+def _changes(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> Changes:
+    """One that would arrive broken goes only in place of what was withdrawn, and when an editor says so; what was only
+    changed then goes as it was."""
+    made: dict[int, Variant] = {}
+    nothing: dict[int, str] = {}
+    wrong = ""
+    for variant in parts.store.editions.telling(edition.id, [*news.changed, *news.out]) if news else ():
+        items = news.applied(variant.items)
+        if not items:
+            nothing[variant.id] = news.why_nothing(variant.items)
+        elif items != variant.items:
+            new = _again(parts, variant, items)
+            broken = preflighting.reason(parts, edition, newsletter, [new], network=False)
+            wrong = f"now it would arrive broken: {broken}" if broken else wrong
+            if not broken or len(items) < len(variant.items):
+                made[variant.id] = new
+    return Changes(made=made, nothing=nothing, wrong=wrong)
+
+
+def _back(parts: Parts, edition: Edition, variants: Collection[int], news: News) -> Iterator[Decision]:
+    """Of which something is shown again, since it was published again."""
+    shown = parts.store.editions.variants(edition.id, among=variants) if variants else ()
+    ids = {item.article for variant in shown for item in variant.items} - news.out.keys()
+    for article in parts.store.articles.get(ids).values():
+        yield _decided(parts, edition, article, "published again while it was sent", included=True)
 
 
 def _hold(parts: Parts, edition: Edition, why: str) -> None:
@@ -258,19 +315,22 @@ def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:
 
 def _said(parts: Parts, edition: Edition, news: News) -> list[Decision]:
     """What became of an edition's stories, as it is kept with it."""
-    now, state = parts.clock.now(), edition.state
-    when = "before it left" if state in (EditionState.APPROVED, EditionState.WAITING) else "while it was sent"
-    return [
-        Decision(
-            output=f"newsletter:{edition.newsletter}",
-            article=article.id,
-            revision=article.revision.number,
-            included=article.id in news.changed,
-            rule=f"{'changed' if article.id in news.changed else 'not published any more'} {when}",
-            at=now,
-        )
-        for article in parts.store.articles.get([*news.changed, *news.out]).values()
-    ]
+    when = "before it left" if edition.state in (EditionState.APPROVED, EditionState.WAITING) else "while it was sent"
+    articles = parts.store.articles.get([*news.changed, *news.out]).values()
+    changed = [_decided(parts, edition, one, f"changed {when}", True) for one in articles if one.id in news.changed]
+    gone = f"not published any more {when}"
+    return [*changed, *(_decided(parts, edition, one, gone, False) for one in articles if one.id in news.out)]
+
+
+def _decided(parts: Parts, edition: Edition, article: Article, rule: str, included: bool) -> Decision:
+    return Decision(
+        output=f"newsletter:{edition.newsletter}",
+        article=article.id,
+        revision=article.revision.number,
+        included=included,
+        rule=rule,
+        at=parts.clock.now(),
+    )
 
 
 def _tell(parts: Parts, edition: Edition, what: str, text: str) -> None:

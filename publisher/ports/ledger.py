@@ -72,7 +72,8 @@ class Editions(Protocol):
     ) -> Mapping[int, frozenset[int]]:
         """By article: the revisions that committed editions of this newsletter carried to all who follow it; only of
         those articles when they are named. With a cadence, only editions that its readers get. An alert does not
-        count, since not everybody gets it: who did is remembered (see `Memory`)."""
+        count, since not everybody gets it, nor what an edition brought `partly`: who got that is remembered (see
+        `Memory`)."""
 
     def add_letterhead(self, edition: int, letterhead: Letterhead) -> int:
         """The place of a letterhead among the edition's, where it is put when it is new."""
@@ -108,6 +109,16 @@ class Editions(Protocol):
         """Store the variant that comes in place of another of the same edition; nobody is given it yet (see
         `Outbox.repoint`)."""
 
+    def withdrawn(self, edition: int) -> Mapping[int, str]:
+        """Its variants of which nothing may be shown any more, each with the reason."""
+
+    def withdraw(self, edition: int, why: Mapping[int, str]) -> None:
+        """From now on nothing may be shown of these variants, for these reasons, and again of all others."""
+
+    def partly(self, edition: int, articles: Collection[int]) -> None:
+        """Not all who were to get these by the edition did: from now on it counts as having brought them to nobody but
+        those who are remembered."""
+
     def newest_variants(self, edition: int) -> Mapping[int, int]:
         """By superseded variant: the one in its place now."""
 
@@ -131,7 +142,7 @@ class Outbox(Protocol):
         transaction. Raises Conflict when another planner moved the cursor."""
 
     def untouched(self, edition: int) -> bool:
-        """Whether it has a batch that is ready and that was never handed over."""
+        """Whether it has a batch that is ready and of which nothing can have left."""
 
     def repoint(self, edition: int, newest: Mapping[int, int], *, after: int, limit: int) -> int:
         """Give the members of the next untouched batches, at most so many after that id, the newest variants in place
@@ -157,10 +168,22 @@ class Outbox(Protocol):
         the mailer, or for what its limits can ever grant, is cut first. A circuit that is open lets one batch
         through once it may be tried again, and no other until that one is settled."""
 
+    def latest(self, batch: Batch) -> tuple[Batch, Mapping[int, str]]:
+        """A claimed batch of which nothing can have left, its members given the newest variants in place of their own,
+        and by variant why nothing may be shown of it any more. In the transaction of its intent."""
+
     def intend(
-        self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
+        self,
+        batch: Batch,
+        *,
+        now: datetime,
+        payload_hash: str,
+        skipped: frozenset[int],
+        letterhead: int = 0,
+        why: Mapping[int, str] | None = None,
     ) -> Batch | None:
-        """Commit the intent: submitting, attempt + 1. None when the fence moved on."""
+        """Commit the intent: submitting, attempt + 1. None when the fence moved on. `why` says of each position that is
+        skipped for what reason; None leaves what was said before."""
 
     def lock(self, batch: Batch) -> None:
         """Until this transaction ends nobody else changes a batch in hand. Said before another one is claimed, when
@@ -242,6 +265,9 @@ class Outbox(Protocol):
         """How many batches are not in a final state."""
 
     def sums(self, edition: int) -> Sums: ...
+
+    def skips(self, edition: int) -> Mapping[str, int]:
+        """How many readers were skipped when their turn came, by why; "" where that was not kept."""
 
     def carried(self, edition: int) -> Mapping[str, int]:
         """How many letters each mailer accepted."""

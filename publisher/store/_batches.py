@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -50,7 +50,7 @@ def batch_from(row: sa.RowMapping) -> Batch:
 def batch_row(one: Batch) -> dict[str, Any]:
     """A batch that is to be inserted."""
     ids = [id for run in one.runs for id in run.subscribers]
-    row = {
+    row: dict[str, Any] = {
         "edition": one.edition,
         "sequence": one.sequence,
         "chunk": one.chunk,
@@ -80,6 +80,7 @@ def batch_row(one: Batch) -> dict[str, Any]:
         "possible_duplicates": 0,
         "last_error": one.last_error,
         "delivered": b"",
+        "skips": {},
         "runs": pack_runs((run.variant, run.subscribers) for run in one.runs),
     }
     return row | bits("skipped", one.skipped) | bits("rejected", one.rejected) | bits("moved", one.moved)
@@ -109,6 +110,14 @@ def lock_batches(connection: Connection, *which: sa.ColumnElement[bool]) -> list
 def bits(name: str, positions: Collection[int]) -> dict[str, Any]:
     """A set of positions as its two columns: the bitmap, and the count that sums add up."""
     return {name: pack_positions(positions), f"{name}_n": len(positions)}
+
+
+def by_reason(why: Mapping[int, str]) -> dict[str, list[int]]:
+    """Positions by why they were skipped, as they are kept."""
+    found: dict[str, list[int]] = {}
+    for position in sorted(why):
+        found.setdefault(why[position], []).append(position)
+    return found
 
 
 def runs_of(members: Iterable[tuple[int, int]]) -> tuple[Run, ...]:

@@ -61,6 +61,7 @@ class ByHand:
             "possible_duplicates": _LEFT,
             "last_error": "a person said to send it again",
             **bits("skipped", ()),
+            "skips": {},
         }
         with self._access.write() as connection:
             these = shared.among(connection, batch.c.id, lock_batches(connection, held))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,10 @@ from sqlalchemy.engine import Connection
 
 from publisher.kit.compact import unpack_ids, unpack_positions, unpack_runs
 from publisher.model import BatchState, Sums
+from publisher.store.engine import Access
 from publisher.store.tables import batch, delivery_exception, edition, newsletter, plan_chunk, plan_exclusion
+
+_PAGE = 500
 
 #: Under which sum the rest of a batch falls, those neither skipped, rejected nor moved.
 _SUM_OF = {
@@ -25,6 +29,24 @@ _SUM_OF = {
     BatchState.CANCELLED: "cancelled",
     BatchState.SPLIT: "moved",
 }
+
+
+class Reckoning:
+    """These methods of `ports.Outbox`."""
+
+    _access: Access
+
+    def sums(self, edition: int) -> Sums:
+        with self._access.read() as connection:
+            return sums(connection, edition)
+
+    def skips(self, edition: int) -> Mapping[str, int]:
+        with self._access.read() as connection:
+            return skips(connection, edition)
+
+    def carried(self, edition: int) -> Mapping[str, int]:
+        with self._access.read() as connection:
+            return carried(connection, edition)
 
 
 def sums(connection: Connection, id: int) -> Sums:
@@ -74,6 +96,17 @@ def carried(connection: Connection, id: int) -> dict[str, int]:
         sa.select(batch.c.mailer, total).where(accepted).group_by(batch.c.mailer).having(total > 0)
     )
     return {mailer: int(readers) for mailer, readers in rows}
+
+
+def skips(connection: Connection, id: int) -> dict[str, int]:
+    """Readers who were skipped, by why; "" where that was not kept."""
+    found: Counter[str] = Counter()
+    some = sa.select(batch.c.skips, batch.c.skipped_n).where(batch.c.edition == id, batch.c.skipped_n > 0)
+    for told, number in connection.execution_options(yield_per=_PAGE).execute(some):
+        said = {reason: len(positions) for reason, positions in told.items()}
+        found.update(said)
+        found[""] += number - sum(said.values())
+    return dict(+found)
 
 
 def _sum_of(state: BatchState, doubted: bool) -> str:
@@ -131,7 +164,7 @@ def outcome(connection: Connection, row: sa.RowMapping, subscriber: int, mailer:
 
 def _outcome(connection: Connection, row: Any, position: int, subscriber: int) -> tuple[str, str]:
     if position in unpack_positions(row["skipped"]):
-        return "skipped", ""
+        return "skipped", next((why for why, those in row["skips"].items() if position in those), "")
     if position in unpack_positions(row["rejected"]):
         mine = sa.and_(
             delivery_exception.c.batch == row["id"],

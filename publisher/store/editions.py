@@ -125,7 +125,7 @@ class Editions:
     ) -> Mapping[int, frozenset[int]]:
         to_all = sa.not_(edition.c.slot.startswith(f"{ALERT}:"))
         sent = sa.select(edition.c.id).where(*_of(newsletter), *_for(cadence), to_all, rows.counts_as_sent())
-        news = sa.and_(edition_item.c.label == Label.NEW.value, sa.not_(edition_item.c.spare))
+        news = sa.and_(edition_item.c.label == Label.NEW.value, ~edition_item.c.spare, ~edition_item.c.partly)
         carried = sa.and_(edition_item.c.edition.in_(sent), news)
         held = sa.select(edition_item.c.article, edition_item.c.revision).where(carried)
         found: dict[int, set[int]] = defaultdict(set)
@@ -183,6 +183,21 @@ class Editions:
     def supersede(self, old: int, variant: Variant) -> Variant:
         with self._access.write() as connection:
             return _supersede(connection, old, variant)
+
+    def withdrawn(self, edition: int) -> Mapping[int, str]:
+        with self._access.read() as connection:
+            return superseding.withdrawn(connection, edition)
+
+    def withdraw(self, edition: int, why: Mapping[int, str]) -> None:
+        with self._access.write() as connection:
+            superseding.withdraw(connection, edition, why)
+
+    def partly(self, edition: int, articles: Collection[int]) -> None:
+        with self._access.write() as connection:
+            these = sa.and_(
+                edition_item.c.edition == edition, shared.among(connection, edition_item.c.article, articles)
+            )
+            connection.execute(sa.update(edition_item).where(these).values(partly=True))
 
     def newest_variants(self, edition: int) -> Mapping[int, int]:
         with self._access.read() as connection:

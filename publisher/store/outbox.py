@@ -24,7 +24,6 @@ from publisher.model import (
     EditionState,
     Outcome,
     Result,
-    Sums,
     Wave,
     Work,
 )
@@ -36,12 +35,13 @@ from publisher.store import _planning as planning
 from publisher.store import _rates as rates
 from publisher.store import _reckoning as reckoning
 from publisher.store import _shared as shared
-from publisher.store import _superseding as superseding
 from publisher.store import _waves as waves
-from publisher.store._batches import batch_from, batch_row, bits, next_sequence, reserve_sequence
+from publisher.store._batches import batch_from, batch_row, bits, by_reason, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
 from publisher.store._circuit import Mailers
+from publisher.store._reckoning import Reckoning
 from publisher.store._settling import Settlement, children, settlement
+from publisher.store._superseding import Renewing
 from publisher.store.engine import Access
 from publisher.store.tables import batch, delivery_exception, edition
 
@@ -55,10 +55,10 @@ _PROVED, _DOUBTFUL = (_CLAIMED, _SUBMITTING), (_SUBMITTING, _RESOLVING)
 _GOING = (EditionState.SENDING, EditionState.SETTLING)
 
 #: A batch that nothing is decided about yet.
-_FRESH = {"state": _READY.value, "payload_hash": "", "first_intent_at": None, **bits("skipped", ())}
+_FRESH = {"state": _READY.value, "payload_hash": "", "first_intent_at": None, **bits("skipped", ()), "skips": {}}
 
 
-class Outbox(ByHand, Mailers):
+class Outbox(ByHand, Mailers, Reckoning, Renewing):
     def __init__(self, access: Access) -> None:
         self._access = access
 
@@ -81,14 +81,6 @@ class Outbox(ByHand, Mailers):
             planning.put_chunk(connection, edition, upto)
             planning.put_batches(connection, edition, batches)
             planning.put_exclusions(connection, edition, excluded)
-
-    def untouched(self, edition: int) -> bool:
-        with self._access.read() as connection:
-            return superseding.untouched(connection, edition)
-
-    def repoint(self, edition: int, newest: Mapping[int, int], *, after: int, limit: int) -> int:
-        with self._access.write() as connection:
-            return superseding.repoint(connection, edition, newest, after=after, limit=limit)
 
     def next_sequence(self, edition: int) -> int:
         with self._access.read() as connection:
@@ -118,9 +110,18 @@ class Outbox(ByHand, Mailers):
             return claiming.claim(connection, mailer, owner, now=now, lease=lease)
 
     def intend(
-        self, batch: Batch, *, now: datetime, payload_hash: str, skipped: frozenset[int], letterhead: int = 0
+        self,
+        batch: Batch,
+        *,
+        now: datetime,
+        payload_hash: str,
+        skipped: frozenset[int],
+        letterhead: int = 0,
+        why: Mapping[int, str] | None = None,
     ) -> Batch | None:
         made = {"payload_hash": payload_hash, "letterhead": letterhead, **bits("skipped", skipped)}
+        if why is not None:
+            made["skips"] = by_reason(why)
         with self._access.write() as connection:
             intended = _intend(connection, batch, now, made)
             if intended is not None:
@@ -222,14 +223,6 @@ class Outbox(ByHand, Mailers):
         with self._access.read() as connection:
             count = sa.select(sa.func.count()).select_from(batch).where(batch.c.edition == edition, unfinished)
             return int(connection.execute(count).scalar_one())
-
-    def sums(self, edition: int) -> Sums:
-        with self._access.read() as connection:
-            return reckoning.sums(connection, edition)
-
-    def carried(self, edition: int) -> Mapping[str, int]:
-        with self._access.read() as connection:
-            return reckoning.carried(connection, edition)
 
     def first_wave(self, edition: int) -> Wave | None:
         with self._access.read() as connection:

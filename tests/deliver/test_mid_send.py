@@ -13,7 +13,16 @@ from publisher.errors import MailerMisconfigured, TryLater
 from publisher.kit.tokens import KeyRing
 from publisher.mailers.maildir import Maildir
 from publisher.mailers.resend import Resend
-from publisher.model import BatchState, Newsletter, Outcome, Prepared, Result
+from publisher.model import (
+    BatchState,
+    Newsletter,
+    Outcome,
+    Prepared,
+    Result,
+    Subscriber,
+    Suppression,
+    SuppressionReason,
+)
 from publisher.store import Database
 from tests.deliver.test_drain import approved, people
 from tests.fakes.resend import KEY, ResendServer
@@ -183,6 +192,26 @@ def erase(store: Database, reader: int) -> None:
     with store._access.write() as connection:
         connection.execute(sa.delete(subscription).where(subscription.c.subscriber == reader))
         connection.execute(sa.delete(subscriber).where(subscriber.c.id == reader))
+
+
+def test_who_leaves_after_the_intent_stays_in_the_bytes_that_may_have_left(
+    memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
+) -> None:
+    readers = people(memory_store, 3)
+    mailer = Resend("resend", KEY, base_url=resend.url)
+    there = approved(memory_store, mailer)
+    resend.plan("accept_then_drop")
+    drain(memory_store, mailer, keys, clock, newsletter())
+    suppress(memory_store, readers[0])
+    clock.move(minutes=5)
+    drain(memory_store, mailer, keys, clock, newsletter())
+    sums = memory_store.outbox.sums(there.id)
+    assert (sums.accepted, sums.skipped, len(resend.mails)) == (3, 0, 3)
+
+
+def suppress(store: Database, reader: Subscriber) -> None:
+    said = Suppression(address_key=reader.address_key, address=None, reason=SuppressionReason.COMPLAINT, since=NOW)
+    assert store.events.suppress([said]) == 1
 
 
 class SlowClock(TestClock):

@@ -51,8 +51,11 @@ def test_somebody_who_left_died_or_is_suppressed_since_planning_is_skipped() -> 
         1: reader(1),
         2: reader(2, status=SubscriptionStatus.UNSUBSCRIBED),
     }
-    assert rules.skips(BATCH, people) == {1, 2}
-    assert rules.skips(BATCH, people | {3: reader(3, suppressed="complaint")}) == {1, 2}
+    assert rules.skips(BATCH, people, {}) == {1: "unsubscribed", 2: "erased"}
+    assert rules.skips(BATCH, people | {3: reader(3, suppressed="complaint")}, {}) == {
+        1: "unsubscribed",
+        2: "suppressed: complaint",
+    }
 
 
 def test_an_answer_is_about_the_mailer_when_no_letter_has_a_reason_of_its_own() -> None:
@@ -67,9 +70,11 @@ def test_a_reader_is_put_off_for_two_days_before_they_are_given_up() -> None:
     assert timedelta(days=2) <= waited <= timedelta(days=2, hours=6)
 
 
-def test_after_an_intent_the_same_readers_are_skipped_whatever_happened_since() -> None:
-    tried = replace(BATCH, first_intent_at=NOW, skipped=frozenset({2}))
-    assert rules.skips(tried, {}) == {2}
+def test_who_would_get_what_was_withdrawn_is_skipped_and_nobody_beside_them() -> None:
+    mixed = replace(BATCH, runs=(Run(variant=1, subscribers=(1, 3)), Run(variant=2, subscribers=(2,))))
+    people = {1: reader(1), 2: reader(2), 3: reader(3, status=SubscriptionStatus.UNSUBSCRIBED)}
+    withdrawn = {1: "“Flood” is not published any more"}
+    assert rules.skips(mixed, people, withdrawn) == {0: withdrawn[1], 1: "unsubscribed"}
 
 
 @pytest.mark.parametrize(

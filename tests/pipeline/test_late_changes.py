@@ -218,14 +218,16 @@ def test_a_batch_that_a_worker_holds_is_left_to_it_and_changed_if_it_comes_back(
     assert len({frozenset(pairs) for pairs in told(app, edition)}) == 1
 
 
-def test_readers_who_would_get_nothing_else_are_a_question_to_an_editor_once(opened: tuple[App, Newsroom]) -> None:
+def test_where_all_of_it_is_withdrawn_nobody_else_is_mailed_and_the_edition_ends_by_itself(
+    opened: tuple[App, Newsroom],
+) -> None:
     app, _ = opened
     edition = started(app, calls=1)
     for one in list(app.parts.store.articles.each()):
         pipeline.retract(app.parts, one, "It was a drill.", "Aoife Brennan")
     pipeline.sweep(app.parts)
-    paused = app.parts.store.editions.get(edition.key)
-    assert (paused.state, "get nothing else" in paused.reason) == (EditionState.PAUSED, True)
-    editions.resume(app.parts.store, edition.key)
-    pipeline.sweep(app.parts)
-    assert app.parts.store.editions.get(edition.key).state is EditionState.SENDING, "the editor has answered"
+    assert app.parts.store.editions.get(edition.key).state is EditionState.SENDING
+    pipeline.deliver(app.parts, "maildir")
+    sums = app.parts.store.outbox.sums(edition.id)
+    assert (sums.planned, sums.skipped, sums.accepted + sums.rejected) == (len(READERS), 4, 0)
+    assert [len(pairs) for pairs in told(app, edition)] == [2, 2, 2], "what each was planned to get stays on record"

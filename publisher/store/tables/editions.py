@@ -40,6 +40,7 @@ edition = table(
     moment("undo_until"),
     moment("finished_at"),
     moment("looked_at"),  # when the sources of its stories were last asked about them, while it is sent
+    data("gone", server_default="[]"),  # the articles that were not published there any more
     whole("priority"),
     whole("wave", server_default="0"),  # the last one whose batches may leave
     text("mailer"),
@@ -63,6 +64,7 @@ edition_item = table(
     text("section"),
     yes_no("pinned"),
     yes_no("spare", server_default=sa.false()),
+    yes_no("partly", server_default=sa.false()),  # not all who were to get it did: memory alone decides who has it
     data("overrides"),
     primary("edition", "article"),
     sa.Index(None, "article", "revision"),
@@ -89,6 +91,7 @@ variant = table(
     text("content_hash"),
     refers("supersedes", "variant.id", nullable=True),
     whole("superseded_by", server_default="0"),  # the one in its place for who was not mailed, 0 for none
+    text("withdrawn", server_default=""),  # why nothing of it may be shown any more, "" while something may
     text("recipe", server_default=""),
     unique("edition", "key"),
 )

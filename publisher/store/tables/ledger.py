@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from publisher.store.columns import blob, identity, moment, refers, text, whole, yes_no
+from publisher.store.columns import blob, data, identity, moment, refers, text, whole, yes_no
 from publisher.store.tables.base import partial, primary, table, unique
 
 plan_chunk = table(
@@ -62,6 +62,7 @@ batch = table(
     moment("unknown_since"),
     moment("resolved_at"),
     blob("skipped"),
+    data("skips", server_default="{}"),  # by reason: the positions that were skipped for it
     blob("rejected"),
     blob("moved"),
     blob("delivered"),

@@ -10,7 +10,7 @@ import pytest
 from publisher import compose
 from publisher.compose.links import marker
 from publisher.kit.templating import TemplateFolders
-from publisher.model import Slot
+from publisher.model import Rendered, Slot
 from tests.people import NOW, newsletter, site
 from tests.stories import told
 
@@ -26,6 +26,7 @@ HOME = "https://harbour-gazette.example"
         (f"{HOME}/ferry?page=2#top", f"{HOME}/ferry?page=2&{TAGS}#top"),
         ("https://www.harbour-gazette.example/ferry", f"https://www.harbour-gazette.example/ferry?{TAGS}"),
         ("https://sport.harbour-gazette.example/a", f"https://sport.harbour-gazette.example/a?{TAGS}"),
+        (HOME, f"{HOME}/?{TAGS}"),
         (f"{HOME}/ferry?utm_source=partner", f"{HOME}/ferry?utm_source=partner"),
         ("https://county.example/ferry", "https://county.example/ferry"),
         ("https://notharbour-gazette.example/", "https://notharbour-gazette.example/"),
@@ -42,9 +43,9 @@ def test_an_edition_links_its_stories_marked_in_both_parts() -> None:
     first, second = told(2)
     elsewhere = replace(second, canonical_url="https://county.example/wall")
 
-    def render(utm: bool) -> str:
+    def render(utm: bool) -> Rendered:
         daily = newsletter(utm=utm)
-        made = compose.render(
+        return compose.render(
             daily,
             SLOT,
             compose.choose(daily, (first, elsewhere), {}, now=NOW).items,
@@ -53,8 +54,12 @@ def test_an_edition_links_its_stories_marked_in_both_parts() -> None:
             templates=TemplateFolders([Path(__file__).parents[1] / "templates"]),
             now=NOW,
         )
-        return made.html.replace("&amp;", "&") + made.text
 
-    assert render(utm=True).count(f"{first.canonical_url}?{TAGS}") == 4  # picture, headline, "read on"; text
-    assert "https://county.example/wall?" not in render(utm=True)
-    assert "utm_" not in render(utm=False)
+    marked, plain = render(utm=True), render(utm=False)
+    html = marked.html.replace("&amp;", "&")
+    assert html.count(f"{first.canonical_url}?{TAGS}") == 3  # picture, headline, "read on"
+    assert marked.text.count(f"{first.canonical_url}?{TAGS}") == 1
+    assert html.count(f'"{HOME}/?{TAGS}"') == 2
+    assert marked.text.endswith(f"\n{HOME}\n")  # an address to read
+    assert "https://county.example/wall?" not in html + marked.text
+    assert "utm_" not in plain.html + plain.text

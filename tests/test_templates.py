@@ -110,6 +110,25 @@ def test_right_to_left_turns_everything_around(template: str) -> None:
 
 
 @pytest.mark.parametrize("template", DIGESTS)
+def test_letters_that_know_no_italics_are_not_slanted(template: str) -> None:
+    labels = {one.id: Label.CORRECTION for one in arabic()}
+
+    def slanted(made: Rendered) -> int:
+        return sum("italic" in (style or "") for style in attributes(made.html, "[style]", "style"))
+
+    assert slanted(digest(arabic(), "ar", template, labels)) == 0
+    assert slanted(digest(arabic(), "en", template, labels)) == 0
+    assert slanted(digest(told(2), "en", template, {1: Label.CORRECTION}))
+
+
+def test_headlines_that_lead_somewhere_look_it() -> None:
+    linked, unlinked = (digest(told(web=web), template="headlines").html for web in (True, False))
+
+    assert {*attributes(linked, "h1, h3", "class")} == {"first accent", "line accent"}
+    assert {*attributes(unlinked, "h1, h3", "class")} == {"first ink", "line ink"}
+
+
+@pytest.mark.parametrize("template", DIGESTS)
 def test_nothing_that_outlook_cannot_lay_out(template: str) -> None:
     made = digest(busy(), template=template).html
     inline = " ".join(style or "" for style in attributes(made, "[style]", "style"))

@@ -26,7 +26,8 @@ def marker(newsletter: Newsletter, slot: Slot, site: Site) -> Callable[[str], st
         parts = urlsplit(url)
         if any(pair.lower().startswith("utm_") for pair in parts.query.split("&")):
             return url
-        return parts._replace(query=f"{parts.query}&{tags}" if parts.query else tags).geturl()
+        query = f"{parts.query}&{tags}" if parts.query else tags
+        return parts._replace(path=parts.path or "/", query=query).geturl()
 
     return marked
 

@@ -44,6 +44,7 @@ class Renderer:
         self._templates = templates
         self._telling = Telling(articles, link)
         self._values = _values(newsletter, slot, replace(site, url=link(site.url)), now) | {"online_url": online_url}
+        self._plain = {"site": site_view(site)}  # in plain text the address of the site is read, not clicked
 
     def render(self, items: Sequence[Item], language: str = "") -> Rendered:
         """These items in one language. Where the HTML would be too long for Gmail, they are told more shortly.
@@ -52,7 +53,7 @@ class Renderer:
         newsletter = self._newsletter
         for shortening in (1, 2, 4, 0):
             values = self._values | _told(self._telling.stories(items, shortening))
-            rendered = _fill(newsletter.template, values, self._templates, language or newsletter.language)
+            rendered = _fill(newsletter.template, values, self._plain, self._templates, language or newsletter.language)
             if len(rendered.html.encode()) <= LARGEST_HTML:
                 break
         return rendered
@@ -98,13 +99,17 @@ def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
-def _fill(template: str, values: Mapping[str, Any], templates: Templates, language: str) -> Rendered:
-    def part(name: str, **more: str) -> str:
+def _fill(
+    template: str, values: Mapping[str, Any], plain: Mapping[str, Any], templates: Templates, language: str
+) -> Rendered:
+    """The three parts of a mail; `plain` are the values that its text alone has otherwise."""
+
+    def part(name: str, **more: Any) -> str:
         return templates.render(f"{template}/{name}", {**values, **more}, language=language)
 
     subject = html.cut(" ".join(part("subject.txt").split()), LONGEST_SUBJECT)
     document = templating.inline_css(part("body.html", subject=subject))
-    text = part("body.txt", subject=subject).strip() + "\n"
+    text = part("body.txt", subject=subject, **plain).strip() + "\n"
     for name, made in (("body.html", document), ("body.txt", text)):
         if message.UNSUBSCRIBE_URL not in made:
             raise TemplateError(

@@ -139,7 +139,6 @@ def _values(parts: Parts, shown: _Shown) -> dict[str, Any]:
         for (title, corrections), members in groupby(rest, lambda one: _heading(one["story"]))
     ]
     return {
-        "title": shown.variant.rendered.subject,
         "newsletter": recipe.newsletter.name,
         "date": recipe.slot.due_at.astimezone(ZoneInfo(recipe.newsletter.timezone)).date(),
         "lead": lead,

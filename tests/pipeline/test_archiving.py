@@ -98,6 +98,14 @@ def test_an_edition_that_left_is_a_page_with_its_stories(sent: App) -> None:
     assert "<script" not in text
 
 
+def test_it_is_called_by_its_newsletter_and_day_and_tells_its_headline_once(sent: App) -> None:
+    text = page(sent)
+    [heading] = re.findall(r"<h1>(.*?)</h1>", text, re.DOTALL)
+    assert re.sub(r"<[^>]+>", "", heading) == "The Daily Sunday, November 22, 2026"
+    assert "<title>The Daily, November 22, 2026 · The Harbour Gazette</title>" in text
+    assert text.partition("<body>")[2].count(FERRY_TITLE) == 1
+
+
 def test_nothing_of_a_reader_is_in_it(sent: App) -> None:
     [letter] = mailbox(sent.root)
     link = str(letter["List-Unsubscribe"]).strip("<>")

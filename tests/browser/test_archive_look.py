@@ -27,6 +27,7 @@ pytestmark = pytest.mark.full
 
 BASE = "https://news.harbour-gazette.example/feeds/"
 EDITION, INDEX = "archive/daily/daily-2026-11-22.html", "archive/daily/index.html"
+OWED = "archive/daily/daily-2026-11-23.html"
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 Open = Callable[..., Page]
@@ -65,7 +66,7 @@ def stories() -> tuple[FetchedArticle, ...]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """An edition of which one story was retracted and one corrected."""
+    """An edition of which one story was retracted and one corrected, and the next one, which tells that."""
     clock = TestClock(NOON)
     app, newsroom = open_newsroom(tmp_path_factory.mktemp("site"), clock)
     newsroom.lists("newsroom", *stories())
@@ -75,6 +76,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     [council], [lanterns] = app.parts.store.articles.find("Council votes"), app.parts.store.articles.find("Lantern")
     pipeline.correct(app.parts, council, "An earlier version said that the vote was unanimous; it was six to five.")
     pipeline.retract(app.parts, lanterns, "The night takes place as planned. We were misinformed.", "desk")
+    assert run_due(app) == []
+    clock.move(hours=18)
     assert run_due(app) == []
     yield app
     app.close()
@@ -120,7 +123,21 @@ def test_an_edition_as_it_is_read_online(show: Open, tmp_path: Path, width: int,
     assert page.locator("article").count() == 4
 
 
-@pytest.mark.parametrize("name", [EDITION, INDEX])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (360, "light"), (700, "light"), (700, "dark")])
+def test_an_edition_of_corrections_alone(show: Open, tmp_path: Path, width: int, scheme: str) -> None:
+    page = show(OWED, width, scheme)
+    if (width, scheme) == (700, "light"):
+        keep(page, tmp_path, "archive-corrections-700-light")
+
+    assert overflow(page) == 0
+    assert page.evaluate(FAINT) == []
+    assert page.locator(".banner").count() == 0
+    assert page.locator("s").all_inner_texts() == ["Lantern night moves indoors"]
+    assert page.get_by_text("Retracted: The night takes place").is_visible()
+    assert page.get_by_text("paper fish").count() == 0
+
+
+@pytest.mark.parametrize("name", [EDITION, OWED, INDEX])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_that_shuts_a_reader_out(show: Open, name: str, scheme: str) -> None:
     found = Axe().run(show(name, 700, scheme)).response["violations"]
@@ -128,7 +145,7 @@ def test_axe_finds_nothing_that_shuts_a_reader_out(show: Open, name: str, scheme
 
 
 @pytest.mark.parametrize("width", [320, 480, 640])
-@pytest.mark.parametrize("name", [EDITION, INDEX])
+@pytest.mark.parametrize("name", [EDITION, OWED, INDEX])
 def test_the_archive_fits_every_width(show: Open, name: str, width: int) -> None:
     assert overflow(show(name, width)) == 0
 

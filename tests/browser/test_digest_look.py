@@ -166,6 +166,35 @@ def test_a_digest_as_readers_see_it(show: Open, tmp_path: Path, look: str, width
     assert ground == ("rgb(24, 29, 34)" if scheme == "dark" else "rgb(255, 253, 249)")
 
 
+def taken_back() -> tuple[Article, ...]:
+    """Stories of which the third was corrected, and the fourth withdrawn."""
+    first, wall, herons, bakery = told(4)
+    counted = replace(herons.revision, note="The school counted eighty-one kinds of bird, not eighteen.")
+    return (
+        replace(first, revision=replace(first.revision, image=None)),
+        wall,
+        replace(herons, revision=counted),
+        replace(bakery, retraction_note="The bakery never closed. We were misinformed, and are sorry."),
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 700])
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_was_taken_back_stands_apart(show: Open, tmp_path: Path, look: str, width: int, scheme: str) -> None:
+    page = show(digest(taken_back(), look=look, labels={3: Label.CORRECTION, 4: Label.RETRACTION}), width, scheme)
+    if (look, width, scheme) == ("daily", 700, "light"):
+        keep(page, tmp_path, "digest-daily-700-corrections")
+
+    assert overflow(page) == 0
+    assert page.evaluate(FAINT) == []
+    assert page.get_by_role("heading", name="Corrections").is_visible()
+    assert page.get_by_text("not eighteen").is_visible()
+    assert page.get_by_text("misinformed").is_visible()
+    assert page.get_by_text("Two sisters have until Thursday").count() == 0
+    assert page.get_by_role("link", name="Will the bakery").count() == 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("look", "language"), SHOWN)
 def test_axe_finds_nothing_that_shuts_a_reader_out(show: Open, look: str, language: str, scheme: str) -> None:

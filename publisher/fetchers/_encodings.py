@@ -5,17 +5,50 @@ from __future__ import annotations
 import codecs
 import re
 
-#: How the WHATWG Encoding standard reads labels that say less than they mean.
+#: Labels of the Encoding standard (https://encoding.spec.whatwg.org/#names-and-labels) that Python does not know,
+#: under a name that it knows.
 _LABELS = {
-    **dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "latin-1", "l1", "us-ascii", "ascii"), "cp1252"),
-    **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
-    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j"), "cp932"),
-    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "korean"), "cp949"),
-    **dict.fromkeys(("iso-8859-9", "latin5"), "cp1254"),
-    **dict.fromkeys(("tis-620", "iso-8859-11"), "cp874"),
-    "big5": "big5hkscs",
-    "macintosh": "mac_roman",
+    label: name
+    for name, labels in {
+        "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8",
+        "iso8859-6": "csiso88596e csiso88596i iso-8859-6-e iso-8859-6-i iso88596",
+        "iso8859-7": "iso88597 sun_eu_greek",
+        "iso8859-8": "csiso88598e csiso88598i iso-8859-8-e iso-8859-8-i iso88598 logical visual",
+        "iso8859-15": "csisolatin9 iso885915",
+        "koi8-r": "koi koi8",
+        "koi8-u": "koi8-ru",
+        "mac-roman": "csmacintosh mac x-mac-roman",
+        "mac-cyrillic": "x-mac-cyrillic x-mac-ukrainian",
+        "cp874": "dos-874 windows-874",
+        "gb18030": "csgb2312 gb_2312 gb_2312-80 x-gbk",
+        "big5": "cn-big5 x-x-big5",
+        "euc_jp": "cseucpkdfmtjapanese x-euc-jp",
+        "cp932": "windows-31j x-sjis",
+        "cp949": "cseuckr csksc56011987 iso-ir-149 ks_c_5601-1989 ksc_5601 windows-949",
+        **{f"cp{number}": f"x-cp{number}" for number in range(1250, 1259)},
+        **{f"iso8859-{number}": f"iso8859{number}" for number in (1, 2, 3, 4, 5, 9, 10, 11, 13, 14)},
+    }.items()
+    for label in labels.split()
 }
+#: What stands for less in Python than in a browser, by Python's own names.
+_MEANT = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+#: Python's names of what a browser reads; of the rest, some are no text at all.
+_READ = frozenset(
+    {"utf-8", "cp866", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "cp874", "gb18030", "big5hkscs", "euc_jp"}
+    | {"iso2022_jp", "cp932", "cp949", *(f"cp{number}" for number in range(1250, 1259))}
+    | {f"iso8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)}
+)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -24,9 +57,6 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
-)
-_READABLE = re.compile(
-    r"utf-?(?:8|16|32)(?:-?[bl]e)?|(?:windows-|cp)\d+|iso-?8859-\d+|koi8-[ru]|euc-jp|iso-2022-jp|gb18030"
 )
 _PIECE = 65_536  # bytes
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.I)
@@ -64,13 +94,15 @@ def _encoding(body: bytes, content_type: str) -> str:
 
 
 def _labelled(label: str) -> str:
-    name = _LABELS.get(label.lower(), label.lower())
-    if name.startswith(("utf-16", "utf-32")):
-        return ""  # a document that were so would have shown it in its first bytes
+    """Python's name of an encoding, "" for none that a browser reads; and for UTF-16 and UTF-32, since a document
+    that were so would have shown it in its first bytes."""
+    name = label.lower()
     try:
-        return codecs.lookup(name).name if name in _LABELS.values() or _READABLE.fullmatch(name) else ""
-    except LookupError:
+        found = codecs.lookup(_LABELS.get(name, name)).name
+    except (LookupError, ValueError):
         return ""
+    meant = _MEANT.get(found, found)
+    return meant if meant in _READ else ""
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -420,6 +421,64 @@ def test_text_is_read_as_it_was_meant(declared: str, content_type: str, written:
 def test_other_alphabets_are_read_as_declared(encoding: str, title: str) -> None:
     body = f'<?xml version="1.0" encoding="{encoding}"?>' + rss(f"<item><title>{title}</title></item>").decode()
     assert read(body.encode(encoding), "text/xml", URL).articles[0].title == title
+
+
+#: Names of the Encoding standard with their labels, as Python calls what each stands for, and a word in it.
+LABELS = json.loads((DATA.parent / "encoding_labels.json").read_text())
+WORDS = {
+    "utf-8": ("utf-8", "Café – 港"),
+    "ibm866": ("cp866", "Гавань"),
+    "iso-8859-2": ("iso8859-2", "Žluťoučký kůň"),
+    "iso-8859-3": ("iso8859-3", "Ĉirkaŭ"),
+    "iso-8859-4": ("iso8859-4", "Ķekava"),
+    "iso-8859-5": ("iso8859-5", "Гавань"),
+    "iso-8859-6": ("iso8859-6", "مرحبا"),
+    "iso-8859-7": ("iso8859-7", "Καλημέρα"),
+    "iso-8859-8": ("iso8859-8", "שלום"),
+    "iso-8859-8-i": ("iso8859-8", "שלום"),
+    "iso-8859-10": ("iso8859-10", "Ðŋ"),
+    "iso-8859-13": ("iso8859-13", "Šiauliai ų"),
+    "iso-8859-14": ("iso8859-14", "Ŵŷ"),
+    "iso-8859-15": ("iso8859-15", "Œuvre 5 €"),
+    "iso-8859-16": ("iso8859-16", "Ștefan"),
+    "koi8-r": ("koi8-r", "Гавань"),
+    "koi8-u": ("koi8-u", "Київ"),
+    "macintosh": ("mac-roman", "“Café”"),
+    "windows-874": ("cp874", "สวัสดี…"),
+    "windows-1250": ("cp1250", "“Žluťoučký” kůň"),
+    "windows-1251": ("cp1251", "«Гавань»"),
+    "windows-1252": ("cp1252", "“Café” 5 €"),
+    "windows-1253": ("cp1253", "“Καλημέρα”"),
+    "windows-1254": ("cp1254", "“İstanbul”"),
+    "windows-1255": ("cp1255", "“שלום”"),
+    "windows-1256": ("cp1256", "“مرحبا”"),
+    "windows-1257": ("cp1257", "“Šiauliai”"),
+    "windows-1258": ("cp1258", "“Đà”"),
+    "x-mac-cyrillic": ("mac-cyrillic", "“Гавань”"),
+    "gbk": ("gb18030", "海港报 〇 镕"),
+    "gb18030": ("gb18030", "海港报 ㎡ 😀"),
+    "big5": ("big5hkscs", "海港 嘅"),
+    "euc-jp": ("euc_jp", "港の新聞"),
+    "iso-2022-jp": ("iso2022_jp", "港の新聞"),
+    "shift_jis": ("cp932", "港の新聞 ①"),
+    "euc-kr": ("cp949", "항구 똠"),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_every_label_that_a_browser_knows_is_read_as_it_reads_it(name: str) -> None:
+    encoding, title = WORDS[name]
+    written = unicodedata.normalize("NFD", title) if name == "windows-1258" else title
+    body = rss(f"<item><title>{written}</title></item>").decode().encode(encoding)
+    read_as = {label: read(body, f"text/xml; charset={label}", URL).articles[0].title for label in LABELS[name].split()}
+    assert read_as == dict.fromkeys(LABELS[name].split(), written)
+
+
+def test_no_other_label_changes_how_a_document_is_read() -> None:
+    others = {label for name in LABELS.keys() - WORDS.keys() for label in LABELS[name].split()}
+    body = rss("<item><title>Café</title></item>")
+    for label in {*others, "utf-7", "rot13", "unicode_escape", "cp037", "hz", "base64", "a\0b"}:
+        assert read(body, f"text/xml; charset={label}", URL).articles[0].title == "Café", label
 
 
 def test_one_stray_byte_spoils_no_other() -> None:

@@ -246,6 +246,19 @@ def test_identity_is_native_id_else_guid_else_address(store: Database, names: di
     assert only(store, sent(**names)).native_id == identity
 
 
+@pytest.mark.parametrize("identity", ["native", "guid"])
+def test_an_id_that_comes_to_be_read_differently_is_the_same_article(store: Database, identity: str) -> None:
+    newsroom = replace(NEWSROOM, identity=identity)
+    for native_id, once in (
+        ("https://g.example/1", ""),
+        ("1", "https://g.example/1"),
+        ("1", "https://moved.example/1"),
+    ):
+        page = Fetched(articles=(sent(native_id=native_id, guid=native_id, once=once, url=""),), cursor={})
+        record(accept(newsroom, page, store.articles, site=site(), now=NOW), store.articles)
+    assert stored(store).native_id == ("1" if identity == "native" else "guid:1")
+
+
 def test_without_any_name_the_content_is_the_identity(store: Database) -> None:
     first = only(store, sent(native_id=""))
     assert first.native_id.startswith("text:")

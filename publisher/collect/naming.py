@@ -50,7 +50,7 @@ def names(source: Source, sent: FetchedArticle) -> tuple[str, ...]:
     """What an article may be known by within its source: its identity, then what it would be known by otherwise.
 
     The others matter once: when the setting has changed, or a source that named nothing begins to give ids. So does
-    the place of a file, when it is given an id. The prefixes keep the kinds apart.
+    the place of a file, when it is given an id, and an id that was read differently. The prefixes keep the kinds apart.
     """
     native, guid, url = html.scrub(sent.native_id).strip(), html.scrub(sent.guid).strip(), canonical(sent)
     place = html.scrub(sent.place).strip()
@@ -62,6 +62,8 @@ def names(source: Source, sent: FetchedArticle) -> tuple[str, ...]:
     found = [kinds[kind] for kind in _ORDERS[source.identity] if kinds[kind]]
     if place:
         found.append(_native(place))
+    if once := html.scrub(sent.once).strip():
+        found += [_native(once), _short(f"guid:{once}", IDENTITY)]
     return tuple(dict.fromkeys(found)) or (f"text:{hash_of([sent.title, sent.standfirst, sent.content_html])}",)
 
 

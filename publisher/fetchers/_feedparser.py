@@ -1,4 +1,4 @@
-"""feedparser, held to a cost in proportion to the document.
+"""feedparser, held to a cost in proportion to the document, and with what it takes for the same told apart.
 
 For some elements it looks again at all that it has gathered, or searches a text in quadratic time, so that a document
 of some kilobytes takes minutes. Its own parsers are used here, with a limit before each of these: what is beyond it
@@ -16,6 +16,7 @@ from itertools import islice, takewhile
 from typing import Any, Final
 
 from feedparser.api import LooseFeedParser, StrictFeedParser
+from feedparser.datetimes import _parse_date
 from feedparser.mixin import _FeedParserMixin
 
 from publisher.fetchers._xml_document import fault
@@ -100,6 +101,7 @@ class _Bounded(_FeedParserMixin):  # type: ignore[misc]  # feedparser has no typ
 
     def __init__(self, *arguments: Any) -> None:
         self._searched: dict[str, str] = {}
+        self._pictures = 0  # how many media:content are around
         super().__init__(*arguments)
 
     def unknown_starttag(self, tag: str, attrs: list[tuple[str, str]]) -> Any:
@@ -138,7 +140,63 @@ class _Bounded(_FeedParserMixin):  # type: ignore[misc]  # feedparser has no typ
         super()._sync_author_detail(key)
 
 
-class _Strict(_Bounded, StrictFeedParser):  # type: ignore[misc]  # as above
+class _ToldApart(_Bounded):
+    def _start_item(self, attrs_d: dict[str, str]) -> None:
+        self._pictures = 0  # one that was never closed ends with its item
+        super()._start_item(attrs_d)
+
+    _start_entry = _start_item
+
+    def _start_media_content(self, attrs_d: dict[str, str]) -> None:
+        self._pictures += 1
+        super()._start_media_content(attrs_d)
+
+    def _end_media_content(self) -> None:
+        self._pictures = max(0, self._pictures - 1)
+
+    def _start_dc_date(self, _: dict[str, str]) -> None:
+        self.push("dc_date", 1)
+
+    def _end_dc_date(self) -> None:
+        self._save("dc_date_parsed", _parse_date(self.pop("dc_date")), overwrite=True)
+
+    def _start_id(self, attrs_d: dict[str, str]) -> None:
+        super()._start_guid(attrs_d)
+
+    def _end_id(self) -> None:
+        """An Atom id is compared as it stands (RFC 4287 section 4.2.6.1), so no base belongs to it. What it would be
+        with one is kept beside it."""
+        if not self.version.startswith("atom"):
+            super()._end_guid()
+            return
+        self.guidislink = False
+        super()._end_guid()
+        context = self._get_context()
+        context["resolved_id"] = self.resolve_uri(context.get("id") or "")
+
+
+def _tell_apart(prefix: str, name: str) -> None:
+    """Some elements say something about an item's pictures or sound, or say it a second time. feedparser takes them for
+    the item's own title and text, depending on their order. What is said of one picture is nothing of the item's."""
+    kept = f"{prefix}_other{name}"
+
+    def start(parser: Any, _: dict[str, str]) -> None:
+        parser.push("said_of_a_picture" if prefix == "media" and parser._pictures else kept, 1)
+
+    def end(parser: Any) -> None:
+        parser.pop("said_of_a_picture")
+        parser.pop(kept)
+
+    setattr(_ToldApart, f"_start_{prefix}_{name}", start)
+    setattr(_ToldApart, f"_end_{prefix}_{name}", end)
+
+
+for _prefix in ("media", "itunes", "dc"):
+    for _name in ("title", "description", "summary", "subtitle"):
+        _tell_apart(_prefix, _name)
+
+
+class _Strict(_ToldApart, StrictFeedParser):  # type: ignore[misc]  # as above
     def startElementNS(self, name: Any, qname: Any, attrs: Any) -> None:  # noqa: N802  # SAX's name
         if len(attrs) > MAXIMUM_ATTRIBUTES:  # each is looked for among all
             first = dict(islice(attrs.items(), MAXIMUM_ATTRIBUTES))
@@ -147,7 +205,7 @@ class _Strict(_Bounded, StrictFeedParser):  # type: ignore[misc]  # as above
         super().startElementNS(name, qname, attrs)
 
 
-class _Loose(_Bounded, LooseFeedParser):  # type: ignore[misc]  # as above
+class _Loose(_ToldApart, LooseFeedParser):  # type: ignore[misc]  # as above
     pass
 
 

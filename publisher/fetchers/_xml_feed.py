@@ -39,7 +39,7 @@ from publisher.kit.http_session import shown
 from publisher.model import Author, FetchedArticle, Refusal
 
 #: Part of each raw hash. Raised when items come to be read differently, so that those known are read once more.
-_READING = 2
+_READING = 3
 
 _ROOT = re.compile(rb"<(?:[^\s:<>/\"'=!?]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[\w.-]+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
@@ -50,9 +50,7 @@ _ESCAPE = re.compile(
 )
 _STRANGE = re.compile(r"&#(?:1[2-5]\d|[xX]0*[89][0-9a-fA-F]);")
 _XML_NAMES = frozenset({"amp", "lt", "gt", "quot", "apos"})
-#: Elements that say something about an item's pictures or sound, or say it a second time. feedparser takes them for
-#: the item's own title and text, depending on their order; renamed, they are kept apart.
-_SECOND = re.compile(r"<(/?)(media|itunes|dc):(title|description|summary|subtitle)\b[^<>]*?(/?)>")
+_PUBLISHED = ("published", "dc_date", "created", "updated")
 _SECOND_TEXTS = ("dc_otherdescription", "itunes_othersummary", "itunes_othersubtitle")
 _ITEM = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s/>]")
 _ITEM_END = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>|<(?:[\w.-]+:)?(?:item|entry)(?:\s[^<>]*)?/>")
@@ -175,10 +173,6 @@ def _reading(
     )
 
 
-def _told_apart(xml: str) -> str:
-    return _outside_cdata(xml, lambda piece: _SECOND.sub(r"<\1\2:other\3\4>", piece))
-
-
 def _mended(xml: str) -> str:
     """With every escape one that XML knows: HTML's names, bare ampersands and the numbers of windows-1252 and of
     forbidden characters come in otherwise good feeds."""
@@ -212,7 +206,7 @@ def _mended_escape(found: re.Match[str]) -> str:
 
 def _parsed(xml: str, url: str, *, leniently: bool) -> Parsed:
     try:
-        return parse(_told_apart(xml), leniently=leniently)
+        return parse(xml, leniently=leniently)
     except TooMuch as error:
         raise SourceInvalid(f"{shown(url)} is no feed that can be read: {error}", url=shown(url)) from error
     except Exception as error:  # feedparser stumbles over its input in ways of its own; that is no bug of ours
@@ -258,17 +252,19 @@ def _article(item: _Item, place: _Place) -> FetchedArticle:
     entry, element = item.entry, item.element
     content, summary, base = _texts(entry, place)
     guid = str(entry.get("id") or "").strip()
-    url = _link(entry, guid, place)
+    resolved = str(entry.get("resolved_id") or "").strip()
+    url = _link(entry, resolved or guid, place)
     title = _title(entry, place)
     if not (guid or url or title or content):
         raise ValueError("it has neither title, address nor text")
-    if guid in (place.home, place.url):
-        guid = ""  # some makers give every item their home page's address as its id; that names none of them
-    published = _time(entry, "published") or _time(entry, "created") or _time(entry, "updated")
+    if guid and (resolved or guid) in (place.home, place.url):
+        guid = resolved = ""  # some makers give every item their home page's address as its id; that names none of them
+    published = next(filter(None, (_time(entry, name) for name in _PUBLISHED)), None)
     categories, tags = labels(entry)
     image, enclosures = media(entry, element, place.base)
     return FetchedArticle(
         native_id=guid,
+        once=resolved if resolved != guid else "",
         guid=guid,
         url=url,
         title=title,
@@ -309,7 +305,7 @@ def _base(detail: Mapping[str, Any], place: _Place) -> str:
 
 
 def _link(entry: Any, guid: str, place: _Place) -> str:
-    link = str(entry.get("feedburner_origlink") or entry.get("link") or "").strip()
+    link = str(entry.get("feedburner_origlink") or entry.get("link") or (guid if place.atom else "")).strip()
     # feedparser takes an id for the address, where it is not said to be none.
     return "" if link == guid and not guid.startswith(("http://", "https://")) else absolute(place.base, link)
 

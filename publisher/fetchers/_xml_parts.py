@@ -69,8 +69,8 @@ def labels(entry: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def language(entry: Any) -> str:
-    """What xml:lang says of an item's text or title."""
-    details = (*(entry.get("content") or ()), dict.get(entry, "title_detail") or {})
+    """What an item says of its language; else what xml:lang says of its text or title."""
+    details = (entry, *(entry.get("content") or ()), dict.get(entry, "title_detail") or {})
     return next((str(detail["language"]) for detail in details if detail.get("language")), "")
 
 

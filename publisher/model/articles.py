@@ -112,8 +112,8 @@ class FetchedArticle:
     and hold relative links; `base_url` is what they are relative to. `published_at` None means undated.
     `title` and `standfirst` are plain text. `place` is where it lies, such as a path, for an article that may be moved
     and stay the same; it is the native id of one that has no other, and "" in a source where nothing moves.
-    `correction` is the source's own word that this text corrects
-    an earlier one, and what it corrects.
+    `once` is a native id that it had in earlier looks, "" for none. `correction` is the source's own word that this
+    text corrects an earlier one, and what it corrects.
     """
 
     native_id: str = ""
@@ -133,6 +133,7 @@ class FetchedArticle:
     updated_at: datetime | None = None
     raw_hash: str = ""
     place: str = ""
+    once: str = ""
     correction: str = ""
 
 

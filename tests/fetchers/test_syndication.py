@@ -20,7 +20,7 @@ from publisher.fetchers._xml_document import take_apart
 from publisher.fetchers.syndication import Syndication, read
 from publisher.kit.html import plain
 from publisher.kit.http_session import Limits
-from publisher.model import Source
+from publisher.model import FetchedArticle, Source
 from tests.contracts.fetcher_cases import NOW, FetcherCases, after, look
 from tests.fakes import newsroom
 from tests.fakes.newsroom import Newsroom
@@ -81,7 +81,8 @@ def told(body: bytes, content_type: str) -> dict[str, Any]:
     reading.pop("next_look")
     for article in reading["articles"]:
         article.pop("raw_hash")
-    reading["articles"] = [{name: value for name, value in one.items() if value} for one in reading["articles"]]
+    for kind in ("articles", "refused"):
+        reading[kind] = [{name: value for name, value in one.items() if value} for one in reading[kind]]
     return {"content_type": content_type, **reading}
 
 
@@ -384,6 +385,59 @@ def test_what_wordpress_writes_into_every_feed_is_no_wish(generator: str, period
     head += "<sy:updateFrequency>1</sy:updateFrequency>"
     body = rss(*ITEMS, head=head, attributes='xmlns:sy="http://purl.org/rss/1.0/modules/syndication/"')
     assert read(body, "text/xml", URL).next_look == (timedelta(hours=hours) if hours else None)
+
+
+# ---------------------------------------------------------------- fields
+
+FIELD_NAMES = (
+    'xmlns:d="http://purl.org/dc/elements/1.1/" xmlns:atom="http://www.w3.org/2005/Atom" '
+    'xmlns:media="http://search.yahoo.com/mrss/" xml:lang="de"'
+)
+
+
+def an_item(inside: str, *, whole: bool = True) -> FetchedArticle:
+    """As read from a document that is well-formed, or is not."""
+    body = rss(f"<item><guid>1</guid>{inside}</item>", attributes=FIELD_NAMES)
+    return read(body if whole else body + b"<", "text/xml", URL).articles[0]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_items_own_language_goes_before_that_of_the_feed(whole: bool) -> None:
+    assert an_item("<title>A</title><d:language>fr</d:language>", whole=whole).language == "fr"
+    assert an_item("<title>A</title>", whole=whole).language == "de"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_correction_moves_no_date_of_publication(whole: bool) -> None:
+    dates = "<d:date>2026-11-20T10:00:00Z</d:date><atom:updated>2026-11-21T10:00:00Z</atom:updated>"
+    article = an_item(f"<title>A</title>{dates}", whole=whole)
+    assert article.published_at == datetime(2026, 11, 20, 10, tzinfo=UTC)
+    assert article.updated_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    both = an_item(f"<title>A</title><pubDate>Thu, 19 Nov 2026 10:00:00 GMT</pubDate>{dates}", whole=whole)
+    assert both.published_at == datetime(2026, 11, 19, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_said_of_a_picture_is_not_the_articles_text(whole: bool) -> None:
+    said = "<media:title>Quay</media:title><media:description>A quay in the fog</media:description>"
+    picture = '<media:content url="/quay.jpg" type="image/jpeg">'
+    article = an_item(f"<link>/1</link>{picture}{said}</media:content>", whole=whole)
+    assert (article.title, article.content_html) == ("", "")
+    assert article.image is not None
+    assert article.image.alt == ("A quay in the fog" if whole else "")
+    article = an_item(f"<link>/1</link>{picture}</media:content>{said}", whole=whole)
+    assert (article.title, article.content_html) == ("Quay", "<p>A quay in the fog</p>")
+
+
+def test_an_atom_id_is_taken_as_it_stands_whatever_the_base() -> None:
+    def ids(base: str) -> tuple[str, str, str]:
+        head = f'<feed xmlns="http://www.w3.org/2005/Atom" xml:base="{base}"><title>T</title>'
+        entry = '<entry><id>story-1</id><title>A</title><link href="/1"/></entry></feed>'
+        (article,) = read((head + entry).encode(), "text/xml", URL).articles
+        return article.native_id, article.guid, article.once
+
+    assert ids("https://old.example/") == ("story-1", "story-1", "https://old.example/story-1")
+    assert ids("https://new.example/")[:2] == ("story-1", "story-1")
 
 
 # ---------------------------------------------------------------- encodings

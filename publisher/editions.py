@@ -264,7 +264,17 @@ def cancel(store: Store, key: str, editor: str, *, now: datetime) -> tuple[Editi
         reason = f"cancelled by {editor}"
         edition = together.editions.move(key, states, EditionState.CANCELLED, reason=reason, finished_at=now)
         together.kept.touched(edition.id)
+        if together.outbox.open(edition.id):
+            _not_brought(together, edition)
     return edition, store.outbox.cancel(edition.id)
+
+
+def _not_brought(store: Store, edition: Edition) -> None:
+    """What readers wait for in vain when an edition is cancelled: what it was to put right, and the story that digests
+    left out because this alert was to bring it."""
+    store.editions.partly(edition.id, store.memory.due(edition.id))
+    if edition.cadence == ALERT:
+        store.editions.not_brought(edition.newsletter, [item.article for item in edition.items], but=edition.id)
 
 
 def resolve(store: Store, key: str, *, accepted: bool, now: datetime) -> int:

@@ -8,11 +8,8 @@ from datetime import datetime
 
 from publisher.compose.arranging import heading
 from publisher.compose.choosing import Choice, no_room
-from publisher.model import Article, Decision, Item, Label, Newsletter
+from publisher.model import DUE, Article, Decision, Item, Label, Newsletter
 from publisher.model.topics import follows
-
-#: Labels of what is told to whoever was sent the story, whatever they follow and however much else there is.
-DUE = (Label.CORRECTION, Label.RETRACTION)
 
 _WHY = {
     Label.UPDATED: "changed substantially since it was sent",

@@ -10,8 +10,8 @@ from publisher.deliver.drain import drain
 from publisher.deliver.letters import letterhead
 from publisher.deliver.plan import Leaves, at_once, plan
 from publisher.deliver.rehearse import readers, rehearse
-from publisher.deliver.retry import Retried, retry
-from publisher.deliver.rules import refuses
+from publisher.deliver.retry import Retried, may_have_passed, retry
+from publisher.deliver.rules import exclusion, refuses
 from publisher.deliver.specimen import specimen
 from publisher.deliver.waves import over, too_bad
 from publisher.deliver.witness import lacks_witness
@@ -24,8 +24,10 @@ __all__ = [
     "Tally",
     "at_once",
     "drain",
+    "exclusion",
     "lacks_witness",
     "letterhead",
+    "may_have_passed",
     "mend",
     "over",
     "plan",

@@ -52,9 +52,9 @@ def owed(article: Article, got: Collection[Got], history: History, *, urgent: bo
 
 def owed_by_edition(article: Article, carried: Collection[Carried], cadence: str, history: History) -> Label | None:
     """What an edition of a cadence has to tell of an article to those who were sent it; None when nothing, or when an
-    earlier edition to the same readers told it. What other editions carried counts where these carried nothing, and so
-    do alerts, which are not for everybody."""
-    to_all = [one for one in carried if cadence_of(one.slot) != ALERT]
+    earlier edition to the same readers told it, to all of them. What other editions carried counts where these carried
+    nothing, and so do alerts, which are not for everybody."""
+    to_all = [one for one in carried if cadence_of(one.slot) != ALERT and not one.partly]
     mine = [one for one in to_all if cadence == "" or cadence_of(one.slot) in (cadence, *FOR_ALL)]
     last = max((one.revision for one in mine), default=min(one.revision for one in carried))
     told = any(one.label is Label.RETRACTION for one in mine)

@@ -50,6 +50,7 @@ from publisher.model.delivery import (
 from publisher.model.editions import (
     ALERT,
     COMMITTED,
+    DUE,
     FOR_ALL,
     Edition,
     EditionState,
@@ -112,6 +113,7 @@ from publisher.model.readers import (
 __all__ = [
     "ALERT",
     "COMMITTED",
+    "DUE",
     "EVENT_RANK",
     "FIELDS",
     "FOR_ALL",

@@ -76,6 +76,10 @@ class Label(StrEnum):
     RETRACTION = "retraction"
 
 
+#: Labels of what is told to whoever was sent the story, whatever they follow and however much else there is.
+DUE = (Label.CORRECTION, Label.RETRACTION)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWave:
     """A part of an edition that goes before the rest: `recipients` of them (0: none), spread over all. The rest goes

@@ -16,12 +16,13 @@ class Got(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """An item of an edition that counts as sent, and the edition's slot."""
+    """An item of an edition that counts as sent, and the edition's slot. `partly`: not all who were to get it did."""
 
     article: int
     revision: int
     label: Label
     slot: str
+    partly: bool = False
 
 
 class Combination(NamedTuple):

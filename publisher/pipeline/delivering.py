@@ -191,5 +191,21 @@ def notify(parts: Parts) -> int:
 def finish(parts: Parts) -> None:
     """Editions of which nothing can change any more are done, and have their receipt."""
     for edition in parts.store.editions.in_state(EditionState.SENDING):
-        editions.finish(parts.store, edition, now=parts.clock.now())
+        if not parts.store.outbox.open(edition.id):
+            _owe_still(parts, edition)
+            editions.finish(parts.store, edition, now=parts.clock.now())
     receipting.account(parts)
+
+
+def _owe_still(parts: Parts, edition: Edition) -> None:
+    """What an edition was to put right, and did not for somebody who can be mailed, is owed to them still."""
+    store = parts.store
+    missed = dict(store.memory.missed(edition.id))
+    if not missed:
+        return
+    for one in store.outbox.rejections(edition.id):
+        if not delivering.may_have_passed(one.code, one.detail):
+            missed.pop(one.subscriber, None)
+    people = store.audience.recipients(edition.newsletter, missed)
+    owed = {id for who, person in people.items() if not delivering.exclusion(person) for id in missed[who]}
+    store.editions.partly(edition.id, owed)

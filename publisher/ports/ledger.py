@@ -119,6 +119,10 @@ class Editions(Protocol):
         """Not all who were to get these by the edition did: from now on it counts as having brought them to nobody but
         those who are remembered."""
 
+    def not_brought(self, newsletter: str, articles: Collection[int], *, but: int) -> None:
+        """The same of all other editions of a newsletter whose planning was begun: they left these out for those who
+        were to get them by that one."""
+
     def newest_variants(self, edition: int) -> Mapping[int, int]:
         """By superseded variant: the one in its place now."""
 

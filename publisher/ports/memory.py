@@ -23,6 +23,13 @@ class Memory(Protocol):
     def version(self, newsletter: str, *, but: int) -> int:
         """A number that changes whenever part of an edition of the newsletter, other than that one, is planned."""
 
+    def due(self, edition_id: int) -> frozenset[int]:
+        """The articles of which an edition corrects or withdraws something for some reader."""
+
+    def missed(self, edition_id: int) -> Iterator[tuple[int, frozenset[int]]]:
+        """The subscribers for whom it was to do so and as things stand did not, since their letter was refused, skipped
+        or cancelled, each with the articles."""
+
     def readers(self, variants: Collection[int], *, after: int, upto: int) -> Iterator[tuple[int, Sequence[int]]]:
         """Who was sent these variants, or may have been, or is about to be: (variant, subscribers with after < id <=
         upto). A reader may be named again."""

@@ -32,8 +32,13 @@ from publisher.store.tables import (
     variant_item,
 )
 
-#: What an edition may still learn when it is over: who was delivered to, and a person's word on a rule.
-_LATER: Final[Mapping[str, frozenset[str]]] = {"batch": frozenset({"delivered"}), "edition": frozenset({"overrides"})}
+#: What an edition may still learn when it is over: who was delivered to, a person's word on a rule, and that somebody
+#: waits for a story in vain who was to get it by another.
+_LATER: Final[Mapping[str, frozenset[str]]] = {
+    "batch": frozenset({"delivered"}),
+    "edition": frozenset({"overrides"}),
+    "edition_item": frozenset({"partly"}),
+}
 _TABLES = (edition, edition_item, variant, variant_item, plan_chunk, plan_exclusion, batch, attempt, delivery_exception)
 _OVER = (EditionState.DONE.value, EditionState.CANCELLED.value)
 _LIVELY = [state.value for state in OPEN_BATCHES]

@@ -199,6 +199,14 @@ class Editions:
             )
             connection.execute(sa.update(edition_item).where(these).values(partly=True))
 
+    def not_brought(self, newsletter: str, articles: Collection[int], *, but: int) -> None:
+        begun = sa.or_(edition.c.state == EditionState.PLANNING.value, edition.c.plan_cursor > 0)
+        others = sa.select(edition.c.id).where(*_of(newsletter), edition.c.id != but, begun)
+        with self._access.write() as connection:
+            theirs = sa.update(edition_item).where(edition_item.c.edition.in_(others))
+            them = shared.among(connection, edition_item.c.article, articles)
+            connection.execute(theirs.where(them).values(partly=True))
+
     def newest_variants(self, edition: int) -> Mapping[int, int]:
         with self._access.read() as connection:
             return superseding.newest(connection, edition)

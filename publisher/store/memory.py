@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.kit.compact import unpack_positions, unpack_runs
-from publisher.model import ArticleState, BatchState, Carried, Got, Label
+from publisher.model import DUE, ArticleState, BatchState, Carried, Got, Label
 from publisher.store import _shared as shared
 from publisher.store._editions import counts_as_sent
 from publisher.store.engine import Access
@@ -20,6 +20,7 @@ from publisher.store.tables import article, batch, edition, edition_item, newsle
 
 #: Batches whose readers get nothing by them, whatever happens. The readers of a batch that was split are in others.
 _NOTHING = tuple(state.value for state in (BatchState.FAILED, BatchState.CANCELLED, BatchState.SPLIT))
+_PAGE = 100
 _COLUMNS = (batch.c.runs, batch.c.skipped, batch.c.rejected, batch.c.moved)
 
 
@@ -33,7 +34,8 @@ class Memory:
         old = sa.or_(edition_item.c.revision < article.c.revision, article.c.state == ArticleState.RETRACTED.value)
         here = edition_item.c.edition.in_(sent)
         ids = sa.select(edition_item.c.article).select_from(joined).where(here, old)
-        told = (edition_item.c.article, edition_item.c.revision, edition_item.c.label, edition.c.slot)
+        item = edition_item.c
+        told = (item.article, item.revision, item.label, edition.c.slot, item.partly)
         rows = (
             sa.select(*told)
             .select_from(edition_item.join(edition, edition.c.id == edition_item.c.edition))
@@ -41,7 +43,22 @@ class Memory:
             .order_by(edition_item.c.article, edition_item.c.edition)
         )
         with self._access.read() as connection:
-            return tuple(Carried(a, n, Label(label), slot) for a, n, label, slot in connection.execute(rows))
+            return tuple(Carried(a, n, Label(label), *rest) for a, n, label, *rest in connection.execute(rows))
+
+    def due(self, edition_id: int) -> frozenset[int]:
+        with self._access.read() as connection:
+            return frozenset(article for _, article in connection.execute(_due(edition_id)))
+
+    def missed(self, edition_id: int) -> Iterator[tuple[int, frozenset[int]]]:
+        with self._access.read() as connection:
+            due: dict[int, frozenset[int]] = defaultdict(frozenset)
+            for id, about in connection.execute(_due(edition_id)):
+                due[id] |= {about}
+            failed = sa.or_(batch.c.rejected_n > 0, batch.c.skipped_n > 0, batch.c.state == BatchState.CANCELLED.value)
+            columns = (batch.c.runs, batch.c.state, batch.c.skipped, batch.c.rejected, batch.c.moved)
+            mine = sa.select(*columns).where(batch.c.edition == edition_id, failed).order_by(batch.c.id)
+            for row in connection.execution_options(yield_per=_PAGE).execute(mine):
+                yield from _missed(row, due)
 
     def variants(self, newsletter: str, articles: Collection[int], *, but: int) -> Mapping[int, frozenset[Got]]:
         found: dict[int, set[Got]] = defaultdict(set)
@@ -94,6 +111,24 @@ def _batches(connection: Connection, variants: Collection[int], after: int, upto
             batch.c.state.not_in(_NOTHING),
         )
     )
+
+
+def _due(id: int) -> sa.Select[Any]:
+    """By variant of an edition: the articles of which it puts something right."""
+    joined = variant_item.join(variant, variant.c.id == variant_item.c.variant)
+    right = variant_item.c.label.in_([label.value for label in DUE])
+    return sa.select(variant.c.id, variant_item.c.article).select_from(joined).where(variant.c.edition == id, right)
+
+
+def _missed(row: Any, due: Mapping[int, frozenset[int]]) -> Iterator[tuple[int, frozenset[int]]]:
+    skipped, rejected, moved = (unpack_positions(bits) for bits in (row.skipped, row.rejected, row.moved))
+    position = 0
+    for id, members in unpack_runs(row.runs):
+        for at, member in enumerate(members, start=position):
+            lost = at in skipped or at in rejected or (row.state == BatchState.CANCELLED.value and at not in moved)
+            if id in due and lost:
+                yield member, due[id]
+        position += len(members)
 
 
 def _reached(

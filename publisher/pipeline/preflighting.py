@@ -125,7 +125,8 @@ def _may_ask(parts: Parts, wanted: bool, messages: Sequence[bytes]) -> bool:
 
 def _asked(parts: Parts, messages: Sequence[bytes]) -> tuple[dict[str, LinkFact], DomainFacts]:
     opened = [preflight.Opened(message) for message in messages]
-    links = preflight.ask_links((url for one in opened for url, _ in one.links), but=parts.site.links_url)
+    urls = [url for one in opened for url, _ in one.links] + [url for one in opened for url in one.pictures]
+    links = preflight.ask_links(urls, but=parts.site.links_url)
     first = opened[0]
     return dict(links), preflight.ask_domain(preflight.sender_domain(first), preflight.selectors(first))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborNode
 
 from publisher.model import Situation
+from publisher.preflight.links import place
 from publisher.preflight.reading import Opened, hidden
 from publisher.preflight.rules import Seen
 
@@ -22,11 +23,14 @@ def check(opened: Opened, situation: Situation) -> Iterator[Seen]:
             yield Seen("image-alt", where, "It has no alt text")
         elif not (given["alt"] or "").strip() and _only_link(node.parent):
             yield Seen("image-alt", where, "It is all there is of a link, and its alt text is empty")
-        if not (given.get("width") or "").strip():
-            yield Seen("image-size", where, "It has no width")
+        for side in ("width", "height"):
+            if not (given.get(side) or "").strip():
+                yield Seen("image-size", where, f"It has no {side}")
         plain = not situation.external and source.lower().startswith("http://")
         if not plain and not source.lower().startswith(("https://", "data:")):
             yield Seen("image-source", where, _fault(source))
+        elif not source.lower().startswith("data:"):
+            yield from place(source, where, situation)
 
 
 def _only_link(parent: LexborNode | None) -> bool:

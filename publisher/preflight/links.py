@@ -45,16 +45,24 @@ def _address(url: str, text: str, where: str, situation: Situation) -> Iterator[
             yield Seen("link-empty", where, "It is not a whole address" if url else "It has no address")
         return
     host = parts.hostname.lower().rstrip(".")
-    if situation.external:  # else nobody reads it but who sits at this machine
-        yield from _place(url, host, where)
-    yield from _answer(url, where, situation)
+    yield from place(url, where, situation)
     if twice := _tracked_twice(url):
         yield Seen("link-tracked", where, twice)
-    if other := _other_host(text, host):
+    titles = {story.title for story in situation.stories}  # "Booking.com" may be a headline
+    if text not in titles and (other := _other_host(text, host)):
         yield Seen("link-mismatch", where, f"The text says {other}, and the link leads to {host}")
 
 
-def _place(url: str, host: str, where: str) -> Iterator[Seen]:
+def place(url: str, where: str, situation: Situation) -> Iterator[Seen]:
+    """Whether readers can reach the web address of a link or a picture, and what it answered."""
+    parts = _split(url)
+    host = (parts.hostname or "").lower().rstrip(".") if parts else ""
+    if situation.external:  # else nobody reads it but who sits at this machine
+        yield from _open(url, host, where)
+    yield from _answer(url, where, situation)
+
+
+def _open(url: str, host: str, where: str) -> Iterator[Seen]:
     if _is_inside(host):
         yield Seen("link-private", where, f"{host} is no public address")
         return

@@ -53,6 +53,12 @@ class Opened:
         return LexborHTMLParser(self.html)
 
     @cached_property
+    def language(self) -> str:
+        """That of the page, without a region ("pt"); "" when it does not say."""
+        root = self.tree.root
+        return (root.attributes.get("lang") or "").partition("-")[0].lower() if root is not None else ""
+
+    @cached_property
     def seen(self) -> str:
         """The text of the HTML that a mail program shows, with single spaces."""
         return blank(" ".join(piece for _, piece in texts(self.tree.body)))
@@ -65,6 +71,11 @@ class Opened:
         """(address, visible text) of every link of the HTML."""
         found = (node for node in self.nodes("a") if "href" in node.attributes)
         return tuple(((node.attributes["href"] or "").strip(), blank(node.text())) for node in found)
+
+    @cached_property
+    def pictures(self) -> tuple[str, ...]:
+        """The address of every picture."""
+        return tuple((node.attributes.get("src") or "").strip() for node in self.nodes("img"))
 
 
 def blank(text: str) -> str:

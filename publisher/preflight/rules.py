@@ -40,7 +40,9 @@ RULES: Mapping[str, Rule] = {
         'Give it an alt text, or alt="" where it says nothing',
     ),
     "image-size": Rule(
-        WARN, "the text jumps while pictures load, and Outlook shows them as large as they are", "Give it a width"
+        WARN,
+        "the text jumps while pictures load, and Outlook shows them as large as they are",
+        "Give it width and height; a newsletter whose pictures are hosted measures them by itself",
     ),
     "image-source": Rule(BLOCK, "a picture must be fetched from a whole https address", "Give it an https address"),
     "contrast": Rule(

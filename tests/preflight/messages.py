@@ -191,7 +191,7 @@ def situation(values: Mapping[str, Any]) -> Situation:
             published_at=NOW + timedelta(hours=one.get("hours", -3)),
             label=Label(one.get("label", "new")),
         )
-        for one in facts.get("stories", ())
+        for one in facts.get("stories", values.get("stories", ()))
     )
     links = {
         one["url"]: LinkFact(status=one.get("status", 0), gone=one.get("gone", False)) for one in facts.get("links", ())

@@ -119,6 +119,8 @@ class Report:
                 self._log.info(f"{work.kind}.recovered", key=work.key)
             if facts := told(result):
                 self._log.info(f"{work.kind}.done", **({"key": work.key} if work.key else {}), **facts)
+            for refusal in result.unheard if isinstance(result, collect.Tally) else ():
+                self._log.warning(f"{work.kind}.refused", key=work.key, item=refusal.item, reason=refusal.reason)
 
     def failed(self, work: Work, error: BaseException) -> None:
         words = f"{type(error).__name__}: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from publisher.cli.words import when
 from publisher.model import Arrival, ArticleState, MailPermission
 
 if TYPE_CHECKING:
-    from publisher.model import Article, Decision
+    from publisher.model import Article, Decision, Refusal
     from publisher.ports import Parts
 
 app = typer.Typer(
@@ -93,6 +94,10 @@ def why(
         if "/" in article[0] and (there := editions.find(site.parts.store, article[0])):
             why_edition(site.parts, there, json=json)
             return
+        left_out = _left_out(site.parts, " ".join(article))
+        if left_out and not site.parts.store.articles.find(" ".join(article)):
+            _say_left_out(left_out, site.parts.site.timezone, json=json)
+            return
         one = found_article(site.parts, article)
         decisions = pipeline.why(site.parts, one, feed=feed, newsletter=newsletter)
         if json:
@@ -106,6 +111,25 @@ def why(
             for decision in decisions
         ]
         console.table(("output", "in/out", "since", "rule"), rows)
+
+
+def _left_out(parts: Parts, text: str) -> list[tuple[str, Refusal]]:
+    """What looks refuse, by source, and is called so."""
+    words = text.strip().casefold()
+    return [
+        (source.slug, one)
+        for source in parts.store.sources.all()
+        for one in source.refused
+        if words == one.id.casefold() or words in one.item.casefold()
+    ]
+
+
+def _say_left_out(left_out: list[tuple[str, Refusal]], zone: str, *, json: bool) -> None:
+    if json:
+        console.dump({"refused": [{"source": source, **asdict(one)} for source, one in left_out]})
+        return
+    for source, one in left_out:
+        console.say(f"{one.item} ({source}) is left out since {when(one.since, zone)}: {one.reason}")
 
 
 # ---------------------------------------------------------------- which, and how it is shown

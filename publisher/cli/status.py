@@ -55,10 +55,14 @@ def _sources(parts: Parts) -> list[dict[str, Any]]:
             "slug": source.slug,
             "kind": source.kind,
             "articles": articles.get(source.slug, 0),
-            "last_look_at": stored[source.slug].fetched_at,
-            "next_look_at": stored[source.slug].next_fetch_at,
+            # What is pushed is looked for nowhere.
+            "last_look_at": None if source.kind == "push" else stored[source.slug].fetched_at,
+            "next_look_at": None if source.kind == "push" else stored[source.slug].next_fetch_at,
             "failures": stored[source.slug].failures,
             "error": stored[source.slug].last_error,
+            "refused": [
+                {"item": one.item, "reason": one.reason, "since": one.since} for one in stored[source.slug].refused
+            ],
         }
         for source in parts.sources
     ]
@@ -197,6 +201,7 @@ def _overdue(parts: Parts, now: datetime) -> Iterator[tuple[str, str]]:
 
 def _show(report: dict[str, Any], now: datetime, zone: str) -> None:
     _show_sources(report["sources"], now)
+    _show_refused(report["sources"], now)
     _show_hubs(report["hubs"], now, zone)
     _show_feeds(report["feeds"], now)
     _show_newsletters(report["newsletters"], now)
@@ -218,13 +223,19 @@ def _show_sources(sources: list[dict[str, Any]], now: datetime) -> None:
             s["slug"],
             s["kind"],
             f"{s['articles']:,}",
-            ago(s["last_look_at"], now),
-            ahead(s["next_look_at"], now),
+            *(("", "") if s["kind"] == "push" else (ago(s["last_look_at"], now), ahead(s["next_look_at"], now))),
             s["error"],
         ]
         for s in sources
     ]
     console.table(["source", "kind", "articles", "last look", "next look", "error"], rows, title="Sources")
+
+
+def _show_refused(sources: list[dict[str, Any]], now: datetime) -> None:
+    rows = [[s["slug"], one["item"], ago(one["since"], now), one["reason"]] for s in sources for one in s["refused"]]
+    if rows:
+        console.say()
+        console.table(["source", "item", "first seen", "why it is left out"], rows, title="Left out")
 
 
 def _show_hubs(hubs: list[dict[str, Any]], now: datetime, zone: str) -> None:

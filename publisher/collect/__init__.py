@@ -11,6 +11,7 @@ from publisher.collect.accepting import Accepted, Tally, accept, record
 from publisher.collect.by_hand import corrected, mailed, restored, retracted
 from publisher.collect.cleaning import LABELS, TITLE
 from publisher.collect.naming import listed
+from publisher.collect.refusing import refused, unheard
 from publisher.collect.removing import outage
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "mailed",
     "outage",
     "record",
+    "refused",
     "restored",
     "retracted",
+    "unheard",
 ]

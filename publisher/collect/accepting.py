@@ -43,7 +43,8 @@ class Accepted:
 
 @dataclass(slots=True)
 class Tally:
-    """The sums over all pages of one look."""
+    """The sums over all pages of one look. `unheard` are those of the refused that no earlier look refused, the first
+    of them."""
 
     new: int = 0
     changed: int = 0
@@ -51,6 +52,7 @@ class Tally:
     returned: int = 0
     unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    unheard: tuple[Refusal, ...] = ()
 
     def add(self, accepted: Accepted) -> None:
         self.new += len(accepted.new)

@@ -40,6 +40,8 @@ _KINDS: Final = {
 #: Hidden files, and what editors and word processors leave beside the file they have open.
 _IGNORED: Final = (".", "~", "#")
 _CLOSED: Final = "the folder cannot be opened"
+#: It could be any article, also one that seems to be missing.
+_STOPS: Final = "until it can, nothing that is missing from the source counts as removed"
 _LEAVES: Final = "it is a link that leads out of the folder: put the file itself here"
 
 
@@ -54,7 +56,12 @@ class _Names:
     refused: list[Refusal] = field(default_factory=list)
 
     def refuse(self, path: PurePosixPath, reason: str) -> None:
-        self.refused.append(Refusal(item=_shown(path), reason=reason))
+        self.refused.append(Refusal(item=_shown(path), reason=reason, id=_shown(path)))
+
+    def hide(self, path: PurePosixPath, reason: str) -> None:
+        """Refuse a file of which nobody can tell which article it is."""
+        self.refuse(path, f"{reason}; {_STOPS}")
+        self.complete = False
 
 
 class ArticleFolder:
@@ -80,6 +87,7 @@ class ArticleFolder:
             refused=tuple(names.refused),
             listing=listing if names.complete else None,
             same=len(names.by_path) - len(names.new),
+            whole=True,
         )
         for start in range(0, max(1, len(names.new)), _PAGE):
             articles, refused = _read(source, names, names.new[start : start + _PAGE])
@@ -111,10 +119,10 @@ def _names(source: Source, known: Known, settle: float) -> _Names:
                 raise ValueError("it is being written: it will be read when it is whole")
             hashes[path] = _raw_hash(source, path, _bytes(source, path))
         except (OSError, ValueError) as error:
-            names.refuse(path, _why(error))
             if _KINDS[path.suffix.lower()] == "markdown":
-                names.complete = False
+                names.hide(path, _why(error))
             else:
+                names.refuse(path, _why(error))
                 names.by_path[path] = _shown(path)
     names.complete = names.complete and not any(refusal.reason.startswith(_CLOSED) for refusal in names.refused)
     same = known(set(hashes.values()))
@@ -125,8 +133,7 @@ def _names(source: Source, known: Known, settle: float) -> _Names:
         except Draft:
             continue
         except (OSError, ValueError) as error:
-            names.refuse(path, _why(error))
-            names.complete = False
+            names.hide(path, _why(error))
             continue
         if (other := taken.setdefault(id, path)) != path:
             names.refuse(path, f"same id as {_shown(other)}, {id[:100]!r}: give each its own")
@@ -180,7 +187,7 @@ def _read(
         except Draft:
             continue
         except (OSError, ValueError) as error:
-            refused.append(Refusal(item=_shown(path), reason=_why(error)))
+            refused.append(Refusal(item=_shown(path), reason=_why(error), id=_shown(path)))
     return tuple(articles), tuple(refused)
 
 
@@ -195,7 +202,7 @@ def _files(source: Source, refused: list[Refusal]) -> list[PurePosixPath]:
 
     def unreadable(error: OSError) -> None:
         place = Path(error.filename or root)
-        refused.append(Refusal(item=_named(root, place), reason=f"{_CLOSED} ({error.strerror})"))
+        refused.append(Refusal(item=_named(root, place), reason=f"{_CLOSED} ({error.strerror}); {_STOPS}"))
 
     for place, folders, names in os.walk(root, onerror=unreadable):
         here = Path(place)

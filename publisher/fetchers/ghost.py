@@ -201,7 +201,7 @@ class _Look:
                     raise ValueError(broken)
                 articles.append(article(post, home, self._language))
             except ValueError as error:
-                refused.append(Refusal(item=name(post), reason=str(error)))
+                refused.append(Refusal(item=name(post), reason=str(error), id=words(post.get("id"))))
         return tuple(articles), tuple(refused)
 
 

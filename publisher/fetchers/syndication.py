@@ -58,6 +58,7 @@ class Syndication:
             cursor=cursor,
             refused=reading.refused,
             same=reading.same,
+            whole=True,
             next_look=_next_look(reply, cursor),
             hub=hub_of(reply.body, reply.headers, reply.url),
         )

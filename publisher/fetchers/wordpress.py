@@ -178,7 +178,7 @@ class _Look:
                     raise ValueError(page.broken)
                 articles.append(article(post, self._zone, self._api.root, self._bylines.of(post)))
             except ValueError as error:
-                refused.append(Refusal(item=name(post), reason=str(error)))
+                refused.append(Refusal(item=name(post), reason=str(error), id=words(post.get("id"))))
         return tuple(articles), tuple(refused)
 
     def _newest(self, now: datetime) -> str:

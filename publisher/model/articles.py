@@ -76,7 +76,8 @@ class Source:
     article is known by: "native" (its native id, else the guid, else the address, else its content), "guid" or
     "url". What is dated more than `backdated` before the newest that is stored is no news. When more than
     `outage` (a share of 1) of what is stored vanished at once, nothing is believed to have been removed.
-    `completed_at` is when a look first came to its end, None while none has.
+    `completed_at` is when a look first came to its end, None while none has. `refused` are the items that its looks
+    refuse, the first of them.
     """
 
     id: int = 0
@@ -97,6 +98,7 @@ class Source:
     completed_at: datetime | None = None
     failures: int = 0
     last_error: str = ""
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -140,11 +142,13 @@ class FetchedArticle:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """One item of a source, or one line of a file, that could not be read: which, in words, and why. `id` is the native
-    id of an item that came with one."""
+    id of an item that came with one; `since` is when a source's item was first refused for that reason, as far as that
+    is kept."""
 
     item: str
     reason: str
     id: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +193,8 @@ class Fetched:
     that was refused, but is there, is listed too. `next_look` is how long the source itself asks to be left
     alone (`ttl`, `sy:`, Cache-Control), None when it does not say. `same` counts further items that are there
     and were left out, since their raw hash was known. `hub` is what the source says of a hub that tells of news, None
-    when this look did not read that.
+    when this look did not read that. With `whole` this look reads all that is there: what it does not refuse is mended,
+    or gone.
     """
 
     articles: tuple[FetchedArticle, ...]
@@ -199,6 +204,7 @@ class Fetched:
     listing: Listing | None = None
     next_look: timedelta | None = None
     same: int = 0
+    whole: bool = False
     hub: HubLink | None = None
 
 

@@ -39,6 +39,9 @@ class _Look:
     missing: Missing | None = None
     emptied: str = ""
     wish: timedelta | None = None
+    read: bool = False  # anything was: it is not all as it was
+    whole: bool = False
+    taken: set[str] = field(default_factory=set)  # ids of items that were refused before and are not any more
     call: str = ""  # which call pushed these articles
     called: Mapping[str, str] = field(default_factory=dict)  # how its maker calls each, by native id
 
@@ -58,6 +61,7 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
             _listed(parts, look, page)
             _page(parts, look, page, newest)
             look.wish = page.next_look or look.wish
+            _readable(look, page)
             if page.hub:
                 hubs.named(parts, look.source, page.hub)
         _retire(parts, look)
@@ -69,7 +73,9 @@ def collect(parts: Parts, slug: str, *, believe_removals: bool = False) -> colle
         outage = errors.SourceEmptied(look.emptied, source=slug)
         _report(parts, look, outage)
         raise outage
-    _looked(parts, look, None)
+    refused = _refused(parts, look)
+    _looked(parts, look, None, refused)
+    look.tally.unheard = collecting.unheard(look.source.refused, refused or ())
     return look.tally
 
 
@@ -230,7 +236,7 @@ def source_of(parts: Parts, slug: str) -> Source:
     for source in parts.sources:
         if source.slug == slug:
             there = parts.store.sources.get(slug)
-            learnt = {name: getattr(there, name) for name in ("id", "cursor", "failures", "completed_at")}
+            learnt = {name: getattr(there, name) for name in ("id", "cursor", "failures", "completed_at", "refused")}
             return replace(source, **learnt)
     raise errors.NotFound(f"there is no source {slug!r} in the settings", source=slug)
 
@@ -250,11 +256,30 @@ def _report(parts: Parts, look: _Look, outage: errors.SourceEmptied) -> None:
     )
 
 
-def _looked(parts: Parts, look: _Look, error: Exception | None) -> None:
+def _readable(look: _Look, page: Fetched) -> None:
+    """Keep, of a page that was read, what is needed to say which items are still refused."""
+    look.read = look.read or not page.unchanged
+    look.whole = look.whole or page.whole
+    before = {one.id for one in look.source.refused if one.id}
+    look.taken |= before.intersection(one.native_id for one in page.articles)
+    look.taken -= {one.id for one in look.tally.refused}
+
+
+def _refused(parts: Parts, look: _Look) -> tuple[Refusal, ...] | None:
+    """What the source refuses after this look; None when it read nothing."""
+    if not look.read:
+        return None
+    now = parts.clock.now()
+    return collecting.refused(look.source.refused, look.tally.refused, whole=look.whole, taken=look.taken, now=now)
+
+
+def _looked(parts: Parts, look: _Look, error: Exception | None, refused: Sequence[Refusal] | None = None) -> None:
     now = parts.clock.now()
     next_at = now + pause(look.source, error, wish=look.wish)
     said = (str(error) or type(error).__name__) if error else ""
-    parts.store.sources.looked(look.source.slug, at=now, next_fetch_at=next_at, error=said, began=look.began)
+    parts.store.sources.looked(
+        look.source.slug, at=now, next_fetch_at=next_at, error=said, began=look.began, refused=refused
+    )
 
 
 def pause(source: Source, error: Exception | None, *, wish: timedelta | None = None) -> timedelta:

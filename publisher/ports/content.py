@@ -17,6 +17,7 @@ from publisher.model import (
     Fragment,
     Listing,
     Missing,
+    Refusal,
     Revision,
     Source,
 )
@@ -45,10 +46,17 @@ class Sources(Protocol):
         NotFound."""
 
     def looked(
-        self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str, began: datetime | None = None
+        self,
+        slug: str,
+        *,
+        at: datetime,
+        next_fetch_at: datetime,
+        error: str,
+        began: datetime | None = None,
+        refused: Sequence[Refusal] | None = None,
     ) -> None:
         """Record a finished look: error "" clears the failures, any other adds one. When it was asked for another one
-        after this one `began`, that is due at once."""
+        after this one `began`, that is due at once. `refused` is what is refused now; None leaves what was."""
 
 
 class Articles(Protocol):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import NotFound
-from publisher.model import Source
+from publisher.model import Refusal, Source
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import pushed
@@ -70,10 +70,19 @@ class Sources:
             return noted.first() is not None
 
     def looked(
-        self, slug: str, *, at: datetime, next_fetch_at: datetime, error: str, began: datetime | None = None
+        self,
+        slug: str,
+        *,
+        at: datetime,
+        next_fetch_at: datetime,
+        error: str,
+        began: datetime | None = None,
+        refused: Sequence[Refusal] | None = None,
     ) -> None:
         """`fetched_at` moves only when the look succeeded. Raises NotFound."""
         changes: dict[str, Any] = {"next_fetch_at": next_fetch_at, "last_error": error}
+        if refused is not None:
+            changes["refused"] = [_told(one) for one in refused] or None
         if began:
             later = sa.literal(next_fetch_at, table.c.next_fetch_at.type)
             changes["next_fetch_at"] = sa.case((table.c.asked_at > began, table.c.asked_at), else_=later)
@@ -101,12 +110,22 @@ def _keep(connection: Connection, source: Source) -> None:
         return
     if tuple(row) != (source.kind, source.url):
         told |= {"cursor": {}, "next_fetch_at": None, "first_complete_at": None, "listing": "", "listed": None}
+        told["refused"] = None
     connection.execute(sa.update(table).where(table.c.slug == source.slug).values(**told))
 
 
 def _update(connection: Connection, slug: str, changes: Mapping[str, Any]) -> None:
     if not connection.execute(sa.update(table).where(table.c.slug == slug).values(**changes)).rowcount:
         raise _unknown(slug)
+
+
+def _told(one: Refusal) -> dict[str, Any]:
+    return {"item": one.item, "reason": one.reason, "id": one.id, "since": one.since and one.since.isoformat()}
+
+
+def _refusal(told: Mapping[str, Any]) -> Refusal:
+    since = datetime.fromisoformat(told["since"]) if told["since"] else None
+    return Refusal(item=told["item"], reason=told["reason"], id=told["id"], since=since)
 
 
 def _unknown(slug: str) -> NotFound:
@@ -126,4 +145,5 @@ def _source(row: sa.RowMapping) -> Source:
         completed_at=row["first_complete_at"],
         failures=row["failures"],
         last_error=row["last_error"],
+        refused=tuple(map(_refusal, row["refused"] or ())),
     )

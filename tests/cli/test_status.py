@@ -56,6 +56,30 @@ def test_a_failing_source_is_told_with_its_reason(site: Path) -> None:
     assert "artikel" in as_json(site, "status")["sources"][0]["error"]
 
 
+def test_what_is_left_out_of_a_source_is_told_with_its_reason(site: Path) -> None:
+    assert "Left out" not in done(site, "status")
+    (site / "articles" / "broken.md").write_text("---\ndate: yesterday\n---\nText.\n")
+    done(site, "collect")
+    (one,) = as_json(site, "status")["sources"][0]["refused"]
+    assert (one["item"], "'yesterday'" in one["reason"]) == ("broken.md", True)
+    told = done(site, "status")
+    assert "Left out" in told
+    assert "broken.md" in told
+    assert "broken.md (newsroom) is left out since" in done(site, "why", "broken.md")
+    assert as_json(site, "why", "broken.md")["refused"][0]["source"] == "newsroom"
+
+
+def test_what_is_pushed_is_looked_for_nowhere(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = '[[sources]]\nslug = "program"\nkind = "push"\nwebhook_secret_env = "PUSH"\n\n[[feeds]]'
+    change(site, '[[feeds]]\nslug = "all"', wire + '\nslug = "all"')
+    monkeypatch.setenv("PUSH", "0123456789abcdef0123")
+    done(site, "collect")
+    (program,) = [one for one in as_json(site, "status")["sources"] if one["kind"] == "push"]
+    assert (program["last_look_at"], program["next_look_at"]) == (None, None)
+    (line,) = [line for line in done(site, "status").splitlines() if line.startswith("program")]
+    assert line.split() == ["program", "push", "0"]
+
+
 def test_hubs_are_told_with_what_they_promised_or_why_not(site: Path) -> None:
     assert "Hubs" not in done(site, "status")
     wire = '[[sources]]\nslug = "wire"\nkind = "syndication"\nurl = "https://wire.example/"\n\n[[feeds]]'

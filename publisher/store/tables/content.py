@@ -24,6 +24,7 @@ source = table(
     text("listing", server_default=""),  # the list that is being gone through
     blob("listed", nullable=True),  # the articles that it has named so far: a bitmap of their ids
     moment("asked_at"),  # when somebody last said that there is something new
+    data("refused", nullable=True),  # what its looks refuse, and since when
     unique("slug"),
 )
 

@@ -228,9 +228,10 @@ def engine(handler: Callable[[Work], None], on_error: Callable[[Work, BaseExcept
 def watcher(parts: Parts, changed: Callable[[str], None], failed: Callable[[BaseException], None]) -> Watcher:
     """Watches the folders that are sources; `changed` is told a source's slug."""
     from publisher.engines.watching import Watching
+    from publisher.fetchers.folder import matters
 
     folders = {source.slug: Path(source.url) for source in parts.sources if source.kind == "folder"}
-    return Watching(folders, changed, failed)
+    return Watching(folders, changed, failed, matters=matters)
 
 
 def _folder(root: Path, settings: FolderSettings, environment: Mapping[str, str]) -> Folder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 #: Milliseconds without a change after which what changed is told, and the longest that is waited for such a pause.
 _QUIET = 300
@@ -22,15 +22,22 @@ _Identity = tuple[int, int]  # device and number: a folder that was made anew is
 
 
 class Watching:
-    """`ports.Watcher` over folders by name. `changed` is told the name of a folder in which something changed, and once
-    when watching it begins; `failed` why none can be watched, at every try."""
+    """`ports.Watcher` over folders by name. `changed` is told the name of a folder in which something changed that
+    `matters`, by its path within the folder, and once when watching it begins; `failed` why none can be watched, at
+    every try."""
 
     def __init__(
-        self, folders: Mapping[str, Path], changed: Callable[[str], None], failed: Callable[[BaseException], None]
+        self,
+        folders: Mapping[str, Path],
+        changed: Callable[[str], None],
+        failed: Callable[[BaseException], None],
+        *,
+        matters: Callable[[PurePath], bool] = lambda _place: True,
     ) -> None:
         self._folders = {name: path.resolve() for name, path in folders.items()}
         self._changed = changed
         self._failed = failed
+        self._matters = matters
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -82,7 +89,14 @@ class Watching:
             yield [Path(path) for _, path in changes]
 
     def _touched(self, there: Collection[str], paths: Collection[Path]) -> set[str]:
-        return {name for name in there if any(path.is_relative_to(self._folders[name]) for path in paths)}
+        return {name for name in there if any(self._matter(self._folders[name], path) for path in paths)}
+
+    def _matter(self, folder: Path, path: Path) -> bool:
+        """A folder within, whatever it is called, may have come with all that is in it."""
+        if not path.is_relative_to(folder):
+            return False
+        place = path.relative_to(folder)
+        return self._matters(place) or (path.is_dir() and self._matters(place / "within"))
 
     def _there(self) -> dict[str, _Identity]:
         """The folders that exist now."""

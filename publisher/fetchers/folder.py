@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -105,6 +105,13 @@ class ArticleFolder:
         refused = sum(len(page.refused) for page in pages)
         told = f"{articles:,} article{'' if articles == 1 else 's'}"
         return f"{told}, {refused:,} not readable" if refused else told
+
+
+def matters(place: PurePath) -> bool:
+    """Whether a look could find something else since this changed, which is given relative to the folder: a file that
+    is read, or a folder. Others, such as pictures or what an editor keeps beside an open file, do not count."""
+    ignored = any(part.startswith(_IGNORED) for part in place.parts)
+    return not ignored and (place.suffix.lower() in _KINDS or not place.suffix)
 
 
 def _names(source: Source, known: Known, settle: float) -> _Names:

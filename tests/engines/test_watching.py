@@ -12,6 +12,7 @@ import pytest
 
 from publisher.engines import watching
 from publisher.engines.watching import Watching
+from publisher.fetchers.folder import matters
 
 SECONDS = 20.0  # the longest wait for anything
 
@@ -30,7 +31,7 @@ class Told:
 @contextmanager
 def watched(**folders: Path) -> Iterator[Told]:
     told = Told()
-    watcher = Watching(folders, told.names.put, told.errors.put)
+    watcher = Watching(folders, told.names.put, told.errors.put, matters=matters)
     watcher.start()
     try:
         yield told
@@ -55,6 +56,24 @@ def test_a_saved_file_is_told_by_its_folder(tmp_path: Path) -> None:
         (tmp_path / "harbour" / "boats").mkdir()
         assert told.next() == "harbour"
         assert told.errors.empty()
+
+
+def test_what_no_look_would_read_is_not_told(tmp_path: Path) -> None:
+    """The names come in the order of the changes, so what is told first tells what was not told before it."""
+    for name in ("harbour", "sport"):
+        (tmp_path / name).mkdir()
+    with watched(harbour=tmp_path / "harbour", sport=tmp_path / "sport") as told:
+        assert {told.next(), told.next()} == {"harbour", "sport"}
+        for name in ("quay.jpg", ".ferry.txt.Xk2", "~ferry.txt", "#ferry.txt#", "ferry.txt.part"):
+            (tmp_path / "harbour" / name).write_text("nothing to read\n")
+            (tmp_path / "harbour" / name).unlink()
+        save(tmp_path / "sport" / "final.txt", "The final is postponed\n")
+        assert told.next() == "sport"
+        (tmp_path / "away").mkdir()
+        (tmp_path / "away" / "ferry.txt").write_text("The ferry returns\n")
+        (tmp_path / "away").rename(tmp_path / "harbour" / "2026.11")
+        assert told.next() == "harbour"
+        assert told.names.empty()
 
 
 def test_a_folder_that_is_made_anew_is_watched_again(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
-from publisher.kit.http_session import Limits, fresh_for, get, is_private, open_session, retry_after, shown
+from publisher.kit.http_session import Limits, fresh_for, get, is_private, open_session, retry_after, serves_keys, shown
 from tests.fakes import newsroom
 from tests.fakes.newsroom import Newsroom
 
@@ -29,6 +30,7 @@ NOT_PUBLIC = """
     240.0.0.1 255.255.255.255 168.63.129.16 192.0.0.192 198.18.0.1 192.0.2.1 ::1 :: fe80::1%eth0 fc00::1
     fd00:ec2::254 ff02::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254 ::127.0.0.1 2002:7f00:1:: 2002:a00:1::
     64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::1 2001:0:1::1 2001:db8::1 fec0::1
+    ::ffff:0:7f00:1 5f00::1 3fff::1
 """
 
 
@@ -107,6 +109,44 @@ def test_addresses_that_are_not_public_are_known(address: str) -> None:
 @pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_public_addresses_are_not_refused(address: str) -> None:
     assert not is_private(address)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "168.63.129.16"])
+def test_where_clouds_keep_keys_is_known(address: str) -> None:
+    assert serves_keys(address)
+    assert not serves_keys("192.168.1.1")
+
+
+def test_a_private_address_is_allowed_for_the_host_that_was_asked_for(
+    site: Newsroom, session: requests.Session
+) -> None:
+    """A redirect that a stranger wrote leads no further into the network."""
+    elsewhere = site.origin.replace("127.0.0.1", "localhost")
+    site.answer("/feed", b"fine")
+    site.answer("/moved", status=302, Location=f"{elsewhere}/feed")
+    assert get(session, f"{elsewhere}/feed").body == b"fine"
+    with open_session(allow_private=True) as other, pytest.raises(SourceInvalid, match="where the redirect leads"):
+        get(other, f"{site.origin}/moved")
+
+
+def test_of_many_addresses_a_few_are_tried(monkeypatch: pytest.MonkeyPatch, session: requests.Session) -> None:
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def lookup(host: str, *rest: Any, **named: Any) -> list[Any]:
+        asked.append(host)
+        if host != "many.example":
+            return real(host, *rest, **named)
+        four = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.1.{number}", 1)) for number in range(100)]
+        six = [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (f"::ffff:127.0.2.{number}", 1, 0, 0)) for number in range(9)
+        ]
+        return [*six, *four]
+
+    monkeypatch.setattr("socket.getaddrinfo", lookup)
+    with pytest.raises(SourceUnavailable, match="does not take connections"):
+        get(session, "http://many.example:1/")
+    assert asked == ["many.example", "::ffff:127.0.2.0", "::ffff:127.0.2.1", "127.0.1.0", "127.0.1.1"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1"])
@@ -328,6 +368,14 @@ def test_the_same_bounds_hold_under_tls(safe_site: Newsroom, session: requests.S
         get(session, safe_site.origin + "/slow", limits=Limits(total=0.3))
     with open_session() as careful, pytest.raises(SourceInvalid, match="private"):
         get(careful, safe_site.origin + "/a")
+
+
+def test_a_server_that_never_agrees_on_tls_ends_at_the_total(session: requests.Session) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable, match=r"within 0\.3 seconds"):
+            get(session, f"https://127.0.0.1:{silent.getsockname()[1]}/", limits=Limits(connect=20, total=0.3))
+        assert time.monotonic() - began < 10
 
 
 def test_mailers_post_through_the_same_session(site: Newsroom, session: requests.Session) -> None:

@@ -4,7 +4,7 @@
 for their own calls: an API's address is the settings' business, and retrying is the ledger's.
 """
 
-from publisher.kit.http_session._connections import Deadline, is_private, open_session
+from publisher.kit.http_session._connections import Deadline, is_private, open_session, serves_keys
 from publisher.kit.http_session._reading import LONGEST_WAIT, Limits, Reply, fresh_for, get, post, retry_after, shown
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "open_session",
     "post",
     "retry_after",
+    "serves_keys",
     "shown",
 ]

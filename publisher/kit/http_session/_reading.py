@@ -73,8 +73,8 @@ def get(
     Their `ids` hold `url`; `status` where there was one; `large` for a body over the limit; `reached` and `slow`
     for an answer that began, and one that took too long.
     """
-    with Deadline(session, limits.total) as deadline:
-        hop = _first(url, headers, auth)
+    hop = _first(url, headers, auth)
+    with Deadline(session, limits.total, host=urlsplit(hop.url).hostname or "") as deadline:
         for _ in range(limits.redirects + 1):
             with _in_words(hop.url, deadline, limits), _ask(session, hop, limits) as response:
                 location = response.headers.get("Location", "")
@@ -88,8 +88,8 @@ def get(
 
 def post(session: requests.Session, url: str, form: Mapping[str, str], *, limits: Limits = Limits()) -> Reply:
     """Send a form; a redirect is followed where it says that the form goes along (307, 308). Raises as `get` does."""
-    with Deadline(session, limits.total) as deadline:
-        hop = _first(url, None, None)
+    hop = _first(url, None, None)
+    with Deadline(session, limits.total, host=urlsplit(hop.url).hostname or "") as deadline:
         for _ in range(limits.redirects + 1):
             with _in_words(hop.url, deadline, limits), _ask(session, hop, limits, form) as response:
                 location = response.headers.get("Location", "")

@@ -47,6 +47,6 @@ def verify(
     for problem in problems if not json else ():
         console.tell(console.mark(False), problem)
     if not json:
-        wrong = f"{edition} is not as its receipt says: {count(len(problems), 'thing')}, named above."
+        wrong = f"{edition} is not as its receipt says: {count(len(problems), 'difference')}, named above."
         console.say(wrong if problems else f"{edition} is as its receipt says: every row, every sum, every variant.")
     raise typer.Exit(Exit.FAILED if problems else Exit.OK)

@@ -36,6 +36,8 @@ _WORDS = {
     "batch": "batch",
     "attempt": "attempt on batch",
     "delivery_exception": "exception of batch",
+    "edition_choice": "reasons of edition",
+    "revision": "revision (article/number)",
 }
 
 
@@ -51,7 +53,8 @@ def document(
     before: str,
 ) -> dict[str, Any]:
     """The account of an edition. `skips` are the readers skipped at the last moment by why, `batches` is how many it
-    has, `before` the hash of its receipt before this one."""
+    has, `before` the hash of its receipt before this one, or else of the newsletter's newest: so none is taken out
+    unseen."""
     each = max(1, -(-batches // GROUPS))
     return {
         "form": FORM,

@@ -46,6 +46,12 @@ class Kept(Protocol):
     def receipt(self, edition: int) -> Receipt | None:
         """The last one."""
 
+    def newest_receipt(self, newsletter: str) -> str:
+        """The hash of the receipt that was made last for an edition of a newsletter, "" without one."""
+
+    def has_receipt(self, hash: str) -> bool:
+        """Whether there is a receipt with that hash."""
+
     def add_receipt(self, receipt: Receipt) -> bool:
         """False when somebody else made it meanwhile."""
 

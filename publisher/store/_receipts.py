@@ -24,22 +24,27 @@ from publisher.store.tables import (
     batch,
     delivery_exception,
     edition,
+    edition_choice,
     edition_item,
+    newsletter,
     plan_chunk,
     plan_exclusion,
     receipt,
+    revision,
     variant,
     variant_item,
 )
 
-#: What an edition may still learn when it is over: who was delivered to, a person's word on a rule, and that somebody
-#: waits for a story in vain who was to get it by another.
+#: What may still change when an edition is over: who was delivered to, a person's word on a rule, that somebody waits
+#: for a story in vain who was to get it by another, and how a source words a revision that says the same.
 _LATER: Final[Mapping[str, frozenset[str]]] = {
     "batch": frozenset({"delivered"}),
     "edition": frozenset({"overrides"}),
     "edition_item": frozenset({"partly"}),
+    "revision": frozenset({"raw_hash", "updated_at"}),
 }
-_TABLES = (edition, edition_item, variant, variant_item, plan_chunk, plan_exclusion, batch, attempt, delivery_exception)
+_LEDGER = (edition, edition_item, variant, variant_item, plan_chunk, plan_exclusion, batch, attempt, delivery_exception)
+_TABLES = (*_LEDGER, edition_choice, revision)
 _OVER = (EditionState.DONE.value, EditionState.CANCELLED.value)
 _LIVELY = [state.value for state in OPEN_BATCHES]
 _PAGE = 500
@@ -84,6 +89,13 @@ def _rows(
 
 _NONE = sa.literal(-1)
 _OF_BATCH = batch.c.sequence
+#: The revisions that variants of an edition tell, each once.
+_TOLD = (
+    sa.select(variant.c.edition, variant_item.c.article, variant_item.c.revision)
+    .join_from(variant_item, variant, variant.c.id == variant_item.c.variant)
+    .distinct()
+    .subquery()
+)
 #: By table: what names a row, what it is read from, the edition it belongs to, the order, and its batch's number.
 _READ: Final[Mapping[str, tuple[Sequence[Any], Any, Any, Sequence[Any], Any]]] = {
     "edition": ((edition.c.slot,), edition, edition.c.id, (edition.c.id,), _NONE),
@@ -102,6 +114,14 @@ _READ: Final[Mapping[str, tuple[Sequence[Any], Any, Any, Sequence[Any], Any]]] =
         plan_exclusion,
         plan_exclusion.c.edition,
         (plan_exclusion.c.chunk_lo, plan_exclusion.c.reason),
+        _NONE,
+    ),
+    "edition_choice": ((edition_choice.c.edition,), edition_choice, edition_choice.c.edition, (), _NONE),
+    "revision": (
+        (revision.c.article, revision.c.number),
+        revision.join(_TOLD, sa.and_(_TOLD.c.article == revision.c.article, _TOLD.c.revision == revision.c.number)),
+        _TOLD.c.edition,
+        (revision.c.article, revision.c.number),
         _NONE,
     ),
     "batch": ((_OF_BATCH,), batch, batch.c.edition, (_OF_BATCH,), _OF_BATCH),
@@ -187,6 +207,18 @@ def last(connection: Connection, id: int) -> Receipt | None:
         return None
     fields = ("edition", "number", "body", "hash", "seal", "made_at", "finished_at", "told", "told_seal")
     return Receipt(**{field: row[field] for field in fields}, telling=row["telling"] != row["told_telling"])
+
+
+def newest(connection: Connection, of: str) -> str:
+    """The hash of a newsletter's newest receipt, "" without one."""
+    all_ = sa.select(receipt.c.hash).join(edition, edition.c.id == receipt.c.edition)
+    mine = all_.join(newsletter, newsletter.c.id == edition.c.newsletter).where(newsletter.c.slug == of)
+    order = (receipt.c.made_at.desc(), receipt.c.edition.desc(), receipt.c.number.desc())
+    return connection.execute(mine.order_by(*order).limit(1)).scalar_one_or_none() or ""
+
+
+def has(connection: Connection, hash: str) -> bool:
+    return connection.execute(sa.select(receipt.c.edition).where(receipt.c.hash == hash).limit(1)).first() is not None
 
 
 def add(connection: Connection, one: Receipt) -> bool:

@@ -64,6 +64,14 @@ class Kept:
         with self._access.read() as connection:
             return _receipts.last(connection, edition)
 
+    def newest_receipt(self, newsletter: str) -> str:
+        with self._access.read() as connection:
+            return _receipts.newest(connection, newsletter)
+
+    def has_receipt(self, hash: str) -> bool:
+        with self._access.read() as connection:
+            return _receipts.has(connection, hash)
+
     def add_receipt(self, receipt: Receipt) -> bool:
         with self._access.write() as connection:
             return _receipts.add(connection, receipt)

@@ -66,7 +66,7 @@ def test_a_receipt_that_holds_says_so_and_one_that_does_not_names_the_row(site: 
     result = call(site, "receipt", "verify", EDITION)
     assert result.exit_code == 1
     assert "batch 0 was altered" in result.stdout
-    assert f"{EDITION} is not as its receipt says: 1 thing, named above." in result.stdout
+    assert f"{EDITION} is not as its receipt says: 1 difference, named above." in result.stdout
     assert json.loads(call(site, "receipt", "verify", EDITION, "--json").stdout)["holds"] is False
 
 

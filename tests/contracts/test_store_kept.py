@@ -117,7 +117,7 @@ def written(one: Edition, number: int = 1) -> Receipt:
 def test_the_ledger_of_an_edition_is_told_row_by_row_and_always_alike(store: Database) -> None:
     one, columns = over(store), store.kept.columns()
     rows = list(store.kept.ledger(one.id, columns))
-    assert [row.table for row in rows] == ["edition", "edition_item", "variant", "variant_item"]
+    assert [row.table for row in rows] == ["edition", "edition_item", "variant", "variant_item", "revision"]
     assert rows[0].values["finished_at"] == NOW.isoformat()
     assert canonical([list(row) for row in rows]) == canonical(
         [list(row) for row in store.kept.ledger(one.id, columns)]

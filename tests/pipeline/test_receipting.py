@@ -21,15 +21,17 @@ from publisher.store.tables import (
     batch,
     delivery_exception,
     edition,
+    edition_choice,
     edition_item,
     material,
     plan_chunk,
     plan_exclusion,
     receipt,
+    revision,
     variant,
     variant_item,
 )
-from tests.sites import FERRY, LANTERNS, SETTINGS, TestClock, add_readers, lay_out, open_site
+from tests.sites import FERRY, LANTERNS, SETTINGS, TestClock, add_readers, lay_out, open_site, write
 
 KEY = "daily/daily:2026-11-22"
 
@@ -60,7 +62,7 @@ def told(app: App) -> dict[str, Any]:
     return said
 
 
-def altered(app: App, statement: sa.Update | sa.Delete | sa.Insert) -> None:
+def altered(app: App, statement: sa.Update | sa.Delete | sa.Insert | sa.TextClause) -> None:
     with app.parts.store._access.write() as connection:  # type: ignore[attr-defined]
         assert connection.execute(statement).rowcount > 0
 
@@ -126,7 +128,7 @@ def test_an_edition_that_is_not_over_is_shown_as_it_stands_unsealed(tmp_path: Pa
 
 # ---------------------------------------------------------------- one altered row
 
-_KINDS: list[tuple[str, Callable[[], sa.Update | sa.Delete], str]] = [
+_KINDS: list[tuple[str, Callable[[], sa.Update | sa.Delete | sa.TextClause], str]] = [
     ("edition", lambda: sa.update(edition).values(approved_by="somebody"), "edition daily:2026-11-22 was altered"),
     ("edition's sums", lambda: sa.update(edition).values(planned=2), "planned"),
     ("item", lambda: sa.update(edition_item).where(edition_item.c.position == 1).values(revision=9), "item (article)"),
@@ -148,6 +150,10 @@ _KINDS: list[tuple[str, Callable[[], sa.Update | sa.Delete], str]] = [
     ("attempt", lambda: sa.update(attempt).values(worker="nobody"), "attempt on batch 0"),
     ("exception", lambda: sa.update(delivery_exception).values(detail="fine"), "exception of batch 0"),
     ("exception gone", lambda: sa.delete(delivery_exception), "exception of batch 0 is gone"),
+    ("revision", lambda: sa.update(revision).values(title="Ferry sinks"), "revision (article/number) 1/1 was altered"),
+    ("reasons", lambda: sa.update(edition_choice).values(told=[]), "reasons of edition"),
+    ("what nobody can read", lambda: sa.update(variant_item).values(label="neu"), "cannot be read any more"),
+    ("a moment", lambda: sa.text("update edition set approved_at = 'yesterday'"), "cannot be read any more"),
     ("recipe", lambda: sa.update(material).values(body=b"x\x9cK\x04\x00\x00b\x00b"), "altered"),
 ]
 
@@ -168,7 +174,9 @@ class _UndoneError(Exception):
 
 
 @pytest.mark.parametrize(("alter", "named"), [kind[1:] for kind in _KINDS], ids=[kind[0] for kind in _KINDS])
-def test_one_altered_row_is_found_and_named(over: App, alter: Callable[[], sa.Update | sa.Delete], named: str) -> None:
+def test_one_altered_row_is_found_and_named(
+    over: App, alter: Callable[[], sa.Update | sa.Delete | sa.TextClause], named: str
+) -> None:
     problems: tuple[str, ...] = ()
     with suppress(_UndoneError), over.parts.store.transaction() as together:
         one = replace(over, parts=replace(over.parts, store=together))
@@ -186,6 +194,25 @@ def test_a_receipt_that_is_altered_with_the_row_is_found_by_its_seal(sent: App) 
     altered(sent, sa.update(receipt).values(body=forged, hash=keep.digest(forged.encode())))
     [problem] = pipeline.verify_receipt(sent.parts, KEY)
     assert "the receipt itself was altered" in problem
+
+
+def test_a_receipt_that_was_taken_out_is_missed_by_the_one_after_it(sent: App, clock: TestClock) -> None:
+    clock.move(hours=24)
+    write(sent.root, "news/pier.md", "# The pier is open\n\nSince noon on Monday, and for everybody who wants to walk.")
+    following = "daily/daily:2026-11-23"
+    for kind, key in (("collect", "newsroom"), ("compose", "daily"), ("plan", following), ("deliver", "maildir")):
+        pipeline.work(sent.parts, kind, key)
+    assert pipeline.verify_receipt(sent.parts, following) == ()
+    first = sent.parts.store.editions.get(KEY)
+    altered(sent, sa.delete(receipt).where(receipt.c.edition == first.id))
+    altered(sent, sa.update(edition).where(edition.c.id == first.id).values(subject="Ferry sinks"))
+    with pytest.raises(NotFound, match="with the next sweep"):
+        pipeline.verify_receipt(sent.parts, KEY)
+    clock.move(minutes=1)
+    run_sweep(sent)
+    assert pipeline.verify_receipt(sent.parts, KEY) == ()
+    [problem] = pipeline.verify_receipt(sent.parts, following)
+    assert "taken out or altered" in problem
 
 
 # ---------------------------------------------------------------- what comes later

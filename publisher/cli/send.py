@@ -109,8 +109,11 @@ class _Sending:
             if variant is None and draft.state is EditionState.DRAFT:
                 raise errors.TemplateError(draft.reason)
             if variant is None:
-                return self._said(draft, f"No edition of {self.newsletter.slug} goes out: {draft.reason}.")
-            self._ask(draft, variant)
+                return self._said(draft, f"No {self._what()} of {self.newsletter.slug} goes out: {draft.reason}.")
+            number, excluded = self._ask(draft, variant)
+            if not number and self._what() == "alert":
+                why = _left_out({**excluded, "without alerts": self._without_alerts()}) or "it has no readers"
+                return self._said(draft, f"No alert of {self.newsletter.slug} goes out, nobody would get it: {why}.")
         elif not self._in_undo(there):
             self._may_leave()
             self._ask(there)
@@ -201,8 +204,22 @@ class _Sending:
         if reason := deliver.refuses(self.app.parts.site, self.app.parts.mailers[self.newsletter.mailer].capability):
             raise errors.MailerMisconfigured(f"the mailer {self.newsletter.mailer!r} does not send: {reason}")
 
-    def _ask(self, edition: Edition, variant: Variant | None = None) -> None:
-        """Show what is about to happen; more than a handful of readers are mailed only after a yes."""
+    def _without_alerts(self) -> int:
+        """How many confirmed readers want none."""
+        from publisher.model import SubscriptionStatus
+
+        count, confirmed = self.app.parts.store.audience.count, SubscriptionStatus.CONFIRMED
+        mine = count(self.newsletter.slug, self.newsletter.readership(self.slot.name))
+        return count(self.newsletter.slug).get(confirmed, 0) - mine.get(confirmed, 0)
+
+    def _what(self) -> str:
+        from publisher.model import ALERT, cadence_of
+
+        return ALERT if cadence_of(self.slot.name) == ALERT else "edition"
+
+    def _ask(self, edition: Edition, variant: Variant | None = None) -> tuple[int, Mapping[str, int]]:
+        """Show what is about to happen; more than a handful of readers are mailed only after a yes. How many would be,
+        and how many not, by reason."""
         from publisher import pipeline
 
         parts = self.app.parts
@@ -211,13 +228,14 @@ class _Sending:
         if not self.json:
             _show(edition.subject or first.rendered.subject, number, excluded, self.newsletter)
         if number <= HANDFUL or self.yes:
-            return
+            return number, excluded
         if not console.may_ask():
             console.warn(f"This would mail {count(number, 'reader')}, and there is nobody to ask: add --yes to do it.")
             raise typer.Exit(Exit.USAGE)
         if not typer.confirm(f"Mail {count(number, 'reader')} now?", err=True):
             console.warn("Nothing was sent.")
             raise typer.Exit(Exit.FAILED)
+        return number, excluded
 
     def _said(self, edition: Edition, text: str) -> Exit:
         if self.json:
@@ -228,7 +246,11 @@ class _Sending:
 
 
 def _show(subject: str, number: int, excluded: Mapping[str, int], newsletter: Newsletter) -> None:
-    left_out = ", ".join(f"{many:,} {reason}" for reason, many in sorted(excluded.items()))
+    left_out = _left_out(excluded)
     console.say(f"Subject  {subject}")
     console.say(f"Readers  {number:,}" + (f" (left out: {left_out})" if left_out else ""))
     console.say(f"Mailer   {newsletter.mailer}")
+
+
+def _left_out(excluded: Mapping[str, int]) -> str:
+    return ", ".join(f"{many:,} {reason}" for reason, many in sorted(excluded.items()) if many)

@@ -18,6 +18,9 @@ def slot_of(article: Article, parts: Parts) -> Slot:
 def by_hand(parts: Parts, article: Article) -> Slot:
     """An editor says that it is urgent: no rule of the newsletter's holds it back. Raises Conflict for what may not
     be mailed at all."""
+    if article.state is ArticleState.HELD:
+        when = f"{article.revision.published_at:%Y-%m-%d %H:%M} UTC"
+        raise errors.Conflict(f"“{article.revision.title}” is held until {when}, and cannot be sent before")
     if article.state is not ArticleState.LIVE:
         raise errors.Conflict(f"“{article.revision.title}” is {article.state}, and cannot be sent")
     if article.mail is not MailPermission.ALLOWED:

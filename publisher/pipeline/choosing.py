@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from publisher import compose as composing
@@ -39,4 +40,7 @@ def _urgent(
     articles = [found] if found else []
     sent = parts.store.editions.sent(newsletter.slug, [article.id for article in articles])
     same = {one.id: sent[one.id] for one in articles if one.revision.number in sent.get(one.id, ())}
-    return composing.choose(newsletter, articles, same, now=now), articles
+    choice = composing.choose(newsletter, articles, same, now=now)
+    if choice.skip and choice.decisions:  # of one story it can be said what is the matter
+        choice = replace(choice, skip=choice.decisions[0].rule)
+    return choice, articles

@@ -9,9 +9,12 @@ from publisher import collect as collecting
 from publisher import compose as composing
 from publisher import errors, memory
 from publisher import syndicate as syndicating
-from publisher.model import Article, Decision, Feed, MailPermission, Newsletter
+from publisher.model import Article, Decision, Edition, Feed, MailPermission, Newsletter
 from publisher.pipeline.placing import place
 from publisher.ports import Parts
+
+#: Editions of a newsletter that are searched for what they decided about an article.
+LOOKED_BACK = 100
 
 
 def correct(parts: Parts, article: Article, note: str) -> Article:
@@ -90,8 +93,7 @@ def why(parts: Parts, article: Article, *, feed: str = "", newsletter: str = "")
         told += _of_feeds(parts, article, feeds, kept, named=bool(feed))
     if not feed:
         for there in newsletters:
-            told += _of_newsletter(parts, article, there, kept.get(f"newsletter:{there.slug}"))
-            told += _of_other_cadences(parts, article, there)
+            told += _of_newsletter(parts, article, there)
     return tuple(told)
 
 
@@ -113,8 +115,9 @@ def _of_feeds(
             ).decisions
 
 
-def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decided: Decision | None) -> list[Decision]:
-    """What was decided for the last edition it was considered for, and what holds for the next where that differs."""
+def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter) -> list[Decision]:
+    """What its editions decided, the last of each cadence that took it or at least considered it, named by the edition;
+    then what holds for the next one, which is all where nothing else was decided."""
     now = parts.clock.now()
     others = parts.store.stories.of([article])
     ids = [article.id, *(other.id for other in others)]
@@ -122,18 +125,28 @@ def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decid
     mailable = [one for one in others if one.mail is MailPermission.ALLOWED]
     choice = composing.choose(newsletter, [article, *mailable], sent, now=now, others=others)
     would = next(one for one in choice.decisions if one.article == article.id)
-    if decided is None:
-        return [would]
-    return [decided] if (decided.included, decided.rule) == (would.included, would.rule) else [decided, would]
+    if len(newsletter.offered) > 1:
+        would = replace(would, output=f"newsletter:{newsletter.slug}/{newsletter.cadence}")
+    told: list[Decision] = []
+    for edition, one in _considered(parts, article, newsletter):
+        if edition.cadence == newsletter.cadence and (one.included, one.rule) == (would.included, would.rule):
+            would = replace(would, at=one.at)
+        else:
+            told.append(replace(one, output=f"edition:{edition.key}"))
+    return [*told, would]
 
 
-def _of_other_cadences(parts: Parts, article: Article, newsletter: Newsletter) -> Iterator[Decision]:
-    """What the newest edition of each cadence but the newsletter's own keeps about it."""
-    for cadence in newsletter.offered:
-        edition = parts.store.editions.last(newsletter.slug, cadence) if cadence != newsletter.cadence else None
-        for one in parts.store.decisions.of_edition(edition.id) if edition else ():
-            if edition and one.article == article.id:
-                yield replace(one, output=f"edition:{edition.key}")
+def _considered(parts: Parts, article: Article, newsletter: Newsletter) -> list[tuple[Edition, Decision]]:
+    """Of each cadence the newest edition that took an article, or else that considered it, and what it keeps of it."""
+    found: dict[str, tuple[Edition, Decision]] = {}
+    for edition in parts.store.editions.newest(LOOKED_BACK, newsletter.slug):
+        before = found.get(edition.cadence)
+        if before and before[1].included:
+            continue
+        for one in parts.store.decisions.of_edition(edition.id):
+            if one.article == article.id and (one.included or not before):
+                found[edition.cadence] = edition, one
+    return list(found.values())
 
 
 def _decision(parts: Parts, article: Article, output: str, included: bool, rule: str) -> Decision:

@@ -118,3 +118,13 @@ def test_a_correction_reaches_the_feeds(site: Path) -> None:
     done(site, "syndicate")
     assert "The boat carries fifty people." in (site / "feeds" / "all.atom").read_text()
     assert "needs words" in call(site, "articles", "correct", "ferry", "--note", " ").stderr
+
+
+def test_what_an_edition_took_and_what_holds_for_the_next_are_told_apart(site: Path) -> None:
+    done(site, "subscribers", "add", "ben@mail.example")
+    done(site, "send", "daily", "--now")
+    decisions = told(site, "ferry", "--newsletter", "daily")
+    assert {output: (one["included"], one["rule"]) for output, one in decisions.items()} == {
+        "edition:daily/daily:2026-11-22": (True, "new since the last edition"),
+        "newsletter:daily": (False, "already sent in The Daily (revision 1)"),
+    }

@@ -220,3 +220,14 @@ def test_an_article_is_sent_alone_and_once_before_all_else(site: Path) -> None:
     assert (both.exit_code, "goes to the readers of all cadences" in both.stderr) == (2, True)
     wrong = call(site, "send", "daily", "--now", "--cadence", "monthly")
     assert (wrong.exit_code, "choose one of daily" in wrong.stderr) == (2, True)
+
+
+def test_of_an_alert_that_nobody_needs_it_is_said_why(site: Path) -> None:
+    done(site, "subscribers", "choose", "ben@mail.example", "--no-alerts")
+    nobody = done(site, "send", "daily", "--alert", "ferry", "--yes")
+    assert "No alert of daily goes out, nobody would get it: 1 not confirmed, 1 without alerts." in nobody
+    done(site, "subscribers", "choose", "ben@mail.example", "--alerts")
+    done(site, "send", "daily", "--now", "--yes")
+    had = done(site, "send", "daily", "--alert", "ferry", "--yes")
+    assert "No alert of daily goes out: already sent in The Daily (revision 1)." in had
+    assert len(letters(site)) == 1

@@ -68,7 +68,8 @@ def test_each_cadence_has_its_own_editions_of_the_same_stories(opened: tuple[App
     bridge = next(one for one in app.parts.store.articles.each() if one.revision.title == "Bridge reopens")
     told = {one.output: one.rule for one in pipeline.why(app.parts, bridge, newsletter="daily")}
     assert told["edition:daily/weekly:2026-W49"] == "new since the last edition"
-    assert told["newsletter:daily"] == "already sent in The Daily (revision 1)"
+    assert told["newsletter:daily/daily"] == "already sent in The Daily (revision 1)", "the next one"
+    assert told["edition:daily/daily:2026-11-29"] == "new since the last edition"
 
 
 def test_an_edition_comes_with_enough_news_and_never_twice(opened: tuple[App, Newsroom], clock: TestClock) -> None:

@@ -82,7 +82,9 @@ def test_changing_the_setting_makes_no_article_new(store: Database, before: str,
     first = stored(store)
     again = look(store, one, of=replace(READ, identity=after), now=LATER)
     assert (len(again.new), len(again.changed), len(again.touched)) == (0, 0, 1)
-    assert stored(store) == replace(first, native_id=stored(store).native_id)
+    there = stored(store)
+    assert there == replace(first, native_id=there.native_id, own_id=there.own_id)
+    assert collect.own_id(there) == "7"
     assert stored(store).native_id != first.native_id
     assert look(store, one, of=replace(READ, identity=after), now=LATER) == Accepted(unchanged=1)
 

@@ -10,7 +10,7 @@ which takes its new time. `outage` judges what a source does not list any more, 
 from publisher.collect.accepting import Accepted, Tally, accept, record
 from publisher.collect.by_hand import corrected, mailed, restored, retracted
 from publisher.collect.cleaning import LABELS, TITLE
-from publisher.collect.naming import listed
+from publisher.collect.naming import as_sent, listed, own_id
 from publisher.collect.refusing import refused, unheard
 from publisher.collect.removing import outage
 
@@ -20,10 +20,12 @@ __all__ = [
     "Accepted",
     "Tally",
     "accept",
+    "as_sent",
     "corrected",
     "listed",
     "mailed",
     "outage",
+    "own_id",
     "record",
     "refused",
     "restored",

@@ -100,23 +100,23 @@ def accept(
     named, refused = naming.named(source, fetched)
     known = _Known.of(source, named.values(), articles)
     sorted_ = _Sorted()
-    said: list[tuple[str, FetchedArticle, Revision, Article | None]] = []
-    for identity, one in named.items():
+    said: list[tuple[naming.Named, Revision, Article | None]] = []
+    for one in named.values():
         sent, before = one.sent, known.find(one)
-        if before and before.native_id == identity and _is_same(before, sent):
+        if before and _is_same(before, one):
             sorted_.unchanged += 1
             continue
         try:
-            said.append((identity, sent, cleaned(sent, site), before))
+            said.append((one, cleaned(sent, site), before))
         except ValueError as error:
             refused.append(Refusal(item=naming.shown(sent), reason=str(error), id=sent.native_id))
-    known.miss(source, {says.title for _, sent, says, before in said if sent.place and not before}, articles)
-    for identity, sent, says, found in said:
-        before = found or (known.moved(says) if sent.place else None)
+    known.miss(source, {says.title for one, says, before in said if one.sent.place and not before}, articles)
+    for one, says, found in said:
+        before = found or (known.moved(says) if one.sent.place else None)
         if before is None:
-            sorted_.new.append(_first(source, identity, sent, says, site=site, now=now, newest=newest))
+            sorted_.new.append(_first(source, one, says, site=site, now=now, newest=newest))
         else:
-            sorted_.add(before, _after(before, identity, sent, says, now))
+            sorted_.add(before, _after(before, one, says, now))
     return Accepted(
         new=tuple(sorted_.new),
         changed=tuple(sorted_.changed),
@@ -185,8 +185,11 @@ def _text(says: Revision) -> tuple[str, ...]:
     return says.title, says.standfirst, says.content_html
 
 
-def _is_same(before: Article, sent: FetchedArticle) -> bool:
+def _is_same(before: Article, one: naming.Named) -> bool:
     """Whether the source sent the very same again: then nothing needs to be cleaned or compared."""
+    sent = one.sent
+    if (before.native_id, before.own_id) != (one.names[0], one.own_id):
+        return False
     return bool(sent.raw_hash) and sent.raw_hash == before.revision.raw_hash and before.missed_at is None
 
 
@@ -195,20 +198,21 @@ def _is_same(before: Article, sent: FetchedArticle) -> bool:
 
 def _first(
     source: Source,
-    identity: str,
-    sent: FetchedArticle,
+    one: naming.Named,
     says: Revision,
     *,
     site: Site,
     now: datetime,
     newest: datetime | None,
 ) -> Article:
+    sent, identity = one.sent, one.names[0]
     published = _utc(sent.published_at) or now
     updated = min(_utc(sent.updated_at) or published, now)
     arrival = _arrival(source, published, newest)
     return Article(
         source=source.slug,
         native_id=identity,
+        own_id=one.own_id,
         guid=line(sent.guid, GUID),
         story=naming.story(source, identity),
         canonical_url=naming.canonical(sent),
@@ -230,12 +234,12 @@ def _arrival(source: Source, published: datetime, newest: datetime | None) -> Ar
     return Arrival.NEWS
 
 
-def _after(before: Article, identity: str, sent: FetchedArticle, says: Revision, now: datetime) -> Article:
+def _after(before: Article, one: naming.Named, says: Revision, now: datetime) -> Article:
     """The article as it is once this page is recorded: with its next revision when it says something else."""
-    touched = _touched(before, identity, sent, now)
-    if says.content_hash == before.revision.content_hash and not _rescheduled(before, sent):
+    touched = _touched(before, one, now)
+    if says.content_hash == before.revision.content_hash and not _rescheduled(before, one.sent):
         return touched
-    return _next(touched, before, sent, says, now)
+    return _next(touched, before, one.sent, says, now)
 
 
 def _next(touched: Article, before: Article, sent: FetchedArticle, says: Revision, now: datetime) -> Article:
@@ -262,12 +266,14 @@ def _next(touched: Article, before: Article, sent: FetchedArticle, says: Revisio
     )
 
 
-def _touched(before: Article, identity: str, sent: FetchedArticle, now: datetime) -> Article:
+def _touched(before: Article, one: naming.Named, now: datetime) -> Article:
     """What was taken as removed is live again; what an editor retracted stays so."""
+    sent = one.sent
     back = before.state is ArticleState.RETRACTED and not before.retracted_by
     return replace(
         before,
-        native_id=identity,
+        native_id=one.names[0],
+        own_id=one.own_id,
         guid=line(sent.guid, GUID) or before.guid,
         canonical_url=naming.canonical(sent) or before.canonical_url,
         state=state(before.revision.published_at, now) if back else before.state,

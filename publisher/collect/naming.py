@@ -9,13 +9,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from publisher.collect.cleaning import FIRST_WORDS, NAME, hash_of, line
 from publisher.kit import html
-from publisher.model import Fetched, FetchedArticle, Listing, Refusal, Site, Source
+from publisher.model import OTHER_NAMES, Article, Fetched, FetchedArticle, Listing, Refusal, Site, Source
 
 # The most characters of each that is kept.
 IDENTITY: Final = 500
 ENTRY_ID: Final = 250
 
-_KINDS: Final = ("id:", "guid:", "url:", "text:")
+_KINDS: Final = ("id:", *OTHER_NAMES)
+_HASHED: Final = "sha256:"  # what is longer than is kept
 #: By setting: which names an article may go by, the one that counts first.
 _ORDERS: Final = {
     "native": ("native", "guid", "url"),
@@ -26,10 +27,12 @@ _ORDERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a source sent, and what that may be known by: its identity first."""
+    """What a source sent, what that may be known by (its identity first), and the source's own id where that is not
+    its identity."""
 
     sent: FetchedArticle
     names: tuple[str, ...]
+    own_id: str = ""
 
 
 def named(source: Source, fetched: Fetched) -> tuple[dict[str, Named], list[Refusal]]:
@@ -37,13 +40,30 @@ def named(source: Source, fetched: Fetched) -> tuple[dict[str, Named], list[Refu
     found: dict[str, Named] = {}
     refused = list(fetched.refused)
     for sent in fetched.articles:
-        one = Named(sent, names(source, sent))
+        one = _named(source, sent)
         first = found.setdefault(one.names[0], one).sent
         if first is sent or (first.raw_hash and first.raw_hash == sent.raw_hash):
             continue
         reason = f"same id as “{shown(first)}”: give each its own"
         refused.append(Refusal(item=shown(sent), reason=reason, id=sent.native_id))
     return found, refused
+
+
+def _named(source: Source, sent: FetchedArticle) -> Named:
+    found, native = names(source, sent), html.scrub(sent.native_id).strip()
+    own = _native(native) if native else ""
+    return Named(sent, found, own if own != found[0] else "")
+
+
+def own_id(article: Article) -> str:
+    """What its source calls an article, "" when that is not known."""
+    id = article.own_id or article.native_id
+    return "" if id.startswith((*OTHER_NAMES, _HASHED)) else as_sent(id)
+
+
+def as_sent(id: str) -> str:
+    """A source's own id as the source writes it."""
+    return id.removeprefix("id:")
 
 
 def names(source: Source, sent: FetchedArticle) -> tuple[str, ...]:
@@ -89,7 +109,7 @@ def story(source: Source, identity: str) -> str:
 
 
 def _short(name: str, limit: int) -> str:
-    return name if len(name) <= limit else f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    return name if len(name) <= limit else f"{_HASHED}{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def shown(sent: FetchedArticle) -> str:

@@ -5,6 +5,7 @@ shown: the outside sees slugs, edition keys (`newsletter/slot`) and random publi
 """
 
 from publisher.model.articles import (
+    OTHER_NAMES,
     Arrival,
     Article,
     ArticleState,
@@ -119,6 +120,7 @@ __all__ = [
     "FOR_ALL",
     "MAX_AGE",
     "OPEN_BATCHES",
+    "OTHER_NAMES",
     "WITNESS",
     "Arrival",
     "Article",

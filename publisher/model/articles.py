@@ -10,6 +10,9 @@ from typing import Any
 
 from publisher.model.hubs import HubLink
 
+#: How the name of an article begins that is not its source's own id: its guid, its address, a hash of its text.
+OTHER_NAMES = ("guid:", "url:", "text:")
+
 
 class ArticleState(StrEnum):
     HELD = "held"  # not yet: its publication time lies ahead
@@ -244,12 +247,14 @@ class Article:
     thing. `source` is the source's slug. `mail_at` is when an editor last said whether it may be mailed, None
     when nobody has. A retracted article has `retracted_at`, the editor who retracted it (`retracted_by`, "" when
     it vanished from its source) and what readers are told (`retraction_note`). `missed_at` is since when the complete
-    lists of its source have not named it, None when the last one did; `missing_looks` of these count.
+    lists of its source have not named it, None when the last one did; `missing_looks` of these count. `native_id` is
+    what it is known by; `own_id` is its source's own id, "" where that is the same, or not known.
     """
 
     id: int = 0
     source: str
     native_id: str
+    own_id: str = ""
     guid: str = ""
     story: str
     canonical_url: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -107,7 +107,11 @@ def release(parts: Parts) -> int:
 
 
 def _known(parts: Parts, slug: str) -> Known:
-    return lambda raw_hashes: parts.store.articles.unchanged(slug, raw_hashes=raw_hashes)
+    def known(raw_hashes: Collection[str]) -> Mapping[str, str]:
+        found = parts.store.articles.unchanged(slug, raw_hashes=raw_hashes)
+        return {raw_hash: collecting.as_sent(id) for raw_hash, id in found.items()}
+
+    return known
 
 
 # ---------------------------------------------------------------- one page
@@ -185,10 +189,9 @@ def _told(
 
 
 def _listed(parts: Parts, look: _Look, page: Fetched) -> None:
-    """Take a part of a source's complete list; with the last part, note who is missing, and who is back. A source
-    whose articles go by another name than its own cannot be compared."""
+    """Take a part of a source's complete list; with the last part, note who is missing, and who is back."""
     source = look.source
-    if page.listing is None or source.identity != "native":
+    if page.listing is None:
         return
     listing, now = collecting.listed(page.listing), parts.clock.now()
     with parts.store.transaction() as together:

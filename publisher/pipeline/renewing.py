@@ -16,6 +16,7 @@ from datetime import timedelta
 from hashlib import sha256
 from queue import Empty, SimpleQueue
 
+from publisher import collect as collecting
 from publisher import compose as composing
 from publisher import editions, errors, notices
 from publisher.model import (
@@ -132,17 +133,17 @@ def look_again(
             source, look = asked.get(timeout=max(0.0, ends - parts.clock.monotonic()))
             if look.articles:
                 told_again(parts, source.slug, look.articles)
-            of_it = {one.native_id: one.id for one in articles.values() if one.source == source.slug}
+            of_it = {collecting.own_id(one): one.id for one in articles.values() if one.source == source.slug}
             gone -= {of_it[one.native_id] for one in look.articles if one.native_id in of_it}
             gone |= {of_it[native_id] for native_id in look.gone if native_id in of_it}
     return frozenset(gone)
 
 
 def _by_source(parts: Parts, articles: Mapping[int, Article]) -> Iterator[tuple[Source, tuple[str, ...]]]:
-    """Sources that know articles by their own ids, each with those of these articles."""
+    """Sources, each with what it calls those of these articles that it has."""
     for source in parts.sources:
-        ids = tuple(one.native_id for one in articles.values() if one.source == source.slug)
-        if ids and source.identity == "native":
+        ids = tuple(id for one in articles.values() if one.source == source.slug and (id := collecting.own_id(one)))
+        if ids:
             yield source_of(parts, source.slug), ids
 
 

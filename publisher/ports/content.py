@@ -67,7 +67,7 @@ class Articles(Protocol):
         """Articles of a source by native id, with their current revision."""
 
     def unchanged(self, source: str, *, raw_hashes: Collection[str]) -> Mapping[str, str]:
-        """Those of the hashes that current revisions of a source's articles have, with each article's native id.
+        """Those of the hashes that current revisions of a source's articles have, with each article's id in its source.
         Articles that were missing in the last look are left out: that they are back must be noticed."""
 
     def missing(self, source: str, *, titles: Collection[str]) -> tuple[Article, ...]:

@@ -21,7 +21,7 @@ from publisher.model import (
 from publisher.store.tables import article, revision, source
 
 # Where an article and its revision have a column of the same name, the article's goes by another.
-_OWN = ("id", "native_id", "guid", "story", "canonical_url", "entry_id", "state", "mail")
+_OWN = ("id", "native_id", "own_id", "guid", "story", "canonical_url", "entry_id", "state", "mail")
 _PAST = ("mail_at", "arrival", "first_seen_at", "retracted_at", "retracted_by", "retraction_note")
 _MISSING = ("missing_looks", "missed_at")
 
@@ -40,6 +40,7 @@ def article_from(row: sa.RowMapping) -> Article:
         id=row["id"],
         source=row["source_slug"],
         native_id=row["native_id"],
+        own_id=row["own_id"],
         guid=row["guid"],
         story=row["story"],
         canonical_url=row["canonical_url"],
@@ -62,6 +63,7 @@ def article_row(one: Article) -> dict[str, Any]:
     """What a source may change about an article after it was added."""
     return {
         "native_id": one.native_id,
+        "own_id": one.own_id,
         "guid": one.guid,
         "canonical_url": one.canonical_url,
         "state": one.state.value,

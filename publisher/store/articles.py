@@ -44,7 +44,8 @@ class Articles:
     def unchanged(self, source: str, *, raw_hashes: Collection[str]) -> Mapping[str, str]:
         with self._access.read() as connection:
             one = sa.and_(revision.c.article == article.c.id, revision.c.number == article.c.revision)
-            current_ones = sa.select(revision.c.raw_hash, article.c.native_id).join(article, one)
+            own = sa.case((article.c.own_id != "", article.c.own_id), else_=article.c.native_id)
+            current_ones = sa.select(revision.c.raw_hash, own).join(article, one)
             where = (
                 shared.among(connection, revision.c.raw_hash, raw_hashes),
                 # As a sum no index has it: else SQLite would go through everything that a source ever published.
@@ -113,7 +114,7 @@ class Articles:
         text = words.strip()
         if not text:
             return ()
-        names = (article.c.entry_id, article.c.native_id, article.c.canonical_url)
+        names = (article.c.entry_id, article.c.native_id, article.c.own_id, article.c.canonical_url)
         in_title = sa.and_(*(revision.c.title.icontains(word, autoescape=True) for word in text.split()))
         with self._access.read() as connection:
             exact = _load(connection, sa.or_(*(name == text for name in names)), limit=_FOUND)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import ArticleState, Listing, Missing
+from publisher.model import OTHER_NAMES, ArticleState, Listing, Missing
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import article, source
@@ -25,6 +25,10 @@ ENOUGH = 2
 
 _REMOVED = sa.and_(article.c.state == ArticleState.RETRACTED.value, article.c.retracted_by == "")
 _THERE = article.c.state != ArticleState.RETRACTED.value
+#: Lists name articles by the source's own ids: who is known only by another name can be missing from none.
+_LISTED = sa.or_(
+    article.c.own_id != "", sa.not_(sa.or_(*(article.c.native_id.startswith(name) for name in OTHER_NAMES)))
+)
 
 
 class Listings:
@@ -36,9 +40,10 @@ class Listings:
             id, begun, named = _under_way(connection, source)
             if begun.partition(" ")[2] != listing.look:
                 begun, named = f"{at.isoformat()} {listing.look}", bytearray()
-            known = shared.among(connection, article.c.native_id, listing.ids)
-            for one in connection.execute(sa.select(article.c.id).where(article.c.source == id, known)).scalars():
-                _mark(named, one)
+            for name in (article.c.native_id, article.c.own_id):
+                there = sa.and_(article.c.source == id, name != "", shared.among(connection, name, listing.ids))
+                for one in connection.execute(sa.select(article.c.id).where(there)).scalars():
+                    _mark(named, one)
             _keep(connection, id, begun, bytes(named))
 
     def compare(self, source: str) -> Missing:
@@ -115,7 +120,7 @@ def _each(connection: Connection, id: int) -> Iterator[tuple[int, bool, bool, da
     """Of each article of a source: its id, whether it is there (not retracted), whether the last list did not name it,
     and when it came in."""
     columns = (article.c.id, _THERE, article.c.missed_at.is_not(None), article.c.first_seen_at)
-    every = sa.select(*columns).where(article.c.source == id).execution_options(yield_per=_PAGE)
+    every = sa.select(*columns).where(article.c.source == id, _LISTED).execution_options(yield_per=_PAGE)
     for one, there, missing, came in connection.execute(every):
         yield int(one), bool(there), bool(missing), came
 

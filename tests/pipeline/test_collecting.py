@@ -190,13 +190,27 @@ def test_who_removed_it_all_can_say_so(app: App, newsroom: Newsroom) -> None:
     assert in_feed(app, "all") == []
 
 
-def test_a_source_known_by_addresses_retracts_nothing(app: App, newsroom: Newsroom) -> None:
-    changed = tuple(replace(one, identity="url") for one in app.parts.sources)
-    by_url = replace(app, parts=replace(app.parts, sources=changed))
-    urls = [replace(one, url=f"https://g.example/{one.native_id}") for one in TEN]
-    for there in (urls, urls[1:], urls[1:]):
-        newsroom.lists("newsroom", *there)
-        assert look(by_url).removed == 0
+@pytest.mark.parametrize("identity", ["guid", "url"])
+def test_a_list_is_compared_by_the_sources_own_ids_whatever_articles_are_known_by(
+    app: App, newsroom: Newsroom, identity: str
+) -> None:
+    """And what was stored before its own id was kept is missing from no list until it was seen again."""
+    changed = tuple(replace(one, identity=identity) for one in app.parts.sources)
+    other = replace(app, parts=replace(app.parts, sources=changed))
+    named = [replace(one, guid=f"g {one.native_id}", url=f"https://g.example/{one.native_id}") for one in TEN]
+    newsroom.window("newsroom", *(replace(one, native_id="") for one in named))
+    look(other)
+    newsroom.lists("newsroom", named[0])
+    assert look(other).removed == 0
+    newsroom.lists("newsroom", *named)
+    look(other)
+    newsroom.lists("newsroom", *named[1:])
+    assert [look(other).removed for _ in range(2)] == [0, 1]
+    gone = called(other, "Story A")
+    assert (gone.state, gone.native_id.partition(":")[0]) == (ArticleState.RETRACTED, identity)
+    newsroom.lists("newsroom", *named)
+    look(other)
+    assert other.parts.store.articles.count() == {ArticleState.LIVE: 10}
 
 
 def test_a_failing_source_keeps_everything(app: App, newsroom: Newsroom) -> None:

@@ -107,6 +107,21 @@ def test_what_was_unpublished_at_the_last_moment_is_left_out(opened: tuple[App, 
     assert (texts(tmp_path, "Bridge reopens"), texts(tmp_path, "Flood on the quay")) == (len(READERS), 0)
 
 
+def test_sources_are_asked_by_their_own_ids_whatever_articles_are_known_by(tmp_path: Path, clock: TestClock) -> None:
+    app, newsroom = open_newsroom(tmp_path, clock)
+    sources = tuple(replace(one, identity="guid") for one in app.parts.sources)
+    app = replace(app, parts=replace(app.parts, sources=sources))
+    add_readers(app, *READERS)
+    newsroom.lists("newsroom", flood(guid="g 1"), bridge(guid="g 2"))
+    pipeline.collect(app.parts, "newsroom")
+    clock.move(hours=1)
+    approved(app)
+    newsroom.lists("newsroom", bridge(guid="g 2"))
+    assert not run_due(app)
+    assert (texts(tmp_path, "Bridge reopens"), texts(tmp_path, "Flood on the quay")) == (len(READERS), 0)
+    app.close()
+
+
 def test_or_it_holds_the_edition_until_an_editor_sends_it(opened: tuple[App, Newsroom], tmp_path: Path) -> None:
     app, newsroom = opened
     app = with_settings(app, when_unpublished="hold")

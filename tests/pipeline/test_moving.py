@@ -42,7 +42,7 @@ def app(root: Path, clock: TestClock) -> Iterator[App]:
     add_readers(app, READER)
     run_due(app)
     clock.move(minutes=61)
-    run_due(app, rounds=3)
+    run_due(app, rounds=6)
     assert len(mailed(root)) == 1, "the digest with everything"
     yield app
     app.close()
@@ -66,7 +66,7 @@ def days_pass(app: App, clock: TestClock, days: int = 1) -> list[Exception]:
     errors = []
     for span in ({"minutes": 1}, {"minutes": 1}, {"minutes": 1}, *({"hours": 24} for _ in range(days))):
         clock.move(**span)
-        errors += run_due(app, rounds=3)
+        errors += run_due(app, rounds=6)
     return errors
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_given_an_id_stays_the_same_article(tmp_path: Path, clock
     add_readers(app, READER)
     run_due(app)
     clock.move(minutes=61)
-    run_due(app, rounds=3)
+    run_due(app, rounds=6)
     before, sent = ids(app), len(mailed(root))
     assert sent == 1
     write(root, "pier.md", "---\nid: pier\n---\n# The pier\n\nIt stands.\n")
@@ -152,6 +152,17 @@ def test_a_file_that_is_given_an_id_stays_the_same_article(tmp_path: Path, clock
     days_pass(app, clock)
     assert ids(app) == before, "one was moved, the other moved and given an id at once"
     assert len(mailed(root)) == sent
+    app.close()
+
+
+def test_an_id_may_be_any_words(tmp_path: Path, clock: TestClock) -> None:
+    root = lay_out(tmp_path / "site", articles={"pier.md": "---\nid: url:7\n---\n# The pier\n\nIt stands.\n"})
+    write(root, "lamp.txt", text("lamp"))
+    app = open_site(root, clock)
+    for _ in range(4):
+        clock.move(minutes=2)
+        pipeline.collect(app.parts, "newsroom")
+    assert app.parts.store.articles.count() == {ArticleState.LIVE: 2}
     app.close()
 
 

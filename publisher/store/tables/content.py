@@ -70,6 +70,7 @@ article = table(
     moment("first_seen_at", nullable=False),
     moment("retracted_at"),
     whole("missing_looks"),
+    text("own_id", server_default=""),  # the source's own id, where native_id is another name
     moment("missed_at"),  # since when the source's complete lists do not name it
     whole("revision"),  # the number of the current one
     moment("published_at", nullable=False),  # of the current revision, here so that windows are an index
@@ -85,6 +86,7 @@ article = table(
     sa.Index(None, "state", "first_seen_at"),
     sa.Index(None, "source", "published_at"),
     partial("ix_article_missing", "source", where="missed_at IS NOT NULL"),
+    partial("ix_article_own_id", "source", "own_id", where="own_id != ''"),
     partial("ix_article_mail_at", "mail_at", where="mail_at IS NOT NULL"),
 )
 

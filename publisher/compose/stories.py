@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final
 
 from publisher.kit import html, message
-from publisher.model import Article, Author, Image, Item, Label, Site
+from publisher.model import DUE, Article, Author, Image, Item, Label, Site
 
 #: The width that pictures are scaled to, in pixels: a column of 640 without its margins.
 COLUMN: Final = 576
@@ -91,7 +91,7 @@ class StoryView:
     @property
     def corrects(self) -> bool:
         """Whether it takes back what readers were sent before, and is no news."""
-        return self.label in (Label.CORRECTION, Label.RETRACTION)
+        return self.label in DUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

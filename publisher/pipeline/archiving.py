@@ -13,7 +13,7 @@ from publisher import compose as composing
 from publisher import errors, keep
 from publisher import syndicate as syndicating
 from publisher.model import Edition, EditionState, Label, Newsletter, Page, Recipe, Variant
-from publisher.pipeline.keeping import recipe_of
+from publisher.pipeline.keeping import Press, recipe_of, templates_of
 from publisher.pipeline.serving import HTML, STYLE
 from publisher.ports import Parts
 
@@ -98,7 +98,7 @@ def _page(parts: Parts, id: int) -> Page:
     return Page(
         edition=id,
         name=shown.name,
-        subject=variant.rendered.subject,
+        subject=_subject(shown),
         language=variant.language,
         at=at,
         stories=len(variant.items),
@@ -107,6 +107,19 @@ def _page(parts: Parts, id: int) -> Page:
         content=parts.templates.render("web/public/edition_entry.html", values, language=variant.language),
         listed=listed,
     )
+
+
+def _subject(shown: _Shown) -> str:
+    """An edition's subject as it was mailed, or, where the story that it names was withdrawn since, as it would be told
+    now: lists and feeds go on showing it as a headline."""
+    gone = {article for article, notice in shown.notices.items() if notice.kind == "retraction"}
+    items = shown.recipe.items
+    if not items or items[0].article not in gone:
+        return shown.variant.rendered.subject
+    withdrawn = [replace(item, label=Label.RETRACTION, section="") for item in items if item.article in gone]
+    told = (*(item for item in items if item.article not in gone), *withdrawn)
+    with templates_of(shown.recipe) as templates:
+        return Press(shown.recipe, templates).make(told, shown.variant.language).rendered.subject
 
 
 def _retracts(variant: Variant) -> bool:

@@ -203,6 +203,23 @@ def test_a_retraction_after_sending_puts_a_banner_and_takes_the_story_out(sent: 
     assert page(sent) == before
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_what_was_withdrawn_is_no_headline_of_lists_and_feeds_any_more(sent: App, clock: TestClock, both: bool) -> None:
+    [before] = sent.parts.store.kept.pages("daily")
+    lead, other = (FERRY_TITLE, LANTERNS_TITLE) if FERRY_TITLE in before.subject else (LANTERNS_TITLE, FERRY_TITLE)
+    for title in (lead, other)[: 2 if both else 1]:
+        pipeline.retract(sent.parts, titled(sent, title), "We were misinformed.", "desk")
+    run_due(sent)
+    subject = f"Retraction: {lead} (and 1 more)" if both else other
+    for format in sent.parts.formats.values():
+        assert [entry.title for entry in newest(sent, format)] == [subject]
+    assert f">{subject}</a>" in page(sent, "archive/daily/index.html")
+    for title in (lead, other)[: 2 if both else 1]:
+        pipeline.restore(sent.parts, titled(sent, title), "desk")
+    run_due(sent)
+    assert sent.parts.store.kept.pages("daily")[0].subject == before.subject
+
+
 def test_a_correction_after_sending_is_told_beside_the_story_as_it_was_mailed(sent: App, clock: TestClock) -> None:
     clock.move(hours=2)
     pipeline.correct(sent.parts, titled(sent, FERRY_TITLE), "The boat carries sixteen people.")

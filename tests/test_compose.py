@@ -337,6 +337,22 @@ def test_thirty_long_articles_stay_below_what_gmail_shows(words: str, url: str) 
     assert made.html.count("<h3") == 29
 
 
+def test_an_edition_of_many_long_standfirsts_is_told_down_to_its_headlines() -> None:
+    many = [
+        article(
+            f"Story number {id} of a busy day",
+            id=id,
+            standfirst="The council heard it all and decided nothing. " * 9,
+            canonical_url=f"https://gazette.example/{id}",
+        )
+        for id in range(1, 61)
+    ]
+    made = render(many, newsletter(maximum_items=200))
+    assert len(made.html.encode()) < 102_000
+    assert all(f"Story number {id} of a busy day" in made.html for id in range(1, 61))
+    assert "decided nothing" not in made.html
+
+
 def test_an_editors_words_replace_the_articles_in_mail() -> None:
     item = Item(article=1, revision=1, position=0, overrides={"title": "All aboard"}, label=Label.CORRECTION)
 

@@ -11,7 +11,15 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from publisher.compose.links import marker
-from publisher.compose.stories import EditionView, NewsletterView, StoryView, Telling, sections, site_view
+from publisher.compose.stories import (
+    SHORTENINGS,
+    EditionView,
+    NewsletterView,
+    StoryView,
+    Telling,
+    sections,
+    site_view,
+)
 from publisher.errors import TemplateError
 from publisher.kit import html, message, templating
 from publisher.model import Article, Item, Newsletter, Rendered, Site, Slot, Variant
@@ -51,7 +59,7 @@ class Renderer:
 
         Raises TemplateError, also when a template leaves out the unsubscribe link."""
         newsletter = self._newsletter
-        for shortening in (1, 2, 4, 0):
+        for shortening in SHORTENINGS:
             values = self._values | _told(self._telling.stories(items, shortening))
             rendered = _fill(newsletter.template, values, self._plain, self._templates, language or newsletter.language)
             if len(rendered.html.encode()) <= LARGEST_HTML:

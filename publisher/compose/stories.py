@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Final
@@ -19,6 +19,10 @@ _TITLE, _STANDFIRST, _LINE = 200, 400, 120  # the most characters of each that a
 _UNTITLED = 40  # and of the first words of a withdrawn story without a title, which tell readers which one it is
 _READ_ON = 700  # bytes of a lead story that can be read on elsewhere
 _ALL, _LEAST, _MOST = 36_000, 500, 1_800  # bytes of text for all stories together, and for each
+HEADLINES = -1
+#: How a mail that is too long is told more shortly, one after the other: what the room of each story is divided by,
+#: then standfirsts alone, then headlines.
+SHORTENINGS = (1, 2, 4, 0, HEADLINES)
 _AUTHORS = 10
 _LEAD_SHARE = 2  # how many times as much the lead story gets
 _WAYS = 2_000  # ways of telling stories that are remembered, a few thousand bytes each
@@ -141,9 +145,12 @@ class Telling:
         self._told: dict[Hashable, StoryView] = {}
 
     def stories(self, items: Sequence[Item], shortening: int) -> tuple[StoryView, ...]:
-        """The stories of a variant in order; the fewer there are, the more each may tell."""
+        """The stories of a variant in order; the fewer there are, the more each may tell. `shortening` is one of
+        `SHORTENINGS`."""
         each = max(_LEAST, min(_MOST, _ALL // max(1, len(items))))
-        room = each // shortening if shortening else 0
+        room = each // shortening if shortening > 0 else 0
+        if shortening == HEADLINES:
+            return tuple(_headline(self._story(item, 0, place == 0)) for place, item in enumerate(items))
         return tuple(
             self._story(item, room * (_LEAD_SHARE if place == 0 else 1), place == 0) for place, item in enumerate(items)
         )
@@ -155,6 +162,11 @@ class Telling:
                 self._told.clear()
             self._told[way] = _story(item, self._articles[item.article], room=room, leads=leads, link=self._link)
         return self._told[way]
+
+
+def _headline(story: StoryView) -> StoryView:
+    """Its headline, and what has to be said of it; whoever wants more reads on."""
+    return replace(story, standfirst="", text=(), whole=False, authors=(), biographies=(), image=None)
 
 
 def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callable[[str], str]) -> StoryView:

@@ -139,6 +139,14 @@ def read_json(body: bytes) -> object:
     return orjson.loads(scrub(json.dumps(found[0], ensure_ascii=False)))
 
 
+#: In titles of pages that keep programs out, such as those of Cloudflare, Imperva and Sucuri.
+_GUARD = re.compile(
+    r"just a moment|attention required|checking your browser|are you (?:a )?(?:human|robot)|security check|captcha"
+    r"|access denied|ddos|bot verification|pardon our interruption|website firewall",
+    re.I,
+)
+
+
 def what_came(text: str) -> str:
     """In words, what a document is that should have been something else."""
     start = text.lstrip("\ufeff \t\r\n")[:20_000]
@@ -318,8 +326,8 @@ def count(articles: int) -> str:
 
 def not_a(kind: str, url: str, text: str) -> SourceInvalid:
     home = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
-    return SourceInvalid(
-        f"{url} answers with {what_came(text)} instead of {kind}: look for the right address with "
-        f"`publisher init --from {home}`, or see in a browser what stands there",
-        url=url,
-    )
+    came = what_came(text)
+    remedy = f"look for the right address with `publisher init --from {home}`, or see in a browser what stands there"
+    if _GUARD.search(came):
+        remedy = "the site keeps programs out: ask its host to admit Publisher, by the word Publisher in its User-Agent"
+    return SourceInvalid(f"{url} answers with {came} instead of {kind}: {remedy}", url=url)

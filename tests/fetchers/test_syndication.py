@@ -179,7 +179,6 @@ def test_a_check_counts_what_cannot_be_read(room: FeedRoom) -> None:
     [
         (b"", "nothing at all"),
         (b"  \n", "nothing at all"),
-        (b"<!DOCTYPE html><html><title>Are you human?</title><body>", "a web page titled “Are you human?”"),
         (b"<html><body><h1>Back soon</h1></body></html>", "a web page titled “Back soon”"),
         (b"<p>Maintenance</p>", "a web page"),
         (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y"><feed>no</feed></html>', "a web page"),
@@ -195,6 +194,14 @@ def test_what_is_no_feed_is_named_with_the_remedy(body: bytes, words: str) -> No
     with pytest.raises(SourceInvalid, match=r"publisher init --from https://harbour-gazette[.]example") as caught:
         read(body, "application/rss+xml", URL)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("title", ["Are you human?", "Just a moment...", "Attention Required! | Cloudflare"])
+def test_a_page_that_keeps_programs_out_is_told_apart_from_a_wrong_address(title: str) -> None:
+    with pytest.raises(SourceInvalid, match="ask its host to admit Publisher") as caught:
+        read(f"<!DOCTYPE html><html><title>{title}</title><body>".encode(), "text/html", URL)
+    assert f"a web page titled “{title}”" in str(caught.value)
+    assert "publisher init" not in str(caught.value)
 
 
 def test_xml_with_nothing_to_read_in_it_names_the_line() -> None:

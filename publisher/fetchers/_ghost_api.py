@@ -11,9 +11,9 @@ from urllib.parse import urlencode, urljoin
 
 import requests
 
-from publisher.errors import SourceInvalid, SourceUnavailable
+from publisher.errors import SourceInvalid
 from publisher.fetchers._encodings import decoded
-from publisher.fetchers._shared import Broken, absolute, fields, line, listed, not_a, read_json, whole, words
+from publisher.fetchers._shared import absolute, fields, line, listed, not_a, of_one_post, read_json, whole, words
 from publisher.kit.http_session import Limits, Reply, get, shown
 from publisher.model import Source
 
@@ -43,16 +43,8 @@ class Api:
 
         Raises SourceUnavailable, SourceInvalid, and Broken for what one bad post may cause.
         """
-        try:
+        with of_one_post():
             answer = self._ask("posts", parameters)
-        except SourceUnavailable as error:
-            if error.retry_after is not None or not error.ids.get("reached") or error.ids.get("status") == 429:
-                raise
-            raise Broken(error) from error
-        except SourceInvalid as error:
-            if error.ids.get("large"):
-                raise Broken(error) from error
-            raise
         total = fields(fields(answer.get("meta")).get("pagination")).get("total")
         posts = [fields(post) for post in listed(answer.get("posts"))]
         return posts, whole(total) if isinstance(total, int) else None

@@ -6,7 +6,8 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_tz
@@ -16,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import orjson
 
-from publisher.errors import SourceError, SourceInvalid
+from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
 from publisher.kit.html import plain, scrub
 from publisher.model import FetchedArticle, Refusal, Source
 from publisher.ports import Known, nothing_known
@@ -102,6 +103,22 @@ class Broken(Exception):
     def __init__(self, error: SourceError) -> None:
         self.error = error
         super().__init__(str(error))
+
+
+@contextmanager
+def of_one_post() -> Iterator[None]:
+    """Raises Broken in the place of what a single post may be the cause of: a server that fails over it, or an answer
+    that is too large. No connection, or a wish to be asked later, has no such cause."""
+    try:
+        yield
+    except SourceUnavailable as error:
+        if error.retry_after is not None or not error.ids.get("reached") or error.ids.get("status") == 429:
+            raise
+        raise Broken(error) from error
+    except SourceInvalid as error:
+        if error.ids.get("large"):
+            raise Broken(error) from error
+        raise
 
 
 # ---------------------------------------------------------------- JSON and text

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import requests
 
-from publisher.errors import SourceError, SourceInvalid, SourceUnavailable
+from publisher.errors import SourceError, SourceInvalid
 from publisher.fetchers._encodings import decoded
 from publisher.fetchers._shared import (
     Broken,
@@ -23,6 +23,7 @@ from publisher.fetchers._shared import (
     line,
     listed,
     not_a,
+    of_one_post,
     read_json,
     words,
 )
@@ -52,16 +53,8 @@ class Api:
 
         Raises SourceUnavailable, SourceInvalid, and Broken for what one bad post may cause.
         """
-        try:
+        with of_one_post():
             reply = self._ask(f"/wp/v2/{kind}", parameters)
-        except SourceUnavailable as error:
-            if error.retry_after is not None or not error.ids.get("reached") or error.ids.get("status") == 429:
-                raise
-            raise Broken(error) from error
-        except SourceInvalid as error:
-            if error.ids.get("large"):
-                raise Broken(error) from error
-            raise
         answer = _json(reply)
         if reply.status in _ANSWERS:
             if fields(answer).get("code") == "rest_post_invalid_page_number":

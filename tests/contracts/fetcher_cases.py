@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -40,6 +40,27 @@ class Room(Protocol):
         """The place cannot be reached; `open` ends that."""
 
     def open(self) -> None: ...
+
+
+class TrashRoom(Room, Protocol):
+    def trash(self, name: str) -> None:
+        """From now on it is not published any more."""
+
+
+class Served:
+    """What rooms share that a server of a newsroom plays; the settings of their source can be changed."""
+
+    source: Source
+    closed: bool
+
+    def close(self) -> None:
+        self.closed = True
+
+    def open(self) -> None:
+        self.closed = False
+
+    def set(self, **fields: Any) -> None:
+        self.source = replace(self.source, **fields)
 
 
 def again(room: Room, *ids: str) -> SecondLook:
@@ -159,3 +180,16 @@ class FetcherCases:
         assert [one.native_id for one in seen.articles] == [ferry]
         assert "It sails on Friday." in seen.articles[0].content_html
         assert seen.gone == frozenset()
+
+
+class AskedCases(FetcherCases):
+    """Of a source that can be asked about single articles: it knows which of them it does not publish any more."""
+
+    def test_a_second_look_tells_which_articles_are_not_published_any_more(self, room: TrashRoom) -> None:
+        room.publish("ferry", "The ferry returns")
+        room.publish("lanterns", "Two hundred lanterns")
+        ids = {title: one.native_id for title, one in articles(look(room)).items()}
+        room.trash("lanterns")
+        seen = again(room, *ids.values())
+        assert [one.native_id for one in seen.articles] == [ids["The ferry returns"]]
+        assert seen.gone == {ids["Two hundred lanterns"]}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from publisher.fetchers._ghost_post import article
 from publisher.fetchers.ghost import Ghost
 from publisher.kit.http_session import Limits
 from publisher.model import Author, Source
-from tests.contracts.fetcher_cases import NOW, FetcherCases, after, again, articles, look
+from tests.contracts.fetcher_cases import NOW, AskedCases, Served, after, articles, look
 from tests.fakes.ghost import GhostSite
 from tests.fakes.newsroom import Newsroom
 
@@ -25,7 +25,7 @@ DATA = Path(__file__).parent.parent / "data" / "ghost"
 HOME = "https://harbour-gazette.example/"
 
 
-class GhostRoom(GhostSite):
+class GhostRoom(Served, GhostSite):
     """A newsroom that writes in Ghost."""
 
     def __enter__(self) -> GhostRoom:
@@ -36,15 +36,6 @@ class GhostRoom(GhostSite):
         )
         return self
 
-    def close(self) -> None:
-        self.closed = True
-
-    def open(self) -> None:
-        self.closed = False
-
-    def set(self, **fields: Any) -> None:
-        self.source = replace(self.source, **fields)
-
 
 @pytest.fixture
 def room() -> Iterator[GhostRoom]:
@@ -52,7 +43,7 @@ def room() -> Iterator[GhostRoom]:
         yield room
 
 
-class TestGhost(FetcherCases): ...
+class TestGhost(AskedCases): ...
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.stem)
@@ -285,13 +276,3 @@ def test_any_json_gives_an_article_or_says_why_not(post: dict[str, Any]) -> None
         found = article({**POST, **post}, HOME)
         assert found.native_id
         assert all(time.utcoffset() == timedelta(0) for time in (found.published_at, found.updated_at) if time)
-
-
-def test_a_second_look_tells_which_posts_are_not_published_any_more(room: GhostRoom) -> None:
-    room.publish("ferry", "The ferry returns")
-    room.publish("lanterns", "Two hundred lanterns")
-    ids = {title: one.native_id for title, one in articles(look(room)).items()}
-    room.trash("lanterns")
-    seen = again(room, *ids.values())
-    assert [one.native_id for one in seen.articles] == [ids["The ferry returns"]]
-    assert seen.gone == {ids["Two hundred lanterns"]}

@@ -21,7 +21,7 @@ from publisher.fetchers.syndication import Syndication, read
 from publisher.kit.html import plain
 from publisher.kit.http_session import Limits
 from publisher.model import FetchedArticle, Source
-from tests.contracts.fetcher_cases import NOW, FetcherCases, after, look
+from tests.contracts.fetcher_cases import NOW, FetcherCases, Served, after, look
 from tests.fakes import newsroom
 from tests.fakes.newsroom import Newsroom
 
@@ -30,7 +30,7 @@ URL = "https://harbour-gazette.example/feeds/news.xml"
 GOLDEN = sorted(path for path in DATA.iterdir() if not path.name.endswith(".expected.json"))
 
 
-class FeedRoom(Newsroom):
+class FeedRoom(Served, Newsroom):
     """A newsroom that is read through its feed."""
 
     def __enter__(self) -> FeedRoom:
@@ -44,15 +44,6 @@ class FeedRoom(Newsroom):
             allow_private=True,
         )
         return self
-
-    def close(self) -> None:
-        self.closed = True
-
-    def open(self) -> None:
-        self.closed = False
-
-    def set(self, **fields: Any) -> None:
-        self.source = replace(self.source, **fields)
 
 
 @pytest.fixture

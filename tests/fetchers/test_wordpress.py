@@ -19,7 +19,7 @@ from publisher.fetchers._wordpress_post import article
 from publisher.fetchers.wordpress import WordPress
 from publisher.kit.http_session import Limits
 from publisher.model import Author, Source
-from tests.contracts.fetcher_cases import NOW, FetcherCases, after, again, articles, look
+from tests.contracts.fetcher_cases import NOW, AskedCases, Served, after, articles, look
 from tests.fakes import newsroom
 from tests.fakes.newsroom import Newsroom
 
@@ -32,7 +32,7 @@ JSON = st.recursive(
 DATA = Path(__file__).parent.parent / "data" / "wordpress"
 
 
-class WordPressRoom(Newsroom):
+class WordPressRoom(Served, Newsroom):
     """A newsroom that writes in WordPress."""
 
     def __enter__(self) -> WordPressRoom:
@@ -43,15 +43,6 @@ class WordPressRoom(Newsroom):
         )
         return self
 
-    def close(self) -> None:
-        self.closed = True
-
-    def open(self) -> None:
-        self.closed = False
-
-    def set(self, **fields: Any) -> None:
-        self.source = replace(self.source, **fields)
-
 
 @pytest.fixture
 def room() -> Iterator[WordPressRoom]:
@@ -59,7 +50,7 @@ def room() -> Iterator[WordPressRoom]:
         yield room
 
 
-class TestWordPress(FetcherCases): ...
+class TestWordPress(AskedCases): ...
 
 
 def pages_asked(room: WordPressRoom) -> list[str]:
@@ -559,13 +550,3 @@ def test_a_home_page_that_names_no_address_as_its_api_is_read_all_the_same(room:
     room.answer("/", page, Link=f'<{where}>; rel="https://api.w.org/"')
     (only,) = room.fetcher.fetch(room.source, now=NOW)
     assert [article.title for article in only.articles] == ["Ferry returns"]
-
-
-def test_a_second_look_tells_which_posts_are_not_published_any_more(room: WordPressRoom) -> None:
-    room.publish("ferry", "The ferry returns")
-    room.publish("lanterns", "Two hundred lanterns")
-    ids = {title: one.native_id for title, one in articles(look(room)).items()}
-    room.trash("lanterns")
-    seen = again(room, *ids.values())
-    assert [one.native_id for one in seen.articles] == [ids["The ferry returns"]]
-    assert seen.gone == {ids["Two hundred lanterns"]}

@@ -93,7 +93,7 @@ def why(parts: Parts, article: Article, *, feed: str = "", newsletter: str = "")
         told += _of_feeds(parts, article, feeds, kept, named=bool(feed))
     if not feed:
         for there in newsletters:
-            told += _of_newsletter(parts, article, there)
+            told += _of_newsletter(parts, article, there, kept.get(f"newsletter:{there.slug}"))
     return tuple(told)
 
 
@@ -115,7 +115,7 @@ def _of_feeds(
             ).decisions
 
 
-def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter) -> list[Decision]:
+def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decided: Decision | None) -> list[Decision]:
     """What its editions decided, the last of each cadence that took it or at least considered it, named by the edition;
     then what holds for the next one, which is all where nothing else was decided."""
     now = parts.clock.now()
@@ -128,7 +128,10 @@ def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter) -> li
     if len(newsletter.offered) > 1:
         would = replace(would, output=f"newsletter:{newsletter.slug}/{newsletter.cadence}")
     told: list[Decision] = []
-    for edition, one in _considered(parts, article, newsletter):
+    editions = _considered(parts, article, newsletter)
+    if decided and not editions and (decided.included, decided.rule) != (would.included, would.rule):
+        told.append(replace(decided, output=f"{decided.output}, long ago"))
+    for edition, one in editions:
         if edition.cadence == newsletter.cadence and (one.included, one.rule) == (would.included, would.rule):
             would = replace(would, at=one.at)
         else:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from publisher import collect as collecting
 from publisher import compose as composing
@@ -190,15 +191,21 @@ def _gone_meanwhile(
 ) -> frozenset[int]:
     """What sources do not publish any more, as they said when they were asked last. They are every so often, as long as
     readers wait for their hour, their wave or their turn."""
-    now, last, move = parts.clock.now(), edition.looked_at or edition.approved_at, parts.store.editions.move
+    now, last = parts.clock.now(), edition.looked_at or edition.approved_at
     sending = edition.state is EditionState.SENDING and (last is None or now - last >= AGAIN)
-    gone = edition.gone
-    if ask or sending:
-        with suppress(errors.Conflict):  # it has just been paused or resumed, or is over
-            move(edition.key, (edition.state,), edition.state, looked_at=now)
-            gone = look_again(parts, newsletter, [article for article, _ in told], gone)
-            move(edition.key, (edition.state,), edition.state, gone=sorted(gone))
+    if not (ask or sending):
+        return edition.gone
+    _note(parts, edition, looked_at=now)
+    gone = look_again(parts, newsletter, [article for article, _ in told], edition.gone)
+    _note(parts, edition, gone=sorted(gone))
     return gone
+
+
+def _note(parts: Parts, edition: Edition, **what: Any) -> None:
+    """Keep something with an edition, also when it has just been paused or resumed."""
+    for state in (EditionState.SENDING, EditionState.PAUSED):
+        with suppress(errors.Conflict):
+            parts.store.editions.move(edition.key, (state,), state, **what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +239,8 @@ def _change(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) 
     back = _back(parts, edition, before.keys() - changes.nothing.keys(), news)
     parts.store.decisions.keep(edition.id, [*back, *said])
     if why and not asked:
-        _tell(parts, edition, "was changed while it was sent", f"{why}. Who was not mailed yet gets it as it is now.")
+        left = "Who was not mailed yet gets it as it is now; who would get nothing else is skipped."
+        _tell(parts, edition, "was changed while it was sent", f"{why}. {left}")
 
 
 def _changes(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> Changes:

@@ -28,8 +28,8 @@ _KINDS = {
     "email.clicked": EventKind.CLICKED,
     "email.failed": EventKind.BLOCKED,  # a quota, a domain: whatever it is, it is not the reader
 }
-#: Why Resend did not send to an address that it suppresses itself.
-_SUPPRESSED = {"previous_bounce": EventKind.HARD_BOUNCE, "previous_complaint": EventKind.COMPLAINT}
+#: Why Resend did not send to an address that it suppresses itself. Who complained once complains of nothing new.
+_SUPPRESSED = {"previous_bounce": EventKind.HARD_BOUNCE, "previous_complaint": EventKind.UNSUBSCRIBED}
 #: Bounces for what we sent, and not for who was to get it.
 _OF_CONTENT = frozenset({"ContentRejected", "AttachmentRejected", "MessageTooLarge"})
 #: An enhanced status code (RFC 3463), not within a longer number such as an address.

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from pathlib import Path
 
+import orjson
 import pytest
 
 from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.mailers.resend import Resend
-from publisher.model import EventKind, MailEvent, Outcome
+from publisher.model import EventKind, MailEvent, Outcome, Rendered
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
 from tests.fakes.resend import KEY, SENDING_ONLY_KEY, WEBHOOK_SECRET, Hook, ResendServer
 
@@ -284,6 +288,37 @@ def test_a_connection_that_ends_while_the_call_is_written_proves_nothing():
         thread.join()
 
 
+def test_a_large_call_may_take_long_to_be_written(monkeypatch):
+    """What a connection may take to open bounds each piece that is written, and not the whole call."""
+    monkeypatch.setattr("publisher.mailers._http._CONNECT", 0.3)
+    letters = tuple(map(letter, range(100)))
+    large = replace(mailing(*letters), variants={1: Rendered(subject="s", html="x" * 70_000, text="y")})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        answer = orjson.dumps({"data": [{"id": f"id{number}"} for number in range(100)]})
+
+        def read_slowly() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                got = connection.recv(65536)
+                size = int(re.search(rb"Content-Length: (\d+)", got)[1]) + got.index(b"\r\n\r\n") + 4
+                read = len(got)
+                while read < size and (piece := connection.recv(65536)):
+                    time.sleep(0.01)  # a slow line is what this is about
+                    read += len(piece)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+
+        thread = threading.Thread(target=read_slowly)
+        thread.start()
+        began = time.monotonic()
+        mailer = Resend("resend", KEY, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", patience=10)
+        results = mailer.submit(mailer.prepare(large))
+        assert time.monotonic() - began > 2 * 0.3
+        mailer.close()
+        thread.join()
+    assert [one.outcome for one in results] == [ACCEPTED] * 100
+
+
 # ---------------------------------------------------------------- settings
 
 
@@ -416,7 +451,7 @@ def test_an_event_finds_its_letter(server):
         ("email.complained", {}, EventKind.COMPLAINT),
         ("email.failed", {"failed": {"reason": "reached_daily_quota"}}, EventKind.BLOCKED),
         ("email.suppressed", {"suppressed": {"reason": "previous_bounce"}}, EventKind.HARD_BOUNCE),
-        ("email.suppressed", {"suppressed": {"reason": "previous_complaint"}}, EventKind.COMPLAINT),
+        ("email.suppressed", {"suppressed": {"reason": "previous_complaint"}}, EventKind.UNSUBSCRIBED),
     ],
 )
 def test_what_resend_tells(server, type, about, kind):

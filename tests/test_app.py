@@ -60,3 +60,19 @@ def test_a_return_path_that_has_no_room_for_the_letter_is_a_problem_of_the_setti
     (root / "settings.toml").write_text(settings)
     with pytest.raises(SettingsError, match=r"mailers\[maildir\]"):
         open_site(root, TestClock(datetime(2026, 11, 22, tzinfo=UTC)), {})
+
+
+def test_a_folder_is_the_same_source_wherever_the_command_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was learnt of it would be forgotten each time."""
+    clock = TestClock(datetime(2026, 11, 22, 6, 0, tzinfo=UTC))
+    root = lay_out(tmp_path / "site")
+    app = open_site(root, clock)
+    run_due(app)
+    app.close()
+    monkeypatch.chdir(root)
+    for place in (Path(), Path("../site")):
+        again = open_site(place, clock)
+        assert again.parts.store.sources.get("newsroom").completed_at == clock.now()
+        again.close()

@@ -295,7 +295,8 @@ def _source(root: Path, settings: Settings, source: SourceSettings, environment:
         slug=source.slug,
         was=source.was,
         kind=options.pop("kind"),
-        url=str(root / path) if path else options.pop("url", ""),
+        # The same wherever the command is given: a source at another place is read afresh.
+        url=os.path.abspath(root / path) if path else options.pop("url", ""),
         interval=source.interval,
         options={**options, "timezone": settings.site.timezone},
         secrets=secrets,

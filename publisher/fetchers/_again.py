@@ -10,7 +10,7 @@ from publisher.ports import Fetcher
 
 
 def whole_again(fetcher: Fetcher, source: Source, ids: Collection[str], *, now: datetime) -> SecondLook:
-    """What a look says of these articles. Gone are those that a complete list does not name."""
+    """What a look says of these articles. Gone are those that a complete and certain list does not name."""
     found: list[FetchedArticle] = []
     listed: set[str] = set()
     complete = False
@@ -18,6 +18,6 @@ def whole_again(fetcher: Fetcher, source: Source, ids: Collection[str], *, now: 
         found += (article for article in page.articles if article.native_id in ids)
         if page.listing is not None:
             listed.update(page.listing.ids)
-            complete = complete or page.listing.complete
+            complete = complete or (page.listing.complete and page.listing.certain)
     gone = set(ids) - listed if complete else set()
     return SecondLook(articles=tuple(found), gone=frozenset(gone))

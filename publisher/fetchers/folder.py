@@ -47,12 +47,13 @@ _LEAVES: Final = "it is a link that leads out of the folder: put the file itself
 
 @dataclass(slots=True)
 class _Names:
-    """What is in the folder: the identity of each file, by its path; those to be read; and whether all of them have
-    told their identity."""
+    """What is in the folder: the identity of each file, by its path; those to be read; the places of those that have
+    not told their identity; and whether that is all."""
 
     by_path: dict[PurePosixPath, str] = field(default_factory=dict)
     new: list[PurePosixPath] = field(default_factory=list)
-    complete: bool = True
+    hidden: list[str] = field(default_factory=list)
+    certain: bool = True
     refused: list[Refusal] = field(default_factory=list)
 
     def refuse(self, path: PurePosixPath, reason: str) -> None:
@@ -61,7 +62,8 @@ class _Names:
     def hide(self, path: PurePosixPath, reason: str) -> None:
         """Refuse a file of which nobody can tell which article it is."""
         self.refuse(path, f"{reason}; {_STOPS}")
-        self.complete = False
+        self.hidden.append(_shown(path))
+        self.certain = False
 
 
 class ArticleFolder:
@@ -80,12 +82,13 @@ class ArticleFolder:
         """As `ports.Fetcher`; with the first page comes the list. Raises SourceInvalid when there is no such folder,
         or it may not be read."""
         names = _names(source, known, self._settle)
-        listing = Listing(look=now.isoformat(), ids=tuple(names.by_path.values()), complete=True)
+        ids = (*names.by_path.values(), *names.hidden)
+        listing = Listing(look=now.isoformat(), ids=ids, complete=True, certain=names.certain)
         page = Fetched(
             articles=(),
             cursor={},
             refused=tuple(names.refused),
-            listing=listing if names.complete else None,
+            listing=listing,
             same=len(names.by_path) - len(names.new),
             whole=True,
         )
@@ -131,7 +134,7 @@ def _names(source: Source, known: Known, settle: float) -> _Names:
             else:
                 names.refuse(path, _why(error))
                 names.by_path[path] = _shown(path)
-    names.complete = names.complete and not any(refusal.reason.startswith(_CLOSED) for refusal in names.refused)
+    names.certain = names.certain and not any(refusal.reason.startswith(_CLOSED) for refusal in names.refused)
     same = known(set(hashes.values()))
     taken = {id: path for path, id in names.by_path.items()}
     for path, raw_hash in hashes.items():

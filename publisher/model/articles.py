@@ -170,12 +170,15 @@ class Listing:
     `look` names the list; all its parts have the same, also those of a look that was broken off and went on from
     its cursor. With the part that is `complete` everything has been named: what no part names is not there any
     more. Parts of a list that is never completed are forgotten when another begins. Whoever has articles that move
-    completes the list before, or with, the first page of them: what moved is known by what is missing.
+    completes the list before, or with, the first page of them: what moved is known by what is missing. A complete list
+    that is not `certain` holds all that could be named, and something else that could not: what it does not name may
+    have moved, but is not taken as gone.
     """
 
     look: str
     ids: tuple[str, ...]
     complete: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ class _Look:
     began: datetime
     tally: collecting.Tally = field(default_factory=collecting.Tally)
     missing: Missing | None = None
+    certain: bool = True  # what that list does not name is not there
     emptied: str = ""
     wish: timedelta | None = None
     read: bool = False  # anything was: it is not all as it was
@@ -199,7 +200,7 @@ def _listed(parts: Parts, look: _Look, page: Fetched) -> None:
         together.listings.add(source.slug, listing, at=now)
         if not listing.complete:
             return
-        look.missing = together.listings.compare(source.slug)
+        look.missing, look.certain = together.listings.compare(source.slug), page.listing.certain
         together.listings.forget(source.slug)
         together.listings.miss(look.missing.gone, at=now)
         back = together.listings.find(look.missing.back, at=now)
@@ -211,7 +212,7 @@ def _retire(parts: Parts, look: _Look) -> None:
     """A look is over: what two lists in a row did not name, and was not found elsewhere, is retracted, unless it is so
     much that nobody would believe it."""
     source = look.source
-    if look.missing is None:
+    if look.missing is None or not look.certain:
         return
     with parts.store.transaction() as together:
         together.feeds.lock()

@@ -372,13 +372,16 @@ def test_two_files_with_one_id_never_take_turns(room: FolderRoom) -> None:
 
 
 @pytest.mark.parametrize("text", ["---\nid: [\n---\nText.", "---\nid: x\nText."])
-def test_a_list_that_may_lack_an_article_is_not_given(room: FolderRoom, text: str) -> None:
+def test_a_list_that_may_lack_an_article_is_not_certain(room: FolderRoom, text: str) -> None:
     """Nobody can tell which article a file is whose front matter cannot be read: none is taken as removed."""
     room.publish("ferry", "Ferry")
-    assert look(room).listing is not None
+    assert (listing := look(room).listing) is not None
+    assert listing.certain
     (room.place / "tide.md").write_text(text)
     page = look(room)
-    assert (page.listing, len(page.refused)) == (None, 1)
+    assert page.listing is not None
+    assert (page.listing.certain, page.listing.ids, len(page.refused)) == (False, ("ferry.txt", "tide.md"), 1)
+    assert room.fetcher.again(room.source, ["ferry.txt", "2026-lamp"], now=NOW).gone == frozenset()
 
 
 def test_a_text_that_cannot_be_read_is_listed_all_the_same(room: FolderRoom) -> None:

@@ -94,6 +94,20 @@ def test_more_files_moved_than_an_outage_leaves_are_the_same_articles(app: App, 
     assert len(mailed(root)) == 1
 
 
+def test_a_file_that_cannot_be_read_makes_nothing_that_moved_new(app: App, root: Path, clock: TestClock) -> None:
+    before = ids(app)
+    write(root, "broken.md", "---\ntitle: x\n\ta: y\n---\nText.\n")
+    (root / "articles" / "sport").rename(root / "articles" / "sports")
+    (root / "articles" / NEWS[0]).unlink()
+    assert days_pass(app, clock) == []
+    assert ids(app) == before
+    assert app.parts.store.articles.count() == {ArticleState.LIVE: 14}, "the broken one may be any of them"
+    assert len(mailed(root)) == 1
+    (root / "articles" / "broken.md").unlink()
+    days_pass(app, clock)
+    assert at(app, NEWS[0]).state is ArticleState.RETRACTED
+
+
 def test_a_whole_folder_that_moves_one_deeper_is_the_same(app: App, root: Path, clock: TestClock) -> None:
     before = ids(app)
     shutil.move(root / "articles", root / "2026")

@@ -137,8 +137,9 @@ class Report:
 def told(result: object) -> dict[str, object]:
     """What is worth a line in the log about work that is done; nothing when it changed nothing."""
     match result:
-        case collect.Tally(new=new, changed=changed, refused=refused) if new or changed:
-            return {"new": new, "changed": changed, "refused": len(refused)}
+        case collect.Tally(new=new, changed=changed, removed=removed, returned=returned, refused=refused):
+            sums = {"new": new, "changed": changed, "removed": removed, "returned": returned}
+            return {**sums, "refused": len(refused)} if any(sums.values()) else {}
         case syndicate.Published(written=written, left_out=left_out) if written or left_out:
             return {"written": len(written), "left_out": len(left_out)}
         case Edition(key=edition, state=state, subject=subject, reason=reason):

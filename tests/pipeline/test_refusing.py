@@ -83,6 +83,19 @@ def test_another_fault_of_the_same_file_is_told(app: App) -> None:
     assert "yesterday" in app.parts.store.sources.get("newsroom").refused[0].reason
 
 
+def test_a_look_that_removes_something_is_logged(app: App, clock: TestClock) -> None:
+    write(app.root, "lamp.txt", "The lamp is lit\n\nIt shines.\n")
+    work = Work(kind="collect", key="newsroom")
+    report = Report(structlog.get_logger())
+    with capture_logs() as lines:
+        for number in range(4):
+            if number:
+                (app.root / "articles" / "lamp.txt").unlink(missing_ok=True)
+            report.attempt(work, lambda: pipeline.work(app.parts, "collect", "newsroom"))
+            clock.move(hours=1)
+    assert [(line["new"], line["removed"]) for line in lines if line["event"] == "collect.done"] == [(2, 0), (0, 1)]
+
+
 def test_it_says_when_it_stops_removals(app: App) -> None:
     write(app.root, "a.md", BROKEN)
     write(app.root, "b.txt", "")

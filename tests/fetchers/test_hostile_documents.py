@@ -7,10 +7,13 @@ import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
+from html import escape
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from publisher.errors import SourceInvalid
+from publisher.errors import SourceError, SourceInvalid
 from publisher.fetchers._markup import read_html
 from publisher.fetchers._shared import person, read_json
 from publisher.fetchers.syndication import read
@@ -88,7 +91,7 @@ BODIES = {
 
 def seconds_for(body: bytes) -> float:
     began = time.process_time()
-    with suppress(SourceInvalid):
+    with suppress(SourceError):
         read(body, "text/xml", URL)
     return time.process_time() - began
 
@@ -103,6 +106,49 @@ def pace() -> float:
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_a_hostile_document_takes_the_time_of_an_ordinary_one(body: str, pace: float) -> None:
     assert seconds_for(body.encode()) < 0.5 + 8 * pace * len(body)
+
+
+HEADS = [rss("<item>").partition("</channel>")[0], an_entry("").partition("</entry>")[0], "<rdf:RDF><item>", "[", "{"]
+TAILS = ["</item></channel></rss>", "</entry></feed>", '"></a></item></channel></rss>', ""]
+TEXTS = "title link guid description author dc:creator category media:keywords pubDate summary content name"
+PIECES = """
+    <a> </a> <a/> <b <item> </item> <entry> </entry> <title> </title> <id> <author> </author> <name> <email> <uri>
+    <link> <description> <content type="xhtml"> <div> </div> <media:content url="http://a/a.jpg" <media:group> <source>
+    <image>
+    <category> <category term="x"/> <enclosure url="x"/> <where> <dc:creator> <itunes:owner> <pubDate> <select> <table>
+    <![CDATA[ ]]> <!-- --> <? ?> <!DOCTYPE &amp; &#x & &a; &lt;b&gt; a="b" a='b' xml:base="b/" xml:lang="x" xmlns:q="u"
+    base="x" " ' = / > < [ ] ( ) { } , : ; . - + a a. a@ a@b. 1 1: ../ http:// … é 港 T Z {"a": [1, "a",
+"""
+
+
+@st.composite
+def repeated(draw: st.DrawFn, size: int) -> bytes:
+    """A few pieces, each as often as makes `size` bytes; in an element of text, in the item or before it."""
+    units = st.lists(st.sampled_from([*PIECES.split(), " ", "\n"]), min_size=1, max_size=3).map("".join)
+    times = st.sampled_from([1, 40, size])
+    inside = "".join(unit * (draw(times) // len(unit) + 1) for unit in draw(st.lists(units, max_size=3)))
+    inside = draw(st.sampled_from([inside, escape(inside), f"<![CDATA[{inside}]]>"]))
+    if name := draw(st.sampled_from(["", *TEXTS.split()])):
+        inside = f"<{name}>{inside}</{name}>"
+    return (draw(st.sampled_from(HEADS)) + inside + draw(st.sampled_from(TAILS))).encode()
+
+
+@pytest.mark.parametrize(
+    ("examples", "size"),
+    [(40, 20_000), pytest.param(300, 60_000, marks=[pytest.mark.full, pytest.mark.timeout(900)])],
+)
+def test_pieces_repeated_without_end_cost_no_more_than_their_length(examples: int, size: int, pace: float) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(repeated(size))
+    def check(body: bytes) -> None:
+        tracemalloc.start()
+        spent = seconds_for(body)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert spent < 0.3 + 20 * pace * len(body)  # of which the tracing takes the half and more
+        assert peak < 2_000_000 + 250 * len(body)
+
+    check()
 
 
 def test_what_is_beyond_a_limit_is_left_out_and_the_rest_is_read() -> None:

@@ -191,7 +191,7 @@ def test_a_source_that_leads_into_our_own_network_is_not_followed(
         clock.move(minutes=11)
         (error,) = run_due(app)
         assert type(error) is SourceInvalid
-        for word in ("127.0.0.1, a private address", "correct the url", "allow_private = true"):
+        for word in ("127.0.0.1, a private address", "correct the url", "set url to where the redirect leads"):
             assert word in str(error)
         assert "GET /secret" not in paper.requests
         assert (feeds(root), articles(app)) == (published, stored)

@@ -23,6 +23,7 @@ from publisher.model import (
     Batch,
     BatchState,
     CircuitState,
+    EditionState,
     Letter,
     Mailing,
     Newsletter,
@@ -170,7 +171,7 @@ def _take(desk: Desk, store: Store, tally: Tally) -> tuple[Held | None, Exceptio
     batch = store.outbox.claim(desk.mailer.name, desk.owner, now=now, lease=desk.lease)
     if batch is None:
         return None, None
-    if batch.state is BatchState.RESOLVING and not may_repeat(batch, desk.mailer.capability, now):
+    if batch.state is BatchState.RESOLVING and not _may_repeat(desk, store, batch, now):
         return Held(batch=batch, deadline=deadline, look_up=True), None
     if batch.deferrals >= ATTEMPTS and batch.state is BatchState.CLAIMED:
         _settle(desk, store, Answer(batch=batch, results=give_up(batch)), tally)
@@ -183,6 +184,12 @@ def _take(desk: Desk, store: Store, tally: Tally) -> tuple[Held | None, Exceptio
     intended = _intend(desk, store, batch, made, tally)
     prepared = made.prepared if intended else None
     return Held(batch=intended or batch, deadline=deadline, prepared=prepared), None
+
+
+def _may_repeat(desk: Desk, store: Store, batch: Batch, now: datetime) -> bool:
+    """Of an edition that was cancelled meanwhile nothing is handed over again: it is looked up, or held."""
+    cancelled = store.editions.by_id(batch.edition).state is EditionState.CANCELLED
+    return not cancelled and may_repeat(batch, desk.mailer.capability, now)
 
 
 def _deliver(desk: Desk, held: Held, tally: Tally) -> Answer | None:

@@ -18,8 +18,10 @@ OVERDUE = timedelta(minutes=30)
 
 
 def sweep(parts: Parts) -> None:
-    """Give back leases that ended, finish editions, and raise an alarm for what should have gone."""
+    """Give back leases that ended, settle what events tell of since, finish editions, and raise an alarm for what
+    should have gone."""
     parts.store.outbox.sweep(parts.clock.now())
+    parts.store.outbox.prove(parts.clock.now())
     feeding_back.forget(parts.store, before=parts.clock.now() - feeding_back.KEPT)
     witness(parts)
     judge(parts)

@@ -244,11 +244,15 @@ class Outbox(Protocol):
 
     def sweep(self, now: datetime) -> int:
         """Leases that ended: before the intent ready again, after it unknown. What came back to a cancelled
-        edition is cancelled, or held. How many were changed."""
+        edition is cancelled. How many were changed."""
+
+    def prove(self, now: datetime) -> int:
+        """Settle the letters of held batches of which an event has told since: they were accepted. The others of such a
+        batch stay held, in one of their own. How many were settled."""
 
     def cancel(self, edition: int) -> int:
-        """Cancel the batches of which nothing can have left, and hold the unknown ones. How many recipients
-        were cancelled."""
+        """Cancel the batches of which nothing can have left. How many recipients these have. The unknown ones are
+        still looked up, and not handed over again."""
 
     def in_hand(self, edition: int) -> int:
         """Recipients of batches that workers hold, and of those in doubt, whose calls may still arrive: at most so many
@@ -256,7 +260,8 @@ class Outbox(Protocol):
 
     def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
         """A person's word about the held batches of an edition: they were sent, or they are to be sent again
-        (counted as possible duplicates). How many recipients."""
+        (counted as possible duplicates). Whom an event tells of is accepted, whatever the person says. How many
+        recipients the person decided about."""
 
     def rejections(self, edition: int) -> tuple[Rejection, ...]:
         """Recipients of an edition who are rejected as things stand: not those who are being tried again."""

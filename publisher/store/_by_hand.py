@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.model import BatchState, EditionState, Rejection
+from publisher.store import _proving as proving
 from publisher.store import _retrying as retrying
 from publisher.store import _shared as shared
 from publisher.store import _witnesses as witnesses
 from publisher.store._batches import bits, lock_batches
 from publisher.store.engine import Access
-from publisher.store.tables import batch, edition
+from publisher.store.tables import batch, edition, mailer_state
 
 _UNSENT = (BatchState.READY, BatchState.CLAIMED)
 _BACK = (BatchState.READY,)
@@ -30,12 +31,9 @@ class ByHand:
 
     def cancel(self, edition: int) -> int:
         with self._access.write() as connection:
-            stopped = (
-                batch.c.edition == edition,
-                batch.c.state.in_([state.value for state in (*_UNSENT, BatchState.UNKNOWN)]),
-            )
-            these = shared.among(connection, batch.c.id, lock_batches(connection, *stopped))
-            connection.execute(_held_of(these))
+            unsent = batch.c.state.in_([state.value for state in _UNSENT])
+            ids = lock_batches(connection, batch.c.edition == edition, unsent)
+            these = shared.among(connection, batch.c.id, ids)
             return sum(connection.execute(_cancelled_of(these).returning(_LEFT)).scalars())
 
     def in_hand(self, edition: int) -> int:
@@ -64,13 +62,25 @@ class ByHand:
             "skips": {},
         }
         with self._access.write() as connection:
-            these = shared.among(connection, batch.c.id, lock_batches(connection, held))
-            rows = connection.execute(sa.select(batch.c.id, batch.c.key, batch.c.n).where(these)).all()
+            ids = lock_batches(connection, held)
+            proving.prove(connection, edition, now, ids)  # whom an event tells of needs nobody's word
+            these = sa.or_(*(shared.among(connection, column, ids) for column in (batch.c.id, batch.c.parent)))
+            rows = connection.execute(sa.select(batch.c.id, batch.c.key, batch.c.n).where(held, these)).all()
             for id, key, _ in rows:
                 # Sent again it is another call: a provider that knows the old key would give the old answer.
                 values = decided if accepted else again | {"key": str(uuid.uuid5(uuid.UUID(key), "again"))}
                 connection.execute(sa.update(batch).where(batch.c.id == id).values(**values))
             return sum(size for _, _, size in rows)
+
+    def prove(self, now: datetime) -> int:
+        """Each edition in a transaction of its own (see `_claiming`)."""
+        with self._access.read() as connection:
+            told = proving.told_of(connection)
+        proved = 0
+        for id, ids in sorted(told.items()):
+            with self._access.write() as connection:
+                proved += proving.prove(connection, id, now, ids)
+        return proved
 
     def rejections(self, edition: int) -> tuple[Rejection, ...]:
         with self._access.read() as connection:
@@ -99,7 +109,8 @@ def _letters(connection: Connection, left: sa.Select[tuple[int]]) -> int:
 
 
 def end_cancelled(connection: Connection) -> int:
-    """What came back from a worker after its edition was cancelled: nothing of it leaves any more."""
+    """What came back from a worker after its edition was cancelled: nothing of it leaves any more. What is in doubt is
+    still looked up, unless nobody does that for its mailer."""
     cancelled = sa.select(edition.c.id).where(edition.c.state == EditionState.CANCELLED.value)
     # Said in these words, the partial index of claims can be used.
     back = sa.and_(batch.c.edition.in_(cancelled), sa.text("batch.state IN ('ready', 'unknown')"))
@@ -109,7 +120,8 @@ def end_cancelled(connection: Connection) -> int:
 
 
 def _held_of(which: sa.ColumnElement[bool]) -> sa.Update:
-    doubtful = sa.and_(which, batch.c.state == BatchState.UNKNOWN.value)
+    gone = sa.exists().where(mailer_state.c.mailer == batch.c.mailer, ~mailer_state.c.active)
+    doubtful = sa.and_(which, batch.c.state == BatchState.UNKNOWN.value, gone)
     return sa.update(batch).where(doubtful).values(state=BatchState.HELD.value)
 
 

@@ -58,7 +58,7 @@ def due(connection: Connection, now: datetime) -> Iterator[tuple[str, int]]:
 
 
 def claimable(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
-    """Ready ones of editions that are sending; unknown ones also while the rest settles."""
+    """Ready ones of editions that are sending; unknown ones also while the rest settles, and when it was cancelled."""
 
     def of(*states: EditionState) -> sa.Exists:
         running = edition.c.state.in_([state.value for state in states])
@@ -69,7 +69,8 @@ def claimable(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bo
 
     may_go = sa.and_(of(EditionState.SENDING).where(batch.c.wave <= edition.c.wave), reached(batch.c.not_before))
     ready = sa.and_(batch.c.state == _READY, may_go)
-    unknown = sa.and_(batch.c.state == _UNKNOWN, of(EditionState.SENDING, EditionState.SETTLING))
+    looked_up = of(EditionState.SENDING, EditionState.SETTLING, EditionState.CANCELLED)
+    unknown = sa.and_(batch.c.state == _UNKNOWN, looked_up)
     # Said in these words, the partial index of claims can be used.
     claimable = sa.text("batch.state IN ('ready', 'unknown')")
     return sa.and_(claimable, reached(batch.c.next_at), sa.or_(ready, unknown))

@@ -14,7 +14,7 @@ from publisher.store._order import begun_later, last
 from publisher.store.tables import batch, edition, notice
 
 _DOUBTED = (BatchState.UNKNOWN.value, BatchState.RESOLVING.value)
-_GOING = (EditionState.SENDING.value, EditionState.SETTLING.value)
+_GOING = (EditionState.SENDING.value, EditionState.SETTLING.value, EditionState.CANCELLED.value)
 
 
 #: How long events of a witness are waited for.

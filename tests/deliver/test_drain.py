@@ -214,6 +214,24 @@ def test_an_unknown_batch_keeps_its_bytes_when_a_reader_leaves_meanwhile(
     assert memory_store.outbox.sums(there.id).accepted == 3
 
 
+def test_a_batch_in_doubt_whose_bytes_have_changed_is_held_and_not_handed_over(
+    memory_store: Database, resend: ResendServer, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    """With other bytes the key protects nobody: the provider refuses it, or takes it for another call. Here the site's
+    keys were lost, and with new ones each letter has another link to leave."""
+    people(memory_store, 3)
+    mailer = Resend("resend", KEY, base_url=resend.url)
+    there = approved(memory_store, mailer)
+    resend.plan("accept_then_drop")
+    drain(memory_store, mailer, keys, clock)
+    clock.move(minutes=5)
+    calls = len(resend.calls)
+    drain(memory_store, mailer, KeyRing.load(tmp_path / "new keys", {}), clock)
+    (batch,) = memory_store.outbox.batches(there.id)
+    assert (batch.state, len(resend.mails), len(resend.calls)) == (BatchState.HELD, 3, calls)
+    assert batch.last_error == "the same bytes cannot be made again: a reader or the mailer changed"
+
+
 def test_a_full_mailer_is_left_alone_for_as_long_as_it_asks(
     memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
 ) -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from publisher import editions
 from publisher.deliver import reconcile
 from publisher.kit.tokens import KeyRing
 from publisher.mailers.postmark import Postmark
+from publisher.mailers.resend import Resend
 from publisher.mailers.ses import Ses
-from publisher.model import Batch, BatchState, Capability, EventKind, MailEvent, Outcome, Result, Run
+from publisher.model import Batch, BatchState, Capability, EventKind, MailEvent, Outcome, Result, Run, Sums
 from publisher.store import Database
 from tests.deliver.test_drain import approved, drain, people
 from tests.fakes.postmark import TOKEN, PostmarkServer
+from tests.fakes.resend import KEY, ResendServer
 from tests.fakes.ses import KEY_ID, REGION, SECRET, SesServer
 from tests.fakes.sns import TOPIC
 from tests.people import NOW
@@ -194,3 +197,53 @@ def test_silence_while_nobody_was_there_to_hear_proves_nothing(
         assert memory_store.outbox.batches(there.id)[0].state is state
         copies = 2 if state is BatchState.SPLIT or fault == "accept_then_drop" else 1
         assert len(server.mails) == 40 * copies
+
+
+@pytest.mark.parametrize(
+    ("fault", "became"),
+    [("accept_then_drop", {"accepted": 5}), ("500", {"cancelled": 5})],
+    ids=["it had arrived", "it had not"],
+)
+def test_a_lost_answer_of_a_cancelled_edition_is_looked_up_and_never_sent_again(
+    memory_store: Database,
+    postmark: PostmarkServer,
+    keys: KeyRing,
+    clock: TestClock,
+    fault: str,
+    became: dict[str, int],
+) -> None:
+    people(memory_store, 5)
+    mailer = Postmark("postmark", TOKEN, base_url=postmark.url)
+    stopped = approved(memory_store, mailer)
+    postmark.plan(fault)
+    drain(memory_store, mailer, keys, clock)
+    arrived = len(postmark.mails)
+    assert editions.cancel(memory_store, stopped.key, "Aoife Brennan", now=clock.now())[1] == 0
+    assert memory_store.outbox.sums(stopped.id).unknown == 5
+    clock.move(minutes=6)
+    approved(memory_store, mailer, slot="daily:2026-11-23")  # of which something is shown: the witness
+    drain(memory_store, mailer, keys, clock)
+    clock.move(minutes=11)
+    drain(memory_store, mailer, keys, clock)
+    memory_store.outbox.sweep(clock.now())
+    assert memory_store.outbox.sums(stopped.id) == Sums(candidates=5, planned=5, **became)
+    assert len(postmark.mails) == arrived + 5, "the other edition's"
+
+
+def test_a_lost_answer_of_a_cancelled_edition_is_held_where_only_handing_it_over_again_would_tell(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    clock.tick = timedelta(milliseconds=1)
+    people(memory_store, 3)
+    with ResendServer(tmp_path) as resend:
+        mailer = Resend("resend", KEY, base_url=resend.url)
+        stopped = approved(memory_store, mailer)
+        resend.plan("500")
+        drain(memory_store, mailer, keys, clock)
+        editions.cancel(memory_store, stopped.key, "Aoife Brennan", now=clock.now())
+        clock.move(minutes=5)
+        drain(memory_store, mailer, keys, clock)
+        assert resend.mails == []
+    (batch,) = memory_store.outbox.batches(stopped.id)
+    assert batch.state is BatchState.HELD
+    assert batch.last_error.startswith("nothing tells whether it was sent: ")

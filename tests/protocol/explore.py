@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from tests.protocol.ledger import ACCEPTED, BOTH, FAILED, HELD, OPEN, SPLIT, Batch
+from tests.protocol.ledger import ACCEPTED, BOTH, CANCELLED, FAILED, HELD, OPEN, SPLIT, Batch
 from tests.protocol.model import ATTEMPTS, IDLE, State, World, steps
 
 
@@ -102,6 +102,8 @@ def _untrue(state: State, batch: Batch) -> str:
     """What is said about the letters of a batch that nothing will change any more, and is not so."""
     if batch.state == HELD and batch.remaining & ~state.unclear:
         return "held without need"
+    if batch.state == CANCELLED and batch.remaining & state.provider.once:
+        return "sent, and said not to be"
     if batch.state not in (ACCEPTED, FAILED, SPLIT):
         return ""
     accepted = batch.remaining & ~batch.rejected
@@ -130,7 +132,7 @@ CALM = (
         "gives it up",
     ),
     *("holds it", "writes down", "the provider takes all", "the provider repeats", "the provider refuses a letter"),
-    *("cannot tell yet", "claims", "the lease ends"),
+    *("is cancelled", "cannot tell yet", "claims", "the lease ends"),
 )
 
 

@@ -39,6 +39,10 @@ class Gap(Enum):
     UNSEEN_NOTICE = "absence is believed as soon as the notice was handed over"
     NO_WINDOW = "absence is believed while the call may still be under way"
 
+    CANCELLED_IN_DOUBT = "what is in doubt is cancelled with its edition"
+    CANCELLED_AGAIN = "of a cancelled edition, too, a batch in doubt is to be handed over again"
+    CANCELLED_INTENT = "an intent is committed although the edition was cancelled"
+
     TAKEN_IN_DOUBT = "a second mailer takes over a batch in doubt"
     TAKEN_IN_HAND = "a second mailer takes over a batch that is being handed over"
     TAKEN_FENCE = "a batch that is taken over keeps its fence"

@@ -16,6 +16,7 @@ from tests.protocol.gaps import Gap
 READY, CLAIMED, SUBMITTING = (s.value for s in (BatchState.READY, BatchState.CLAIMED, BatchState.SUBMITTING))
 UNKNOWN, RESOLVING, HELD = (s.value for s in (BatchState.UNKNOWN, BatchState.RESOLVING, BatchState.HELD))
 ACCEPTED, FAILED, SPLIT = (s.value for s in (BatchState.ACCEPTED, BatchState.FAILED, BatchState.SPLIT))
+CANCELLED = BatchState.CANCELLED.value
 OPEN = frozenset(state.value for state in OPEN_BATCHES)
 
 FIRST, SECOND, BOTH = 1, 2, 3
@@ -178,6 +179,12 @@ def sweep(batches: Batches, at: int, *, gap: Gap) -> Batches | None:
     if batch.state == SUBMITTING or (batch.state == RESOLVING and gap is not Gap.SWEEP_RESOLVING):
         return put(batches, at, batch._replace(state=UNKNOWN, doubt=True))
     return None
+
+
+def cancel(batches: Batches, at: int, *, gap: Gap) -> Batches | None:
+    """The edition of this batch was cancelled: nothing of it leaves any more. None when something of it may have."""
+    unsent = (READY, CLAIMED, UNKNOWN) if gap is Gap.CANCELLED_IN_DOUBT else (READY, CLAIMED)
+    return put(batches, at, batches[at]._replace(state=CANCELLED)) if batches[at].state in unsent else None
 
 
 def _stands(batch: Batch, held: Batch, states: tuple[str, ...], gap: Gap) -> bool:

@@ -2,8 +2,8 @@
 
 A state says where everybody stands; `steps` gives every state that may come next. A worker may crash anywhere, or
 freeze (the others simply go on) and wake after its lease was swept. A call may arrive late, after its worker gave
-up or died, or never; its answer may be lost. What people do (pause, cancel, decide about the held) is left out: to
-the model, held is an end.
+up or died, or never; its answer may be lost. What else people do (pause, decide about the held) is left out: to the
+model, held is an end.
 
 Three statements about time cannot be proved. They are assumed, each where it is used:
 - the window of a look-up (`look_up_lag`) is longer than a call can be under way, frozen worker included;
@@ -48,8 +48,9 @@ IDLE, HOLDS, INTENDED, CALLS, ANSWERED = "idle", "holds", "intended", "calls", "
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What is explored: what the provider offers, the guard that is missing, whether the second reader may leave on
-    the way, how a second mailer takes over, whether no later batch comes and a notice to ourselves is the witness; and
-    where exploring stops, in claims and crashes altogether and in batches."""
+    the way, how a second mailer takes over, whether no later batch comes and a notice to ourselves is the witness,
+    whether an editor may cancel the edition; and where exploring stops, in claims and crashes altogether and in
+    batches."""
 
     guarantee: Guarantee
     gap: Gap = Gap.NO
@@ -57,6 +58,7 @@ class World:
     fickle: bool = False
     second: str = ""  # not at all, "whole", or in "parts" where it takes one letter a call
     notices: bool = False
+    cancels: bool = False
     claims: int = 3
     crashes: int = 1
     batches: int = 3
@@ -82,6 +84,7 @@ class State(NamedTuple):
     left: int = 0
     crashes: int = 0
     unclear: int = 0
+    cancelled: bool = False
     wrong: str = ""
 
 
@@ -113,6 +116,7 @@ def steps(world: World, state: State) -> Steps:
     yield from _lease_ends(world, state)
     yield from _network(world, state)
     yield from _time(world, state)
+    yield from _editor(world, state)
 
 
 # ---------------------------------------------------------------- a worker
@@ -122,12 +126,16 @@ def _claims(world: World, state: State, number: int) -> Steps:
     if sum(batch.fence for batch in state.batches) >= world.claims:
         return
     for at in range(len(state.batches)):
+        if state.cancelled and state.batches[at].state != UNKNOWN:
+            continue
         batches = ledger.claim(state.batches, at)
         if batches is not None:
             worker = Worker(HOLDS, at, batches[at])
             yield Act("claims", number, at), _works(state._replace(batches=batches), number, worker)
-        if world.second and (
-            taken := ledger.take_over(state.batches, at, parts=world.second == "parts", gap=world.gap)
+        if (
+            world.second
+            and not state.cancelled
+            and (taken := ledger.take_over(state.batches, at, parts=world.second == "parts", gap=world.gap))
         ):
             batches, place = taken
             worker = Worker(HOLDS, place, batches[place])
@@ -139,7 +147,7 @@ def _holds(world: World, state: State, number: int, worker: Worker) -> Steps:
     held, at = worker.held, worker.at
     if _tired(world, held):
         yield Act("gives it up", number, at), _ends(world, state, number, Answer("told", rejected=held.remaining))
-    elif may_repeat(world, held):
+    elif may_repeat(world, held) and not _ended(world, state, held):
         yield from _intends(world, state, number, worker)
     elif askable(world, held):
         looked = worker._replace(step=ANSWERED, answer=look(world, state, at, held))
@@ -164,6 +172,11 @@ def may_repeat(world: World, held: Batch) -> bool:
     return under_key and (held.age == YOUNG or world.gap is Gap.KEY_TOO_OLD)
 
 
+def _ended(world: World, state: State, held: Batch) -> bool:
+    """As `deliver.drain._may_repeat`: of a cancelled edition nothing is handed over again."""
+    return state.cancelled and held.state == RESOLVING and world.gap is not Gap.CANCELLED_AGAIN
+
+
 def _intends(world: World, state: State, number: int, worker: Worker) -> Steps:
     """One transaction: who has left is skipped, unless the bytes are frozen; then the intent is committed."""
     held, at = worker.held, worker.at
@@ -175,11 +188,13 @@ def _intends(world: World, state: State, number: int, worker: Worker) -> Steps:
         yield Act("commits no intent", number, at), _works(state, number, unintended)
         return
     batches = ledger.intend(state.batches, at, held, payload=payload, skipped=skipped, gap=world.gap)
-    if batches is None:
+    if batches is None or (state.cancelled and world.gap is not Gap.CANCELLED_INTENT):
         yield Act("has lost its claim", number, at), _idle(state, number)
         return
     if payload & state.left and not state.batches[at].doubt:
         state = state._replace(wrong="mailed after leaving")
+    if state.cancelled:
+        state = state._replace(wrong="handed over after the edition was cancelled")
     intended = Worker(INTENDED, at, batches[at]._replace(second=held.second))  # it works for its own mailer
     yield Act("commits the intent", number, at), _works(_written(state, batches), number, intended)
 
@@ -371,6 +386,15 @@ def _ages(world: World, state: State, at: int, batch: Batch) -> Steps:
     key = batch.key + (SECOND_MAILER if batch.second else 0)
     if state.provider.knows(key) and quiet(world, state, batch.letters) and not trusting:
         yield Act("the provider forgets its key", at=at), state._replace(provider=state.provider.forget(key))
+
+
+def _editor(world: World, state: State) -> Steps:
+    """The edition is stopped first; its batches follow, one by one, by the editor or by a sweep."""
+    if world.cancels and not state.cancelled:
+        yield Act("the edition is cancelled"), state._replace(cancelled=True)
+    for at in range(len(state.batches) if state.cancelled else 0):
+        if (batches := ledger.cancel(state.batches, at, gap=world.gap)) is not None:
+            yield Act("is cancelled with its edition", at=at), state._replace(batches=batches)
 
 
 # ---------------------------------------------------------------- small changes of a state

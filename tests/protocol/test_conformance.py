@@ -16,13 +16,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from publisher.deliver import reconcile, rules
-from publisher.model import Batch, Capability, Circuit, CircuitState, Outcome, Result, Sums, Terms
+from publisher.model import Batch, Capability, Circuit, CircuitState, EditionState, Outcome, Result, Sums, Terms
 from publisher.store import Database
 from tests.contracts.ledger import sending
 from tests.people import NOW, newsletter
 from tests.protocol import ledger, model
 from tests.protocol.gaps import Gap
-from tests.protocol.ledger import NOTHING, READY, UNKNOWN, UNTRIED, YOUNG, Answer
+from tests.protocol.ledger import CLAIMED, NOTHING, READY, UNKNOWN, UNTRIED, YOUNG, Answer
 from tests.protocol.model import Act, State, Worker, World
 from tests.protocol.provider import Guarantee
 
@@ -35,6 +35,7 @@ SELDOM = {
     "has too little of its lease left to call": 0.1,
     "its key is not to be used any more": 0.03,
     "the second reader leaves": 0.1,
+    "the edition is cancelled": 0.01,
     "the lease ends": 0.05,
 }
 
@@ -47,6 +48,7 @@ CLAIMS = (
     "times out",
     "finds nobody left to mail",
     "takes over",
+    "is cancelled with its edition",
 )
 HEARD = ("told", "told in part", "later", "refused", "error")
 SHOWN = ("shown", "cannot tell yet", "has looked for long enough, and holds it", "gives it up")
@@ -77,6 +79,12 @@ class Twin:
         self.now += timedelta(seconds=self.chance.randrange(5))
         if act.verb == "the lease ends":
             return self.sweep(world, before, act)
+        if act.verb == "the edition is cancelled":
+            key = self.store.editions.by_id(self.edition).key
+            self.store.editions.move(key, (EditionState.SENDING,), EditionState.CANCELLED)
+        if act.verb == "is cancelled with its edition":
+            self.store.outbox.cancel(self.edition)
+            return all_cancelled(before, READY, CLAIMED)
         if act.verb == "claims":
             self.claim(world, act.at, after.workers[act.worker], act.worker)
         elif act.verb == "takes over":
@@ -144,12 +152,14 @@ class Twin:
         assert until is not None
         self.now = max(self.now, until + timedelta(seconds=1))
         ended = [at for at, one in enumerate(batches) if one.lease_until is not None and one.lease_until < self.now]
-        assert self.store.outbox.sweep(self.now) == len(ended)
+        swept_too = self.store.outbox.sweep(self.now) - len(ended)
         for at in ended:
             swept = ledger.sweep(state.batches, at, gap=world.gap)
             assert swept is not None
             state = state._replace(batches=swept)
-        return state
+        back = sum(batch.state == READY for batch in state.batches) if state.cancelled else 0
+        assert swept_too == back
+        return all_cancelled(state, READY) if back else state
 
     def conclude(self, held: Batch, answer: Answer) -> bool:
         """As `deliver.drain._submit` does with the answer of a mailer."""
@@ -182,6 +192,14 @@ class Twin:
 
     def batches(self) -> tuple[Batch, ...]:
         return self.store.outbox.batches(self.edition)
+
+
+def all_cancelled(state: State, *states: str) -> State:
+    """At once, as the ledger does it."""
+    for at, batch in enumerate(state.batches):
+        after = ledger.cancel(state.batches, at, gap=Gap.NO) if batch.state in states else None
+        state = state._replace(batches=after or state.batches)
+    return state
 
 
 # ---------------------------------------------------------------- letters are bits there, positions here
@@ -256,7 +274,7 @@ def _order(state: State, second: bool) -> list[tuple[bool, int]]:
     return [
         (batch.state == READY, at)
         for at, batch in enumerate(state.batches)
-        if batch.state in (READY, UNKNOWN) and batch.second == second
+        if batch.state in ((UNKNOWN,) if state.cancelled else (READY, UNKNOWN)) and batch.second == second
     ]
 
 
@@ -290,7 +308,7 @@ def test_the_ledger_does_what_the_model_does(memory_store: Database, guarantee: 
     did, too_late = Counter[str](), 0
     for seed in itertools.count():
         parts = ("", "", "whole", "parts")[seed % 4]
-        world = World(guarantee=guarantee, leaver=True, second=parts, claims=12, crashes=4, batches=5)
+        world = World(guarantee=guarantee, leaver=True, second=parts, cancels=True, claims=12, crashes=4, batches=5)
         mailer = f"{guarantee.value} {seed}"  # nobody else claims from it
         size = 1 if parts == "parts" else 2
         memory_store.outbox.agree(

@@ -10,7 +10,7 @@ import pytest
 from tests.protocol import planning
 from tests.protocol.explore import explore
 from tests.protocol.gaps import Gap
-from tests.protocol.ledger import ACCEPTED, FAILED, SPLIT
+from tests.protocol.ledger import ACCEPTED, CANCELLED, FAILED, SPLIT
 from tests.protocol.model import World
 from tests.protocol.planning import PlanGap
 from tests.protocol.provider import Guarantee
@@ -37,13 +37,19 @@ WORLDS = [
     (World(guarantee=SEARCH, second="parts", claims=2), 6_000),
     (World(guarantee=EVENTS, second="parts", claims=2), 7_000),
     (World(guarantee=NONE, second="parts", crashes=0), 9_000),
+    (World(guarantee=KEY, cancels=True, claims=2, crashes=0), 5_000),
+    (World(guarantee=MESSAGE_ID, cancels=True, crashes=0), 16_000),
+    (World(guarantee=SEARCH, cancels=True, crashes=0), 22_000),
+    (World(guarantee=EVENTS, cancels=True, crashes=0), 34_000),
+    (World(guarantee=NONE, cancels=True, crashes=0), 5_000),
 ]
 
 
 def named(world: World) -> str:
     second = f", taken over in {world.second}" if world.second else ""
     notices = ", a notice as witness" if world.notices else ""
-    return f"{world.guarantee.value}, {world.claims} claims{second}{notices}"
+    cancels = ", cancelled" if world.cancels else ""
+    return f"{world.guarantee.value}, {world.claims} claims{second}{notices}{cancels}"
 
 
 @pytest.mark.parametrize(("world", "least"), WORLDS, ids=[named(world) for world, _ in WORLDS])
@@ -55,6 +61,7 @@ def test_nobody_is_mailed_twice_and_nobody_lost(
     assert not report.broken, str(report)
     assert report.states >= least
     assert {ACCEPTED, FAILED, SPLIT} <= report.seen or world.batches == 1
+    assert (CANCELLED in report.seen) is world.cancels
 
 
 def test_a_rejection_after_a_lost_answer_rests_on_a_provider_that_goes_on_refusing() -> None:
@@ -109,6 +116,9 @@ MISSED = {
     Gap.EARLY_NOTICE: Missed(noticed=(SEARCH, EVENTS)),
     Gap.UNSEEN_NOTICE: Missed(noticed=(SEARCH, EVENTS)),
     Gap.NO_WINDOW: Missed(noticed=(SEARCH, EVENTS)),
+    Gap.CANCELLED_IN_DOUBT: Missed(noticed=ALL),
+    Gap.CANCELLED_AGAIN: Missed(noticed=(KEY, MESSAGE_ID)),
+    Gap.CANCELLED_INTENT: Missed(noticed=ALL),
     Gap.TAKEN_IN_DOUBT: Missed(noticed=ALL),
     Gap.TAKEN_IN_HAND: Missed(noticed=ALL),
     Gap.TAKEN_FENCE: Missed(noticed=(KEY, MESSAGE_ID, SEARCH, EVENTS), harmless={NONE: NEVER_AGAIN[NONE]}),
@@ -116,6 +126,8 @@ MISSED = {
     Gap.KEY_OF_WHOLE: Missed(noticed=(KEY,), harmless=NO_KEYS),
 }
 
+#: The guards of a cancelled edition.
+CANCELS = (Gap.CANCELLED_IN_DOUBT, Gap.CANCELLED_AGAIN, Gap.CANCELLED_INTENT)
 #: The guards of taking over, and of cutting what is taken over.
 TAKEN = (Gap.TAKEN_IN_DOUBT, Gap.TAKEN_IN_HAND, Gap.TAKEN_FENCE)
 CUT = (Gap.PARTS_AND_WHOLE, Gap.KEY_OF_WHOLE)
@@ -128,6 +140,8 @@ def without(gap: Gap, guarantee: Guarantee) -> World:
         return World(guarantee=guarantee, gap=gap, second="parts", claims=2, crashes=0)
     if gap in (Gap.EARLY_NOTICE, Gap.UNSEEN_NOTICE):
         return World(guarantee=guarantee, gap=gap, notices=True, crashes=0)
+    if gap in CANCELS:
+        return World(guarantee=guarantee, gap=gap, cancels=True, crashes=0)
     second = "whole" if gap in TAKEN else ""
     return World(guarantee=guarantee, gap=gap, leaver=leaver, second=second, crashes=int(gap is Gap.SWEEP_RESOLVING))
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from publisher.store import Database, open_store
 from publisher.store._audience import candidates
 from publisher.store._claiming import claimable
+from publisher.store._proving import HELD
 from publisher.store.tables import batch, subscription
 from tests.people import NOW
 
@@ -30,6 +31,11 @@ def test_a_claim_walks_the_index_of_claims_in_its_order(sqlite: Database) -> Non
     plan = explained(sqlite, first.order_by(batch.c.priority.desc(), batch.c.state.desc(), batch.c.id).limit(1))
     assert "ix_batch_claim" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_held_batches_are_found_by_their_index(sqlite: Database) -> None:
+    plan = explained(sqlite, sa.select(batch.c.id).where(HELD))
+    assert "ix_batch_held" in plan
 
 
 def test_candidates_come_from_the_index_of_their_newsletter(sqlite: Database) -> None:

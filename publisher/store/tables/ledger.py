@@ -72,6 +72,7 @@ batch = table(
     sa.Index(None, "edition", "chunk"),
     # In the order of a claim; "unknown" sorts after "ready", so descending puts it first.
     partial("ix_batch_claim", "mailer", "priority DESC", "state DESC", "id", where="state IN ('ready', 'unknown')"),
+    partial("ix_batch_held", "edition", where="state = 'held'"),
     partial("ix_batch_lease", "lease_until", where="state IN ('claimed', 'submitting', 'resolving')"),
 )
 

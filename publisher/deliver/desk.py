@@ -14,13 +14,15 @@ from publisher.ports import Clock, Keys, Mailer, Store
 
 @dataclass(slots=True)
 class Tally:
-    """What one drain did, in recipients by outcome, and which editions it touched."""
+    """What one drain did, in recipients by outcome, and which editions it touched. `busy` is how often in a row the
+    mailer has asked to wait."""
 
     batches: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     skipped: int = 0
     editions: set[int] = field(default_factory=set)
     misconfigured: str = ""
+    busy: int = 0
 
     def add(self, results: tuple[Result, ...]) -> None:
         for outcome, count in Counter([result.outcome for result in results]).items():

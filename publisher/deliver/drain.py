@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from publisher.deliver import breaker, making, reconcile
 from publisher.deliver.desk import Desk, Tally
-from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, takes_nothing, without
+from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, takes_nothing, throttles, without
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
 from publisher.model import (
     Batch,
@@ -34,8 +34,9 @@ from publisher.model import (
 )
 from publisher.ports import Clock, Keys, Mailer, Store
 
-#: How long a drain waits for tokens, in seconds; for longer it is called again.
-PATIENCE = 30.0
+#: How long a drain waits for tokens, or for a mailer that says when to come again, in seconds; for longer it is called
+#: again, and also when the mailer asks to wait so often in a row.
+PATIENCE, BUSY = 30.0, 5
 #: How long before a provider is asked once more about a batch that it could not tell about.
 LOOK_AGAIN = timedelta(minutes=5)
 #: How the reason of a batch in doubt begins, before that for which it came into doubt.
@@ -67,6 +68,8 @@ def drain(
         calls=threading.Semaphore(able.calls),
     )
     try:
+        if (rate := mailer.rate()) is not None:
+            store.outbox.tell_rate(mailer.name, rate)
         return _by_hands(desk, able.in_hand, progress)
     finally:
         mailer.close()
@@ -94,7 +97,7 @@ def _hand(desk: Desk, progress: Callable[[int], None] | None) -> Tally:
         while not (desk.over.is_set() or desk.clock.wait(0)):
             held = _next(desk, answer, tally)
             told, answer = answer, None
-            if held is None and (told or _tokens_soon(desk)):  # what was told may have made something due
+            if held is None and (told or _turn_soon(desk)):  # what was told may have made something due
                 continue
             if held is None:
                 break
@@ -112,11 +115,13 @@ def _hand(desk: Desk, progress: Callable[[int], None] | None) -> Tally:
     return tally
 
 
-def _tokens_soon(desk: Desk) -> bool:
-    """Wait until the limits grant the next batch, which nobody holds meanwhile; False when that takes too long."""
-    now = desk.clock.now()
-    until = desk.store.outbox.waits(desk.mailer.name, now)
-    if until is None or (seconds := (until - now).total_seconds()) > PATIENCE:
+def _turn_soon(desk: Desk) -> bool:
+    """Wait until the limits grant the next batch, which nobody holds meanwhile, or until the mailer takes mail again;
+    False when that takes too long."""
+    now, name, outbox = desk.clock.now(), desk.mailer.name, desk.store.outbox
+    blocked, _ = outbox.blocked(now).get(name, (None, ""))
+    moments = [moment for moment in (blocked, outbox.waits(name, now)) if moment]
+    if not moments or (seconds := (max(moments) - now).total_seconds()) > PATIENCE:
         return False
     return not desk.clock.wait(seconds)
 
@@ -317,7 +322,9 @@ def _submit(desk: Desk, batch: Batch, prepared: Prepared, deadline: float, tally
         wait = error.retry_after or backoff(batch.attempt)
         outbox.back(batch, next_at=clock.now() + wait, error=str(error))
         breaker.note(desk.store, desk.mailer.name, error, wait=wait, now=clock.now())
-        desk.over.set()
+        tally.busy += 1
+        if not error.retry_after or wait.total_seconds() > PATIENCE or tally.busy > BUSY:
+            desk.over.set()
         return None
     except MailerMisconfigured as error:
         outbox.back(batch, next_at=clock.now(), error=str(error))  # its mailer is left alone
@@ -339,6 +346,10 @@ def _submit(desk: Desk, batch: Batch, prepared: Prepared, deadline: float, tally
     if results is None:
         outbox.back(batch, next_at=next_at, error="too little of the lease was left for a call")
         return None
+    tally.busy = 0
+    if throttles(results):
+        outbox.slow(desk.mailer.name, clock.now())
+        next_at = clock.now() + backoff(batch.deferrals)
     return Answer(batch=batch, results=results, next_at=next_at)
 
 

@@ -79,6 +79,13 @@ def takes_nothing(results: tuple[Result, ...]) -> bool:
     return all(result.outcome is Outcome.DEFERRED and result.shared for result in results)
 
 
+def throttles(results: tuple[Result, ...]) -> bool:
+    """Whether the mailer took some letters, and said of a quarter or more that these were too many. Fewer are what two
+    clocks make of one second."""
+    put_off = sum(result.shared and bool(result.code) for result in results)
+    return 4 * put_off >= len(results) > put_off > 0 and any(result.outcome is Outcome.ACCEPTED for result in results)
+
+
 def give_up(batch: Batch) -> tuple[Result, ...]:
     detail = f"given up after {batch.deferrals} attempts: {batch.last_error}"
     return tuple(

@@ -46,6 +46,13 @@ class NoLine:
         return
 
 
+class NoRate:
+    """For mailers that do not tell what they take in a second."""
+
+    def rate(self) -> float | None:
+        return 0.0
+
+
 class NoWebhook:
     """For mailers that call nobody."""
 

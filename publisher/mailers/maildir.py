@@ -17,13 +17,13 @@ from pathlib import Path
 
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, TryLater
 from publisher.kit.message import messages
-from publisher.mailers._shared import NoLine, NothingToAsk, NoWebhook, deferred, prepared
+from publisher.mailers._shared import NoLine, NoRate, NothingToAsk, NoWebhook, deferred, prepared
 from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
-class Maildir(NothingToAsk, NoWebhook, NoLine):
+class Maildir(NothingToAsk, NoWebhook, NoLine, NoRate):
     """`ports.Mailer` for a folder on this machine. Nothing is touched before the first message or check."""
 
     capability = Capability(

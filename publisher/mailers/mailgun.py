@@ -23,7 +23,7 @@ from publisher.kit.http_session import retry_after
 from publisher.mailers._http import Answer, Api, Calling
 from publisher.mailers._mailgun_call import boundary, call, email, once, options_size, tag
 from publisher.mailers._mailgun_events import evidence, mail_event, moment, part, place, text
-from publisher.mailers._shared import deferred, one_line, prepared
+from publisher.mailers._shared import NoRate, deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
 _PATIENCE = 60.0  # seconds
@@ -44,7 +44,7 @@ _ADDRESS = re.compile(r"[^\s<>\"',;()]+@[^\s<>\"',;()]*[^\s<>\"',;().:]")
 _UNTIL = re.compile(r"try again after (.+)", re.IGNORECASE)
 
 
-class Mailgun(Calling):
+class Mailgun(Calling, NoRate):
     """`ports.Mailer` for api.mailgun.net, api.eu.mailgun.net, or a server of the same kind at `base_url`.
 
     `domain` is the sending domain at Mailgun. `key` should be allowed to read events and not only to send: without
@@ -133,6 +133,7 @@ class Mailgun(Calling):
                 outcome=Outcome.REJECTED if letter.position in blamed else Outcome.DEFERRED,
                 code=str(answer.status),
                 detail=_message(answer),
+                shared=letter.position not in blamed,
             )
             for letter in letters
         ]

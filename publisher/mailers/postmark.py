@@ -19,7 +19,7 @@ from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown,
 from publisher.kit.message import address, mailbox, personal
 from publisher.mailers._http import Answer, Api, Calling, header_fields, written
 from publisher.mailers._postmark_events import place, read, signed_in
-from publisher.mailers._shared import one_line, prepared
+from publisher.mailers._shared import NoRate, one_line, prepared
 from publisher.model import (
     Capability,
     Letter,
@@ -54,7 +54,7 @@ _PLACEHOLDER = re.compile(r"\{(?=\{{1,2}\s*pm\s*:)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"  # invisible, and no line breaks at it
 
 
-class Postmark(Calling):
+class Postmark(Calling, NoRate):
     """`ports.Mailer` for api.postmarkapp.com, or a server of the same kind at `base_url`.
 
     `token` is a server's, `stream` the id of one of its message streams. Webhook calls carry `webhook_user` and
@@ -292,6 +292,7 @@ def _result(letter: Letter, entry: object) -> Result:
         position=letter.position,
         outcome=outcome,
         group=int(outcome is Outcome.DEFERRED and code != _RATE),
+        shared=outcome is Outcome.DEFERRED and code == _RATE,
         code=str(code),
         detail=said,
         reference=one_line(str(entry.get("MessageID") or ""), 100) if outcome is Outcome.ACCEPTED else "",

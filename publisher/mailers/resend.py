@@ -17,7 +17,7 @@ from publisher.errors import DeliveryError, OutcomeUnknown, Refused
 from publisher.kit.message import address, mailbox, personal
 from publisher.mailers import _resend_events as webhook
 from publisher.mailers._http import Answer, Api, Calling, header_fields, written
-from publisher.mailers._shared import NothingToAsk, deferred, one_line, prepared
+from publisher.mailers._shared import NoRate, NothingToAsk, deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _PATIENCE = 60.0  # seconds
@@ -28,7 +28,7 @@ _CULPRIT = re.compile(r"\bemails?\[(\d{1,3})\]|\bindex:? (\d{1,3})\b(?!@)", re.I
 _SHARED = re.compile(r"[`'\"](?:from|reply_to|subject|html|text|tags|headers)\b")  # fields that are not one reader's
 
 
-class Resend(NothingToAsk, Calling):
+class Resend(NothingToAsk, Calling, NoRate):
     """`ports.Mailer` for api.resend.com, or a server of the same kind at `base_url`.
 
     `patience` bounds the wait for an answer, in seconds. `webhook_secret` is what Resend shows beside the webhook

@@ -30,6 +30,8 @@ _PATIENCE = 60.0  # seconds
 _START = 60.0  # no call is begun later than this into a batch
 _BULK = "/v2/email/outbound-bulk-emails"
 _ACCOUNT = "/v2/email/account"
+_KEPT, _ASK_AGAIN = 3600.0, 300.0  # seconds that an account's rate is believed; and after it could not be asked
+_SECOND = timedelta(seconds=1)  # what its rate is of: it never says how long to wait
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
@@ -40,6 +42,7 @@ _OUTCOMES = {
     "MESSAGE_REJECTED": Outcome.REJECTED,
     "INVALID_PARAMETER": Outcome.REJECTED,
     "INVALID_PARAMETER_VALUE": Outcome.REJECTED,
+    "FAILED": Outcome.REJECTED,  # for no reason it names, so nothing proves that a second attempt is no second message
 }
 _OUR_FAULT = frozenset(
     {
@@ -48,7 +51,7 @@ _OUR_FAULT = frozenset(
         *("ACCOUNT_DAILY_QUOTA_EXCEEDED", "ACCOUNT_SENDING_PAUSED", "CONFIGURATION_SET_SENDING_PAUSED"),
     }
 )
-_NOT_SENT = _OUR_FAULT | {"ACCOUNT_THROTTLED", "TRANSIENT_FAILURE", "FAILED"}
+_NOT_SENT = _OUR_FAULT | {"ACCOUNT_THROTTLED", "TRANSIENT_FAILURE"}
 _THROTTLES = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestThrottledException"})
 _REFUSALS = frozenset({"BadRequestException", "ValidationException", "InvalidParameterValue"})
 #: Words of a refusal that are about what all letters share.
@@ -63,7 +66,8 @@ class Ses(NothingToAsk, Calling):
     """`ports.Mailer` for the SES of one region, or a server of the same kind at `base_url`.
 
     `patience` bounds the wait for an answer, in seconds. `certificates` fetches the certificate (PEM) of a webhook
-    call, and `confirm` the address that confirms the subscription to the topic; both over the net unless given.
+    call, and `confirm` the address that confirms the subscription to the topic; both over the net unless given. What
+    the account may send in a second is asked once an hour, if the key may read that.
     """
 
     capability = Capability(
@@ -106,6 +110,7 @@ class Ses(NothingToAsk, Calling):
             headers={},
             patience=min(patience, _PATIENCE),
         )
+        self._rate, self._ask_at = 0.0, 0.0  # as of the monotonic clock
         self._topic = _sns.Topic(topic_arn, certificates=certificates, confirm=confirm)
 
     def prepare(self, mailing: Mailing) -> Prepared:
@@ -139,6 +144,18 @@ class Ses(NothingToAsk, Calling):
             raise OutcomeUnknown(why, mailer=self.name) from stop
         return tuple(sorted(results, key=lambda result: result.position))
 
+    def rate(self) -> float | None:
+        if time.monotonic() >= self._ask_at:
+            try:
+                answer = self._ask("GET", _ACCOUNT)
+            except DeliveryError:
+                self._ask_at = time.monotonic() + _ASK_AGAIN
+                return self._rate or None
+            self._ask_at = time.monotonic() + (_KEPT if answer.status == 200 else _ASK_AGAIN)
+            quota = answer.body.get("SendQuota")
+            self._rate = max(0.0, _number(quota.get("MaxSendRate"))) if isinstance(quota, dict) else self._rate
+        return self._rate or None
+
     def events(
         self,
         headers: Mapping[str, str],  # noqa: ARG002  # SNS signs its envelope alone
@@ -153,7 +170,8 @@ class Ses(NothingToAsk, Calling):
     def check(self) -> str:
         answer = self._ask("GET", _ACCOUNT)
         if answer.status == 403 and _kind(answer) in ("AccessDenied", "AccessDeniedException"):
-            return f"{self._api.base_url}, key accepted (it may not read the account)"
+            said = "key accepted (it may not read the account; set rate, or allow ses:GetAccount)"
+            return f"{self._api.base_url}, {said}"
         if answer.status != 200 or not answer.body:
             raise self._error(answer)
         if answer.body.get("SendingEnabled") is False:
@@ -200,8 +218,10 @@ class Ses(NothingToAsk, Calling):
         said = one_line(f"{entries[0]['Status']} {entries[0].get('Error') or ''}")
         if statuses <= _OUR_FAULT or (statuses == {"MESSAGE_REJECTED"} and len(letters) > 1):
             raise self._api.misconfigured(f"it takes no mail from us ({said}); mend that at SES")
+        if statuses == {"FAILED"} and len(letters) > 1:  # hardly the readers' fault, and no proof of anything
+            raise OutcomeUnknown(f"{self._api.place} failed ({said})", mailer=self.name)
         if statuses == {"ACCOUNT_THROTTLED"}:
-            raise TryLater(f"{self._api.place} asks to wait ({said})", mailer=self.name)
+            raise TryLater(f"{self._api.place} asks to wait ({said})", retry_after=_SECOND, mailer=self.name)
         return [_result(letter, entry) for letter, entry in zip(letters, entries, strict=True)]
 
     def _error(self, answer: Answer) -> DeliveryError:
@@ -210,7 +230,8 @@ class Ses(NothingToAsk, Calling):
             if re.search(r"daily (?:message|sending) quota", said, re.IGNORECASE) or kind == "LimitExceededException":
                 return self._api.misconfigured(f"its quota is used up ({said}); wait, or raise it at SES")
             if kind in _THROTTLES:
-                return TryLater(f"{self._api.place} asks to wait ({said})", retry_after=answer.wait, mailer=self.name)
+                why = f"{self._api.place} asks to wait ({said})"
+                return TryLater(why, retry_after=answer.wait or _SECOND, mailer=self.name)
             if _CLOCK.search(said):
                 return self._api.misconfigured(
                     f"it finds the time of the call wrong ({said}); set this machine's clock"
@@ -230,7 +251,13 @@ def _halted(error: DeliveryError, letters: tuple[Letter, ...]) -> list[Result]:
     outcome = Outcome.UNKNOWN if isinstance(error, OutcomeUnknown) else Outcome.DEFERRED
     middle = len(letters) // 2 if isinstance(error, Refused) else len(letters)
     return [
-        Result(position=letter.position, outcome=outcome, group=int(index >= middle), detail=str(error))
+        Result(
+            position=letter.position,
+            outcome=outcome,
+            group=int(index >= middle),
+            detail=str(error),
+            shared=outcome is Outcome.DEFERRED,
+        )
         for index, letter in enumerate(letters)
     ]
 
@@ -253,6 +280,7 @@ def _result(letter: Letter, entry: dict[str, object]) -> Result:
         code=one_line(status, 60),
         detail=one_line(str(entry.get("Error") or "")),
         reference=one_line(str(entry.get("MessageId") or ""), 200),
+        shared=outcome is Outcome.DEFERRED,
     )
 
 

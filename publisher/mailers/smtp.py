@@ -22,7 +22,16 @@ from publisher.errors import Failure, MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
 from publisher.kit.message import messages
 from publisher.kit.verp import ReturnPaths
-from publisher.mailers._shared import NothingToAsk, NoWebhook, deferred, failure_of, is_loopback, one_line, prepared
+from publisher.mailers._shared import (
+    NoRate,
+    NothingToAsk,
+    NoWebhook,
+    deferred,
+    failure_of,
+    is_loopback,
+    one_line,
+    prepared,
+)
 from publisher.mailers._smtp_lines import Line, Lines
 from publisher.mailers._smtp_talk import OUR_FAULT, Talk, Turn, expect, socket_of
 from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
@@ -35,7 +44,7 @@ _DOT = 600.0
 _SENDER = re.compile(r"\b5\.7\.\d")  # RFC 3463 section 3.8: security or policy
 
 
-class Smtp(NothingToAsk, NoWebhook):
+class Smtp(NothingToAsk, NoWebhook, NoRate):
     """`ports.Mailer` for one SMTP server.
 
     `security` is "starttls", "tls" (from the first byte) or "none". Certificates are verified, against `ca_file` when

@@ -145,6 +145,10 @@ class Mailer(Protocol):
         act), OutcomeUnknown (anything may have been taken).
         """
 
+    def rate(self) -> float | None:
+        """Messages in a second that the account may send, as the provider says; 0 when it says nothing of that, None
+        when it cannot be asked just now. Quick when asked often."""
+
     def look_up(self, question: Question, *, now: datetime) -> tuple[Result, ...]:
         """What the provider knows of a batch whose answer was lost, one result per letter: accepted where it
         has it, deferred where it provably never had it, unknown while it cannot tell. Only asked where

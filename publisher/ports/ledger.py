@@ -219,6 +219,10 @@ class Outbox(Protocol):
         """Make the rows agree with the settings. What was said of a mailer that is gone still counts for the
         batches it left."""
 
+    def tell_rate(self, mailer: str, rate: float) -> None:
+        """What the mailer itself says of how many messages it takes in a second, which holds where the settings say
+        nothing; 0 for no limit."""
+
     def largest(self, mailer: str) -> int:
         """Messages in the largest batch that its limits can ever grant; 0 for any."""
 

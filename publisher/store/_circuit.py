@@ -61,11 +61,23 @@ class Mailers:
         with self._access.write() as connection:
             for one in sorted(terms, key=lambda one: one.mailer):  # buckets before mailers: see `_claiming`
                 if one.mailer in moved:
-                    rates.changed(connection, one.mailer, one.limits)
+                    told = there[one.mailer]["told_rate"] if one.mailer in there else 0.0
+                    rates.changed(connection, one.mailer, one.limits.rate or told)
             for name in sorted(moved):
                 _put(connection, name, new[name])
             retired = shared.among(connection, mailer_state.c.mailer, gone)
             connection.execute(sa.update(mailer_state).where(retired).values(active=False))
+
+    def tell_rate(self, mailer: str, rate: float) -> None:
+        columns = sa.select(mailer_state.c.rate, mailer_state.c.told_rate).where(mailer_state.c.mailer == mailer)
+        with self._access.read() as connection:
+            said, told = connection.execute(columns).one_or_none() or (0.0, 0.0)
+        if told == rate:
+            return
+        with self._access.write() as connection:
+            if not said:
+                rates.changed(connection, mailer, rate)
+            _put(connection, mailer, {"told_rate": rate})
 
     def largest(self, mailer: str) -> int:
         with self._access.read() as connection:
@@ -132,7 +144,8 @@ def standing(connection: Connection, mailer: str) -> Standing:
     row = connection.execute(_stands(), {"named": mailer}).mappings().one_or_none()
     if row is None:
         return Standing(terms=Terms(mailer=mailer))
-    limits = Limits(**{name: row[name] for name in ("rate", "per_day", "warm_up", "growth")})
+    rate = row["rate"] or row["told_rate"]
+    limits = Limits(rate=rate, **{name: row[name] for name in ("per_day", "warm_up", "growth")})
     terms = Terms(
         mailer=mailer,
         limits=limits,

@@ -117,9 +117,9 @@ def slow(connection: Connection, mailer: str, limits: Limits, now: datetime) -> 
     _write(connection, mailer, slowed(there, limits))
 
 
-def changed(connection: Connection, mailer: str, limits: Limits) -> None:
-    """The settings have changed: nobody waits because of the old ones."""
-    now_on = {"rate": limits.rate, "waits_until": None}
+def changed(connection: Connection, mailer: str, rate: float) -> None:
+    """It is another rate than before: nobody waits because of the old one."""
+    now_on = {"rate": rate, "waits_until": None}
     connection.execute(sa.update(bucket).where(bucket.c.mailer == mailer).values(**now_on))
 
 

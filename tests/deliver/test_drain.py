@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -238,13 +239,25 @@ def test_a_full_mailer_is_left_alone_for_as_long_as_it_asks(
     people(memory_store, 2)
     mailer = Resend("resend", KEY, base_url=resend.url)
     there = approved(memory_store, mailer)
-    resend.plan("429")
+    resend.plan("429-date")
     drain(memory_store, mailer, keys, clock)
     assert "resend" in memory_store.outbox.blocked(clock.now())
     assert drain(memory_store, mailer, keys, clock).batches == 0
     clock.move(hours=1)
     drain(memory_store, mailer, keys, clock)
     assert memory_store.outbox.sums(there.id).accepted == 2
+
+
+def test_a_short_wait_that_a_mailer_asks_for_is_waited_for_with_nothing_in_hand(
+    memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 250)
+    mailer = Resend("resend", KEY, base_url=resend.url)
+    there = approved(memory_store, mailer)
+    resend.plan("", "429", "429")
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.sums(there.id).accepted == 250
+    assert clock.at - NOW <= timedelta(seconds=20)
 
 
 def test_a_wrong_key_stops_the_mailer_and_loses_nobody(

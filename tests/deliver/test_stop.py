@@ -55,6 +55,10 @@ class Gated:
         prepared: Prepared = self.mailer.prepare(mailing)
         return prepared
 
+    def rate(self) -> float | None:
+        rate: float | None = self.mailer.rate()
+        return rate
+
     def close(self) -> None:
         self.mailer.close()
 

@@ -125,7 +125,7 @@ class SesServer(Provider):
         self.mails: list[Mail] = []
         self._pending: dict[str, Happening] = {}  # what is not told yet, by its id
         self._made: dict[str, Mail] = {}  # messages by their id, with those that could not be rendered
-        self._sent_at: list[datetime] = []
+        self._tokens: tuple[float, datetime] | None = None  # how many there were, and when
 
     # ---------------------------------------------------------------- what the API does
 
@@ -157,13 +157,17 @@ class SesServer(Provider):
             return "INVALID_PARAMETER", "Missing final '@domain'"
         if len(self.mails) + before >= self.daily:
             return "ACCOUNT_DAILY_QUOTA_EXCEEDED", "Daily message quota exceeded."
-        if self.rate is not None:
-            now = self.clock()
-            self._sent_at = [at for at in self._sent_at if now - at < timedelta(seconds=1)]
-            if len(self._sent_at) >= self.rate:
-                return "ACCOUNT_THROTTLED", "Maximum sending rate exceeded."
-            self._sent_at.append(now)
+        if self.rate is not None and not self._token(self.rate):
+            return "ACCOUNT_THROTTLED", "Maximum sending rate exceeded."
         return "SUCCESS", ""
+
+    def _token(self, rate: float) -> bool:
+        """Whether one more message may be sent now: those of one second may be sent at once."""
+        now = self.clock()
+        there, at = self._tokens or (rate, now)
+        there = min(rate, there + rate * (now - at).total_seconds())
+        self._tokens = (there - (there >= 1), now)
+        return there >= 1
 
     def _validate(self, call: dict[str, Any], template: dict[str, Any]) -> None:
         """What botocore's validator leaves out: numbers, patterns, who may send."""
@@ -448,7 +452,7 @@ class _Connection(Connection):
     def _account(self) -> None:
         if f"Credential={SENDING_ONLY_KEY_ID}/" in self.headers["Authorization"]:
             raise Refusal(403, "AccessDeniedException", "User is not authorized to perform: ses:GetAccount")
-        rate = self.fake.rate or 14.0
+        rate = self.fake.rate or 100_000.0
         quota = {"Max24HourSend": self.fake.daily, "MaxSendRate": rate, "SentLast24Hours": len(self.fake.mails)}
         plain = {"SendingEnabled": True, "ProductionAccessEnabled": True, "EnforcementStatus": "HEALTHY"}
         self.answer(200, {**plain, "SendQuota": quota, **self.fake.account})

@@ -148,7 +148,8 @@ bucket = table(
     primary("mailer"),
 )
 
-# What the settings said last, and how the mailer stands. `trial` is the batch that a half-open circuit lets through.
+# What the settings said last, what the mailer says that it takes in a second, and how it stands. `trial` is the batch
+# that a half-open circuit lets through.
 mailer_state = table(
     "mailer_state",
     text("mailer"),
@@ -167,5 +168,6 @@ mailer_state = table(
     whole("trial", nullable=True),
     moment("opened_at"),
     moment("blocked_until"),
+    sa.Column("told_rate", sa.Double(), nullable=False, server_default="0"),
     primary("mailer"),
 )

@@ -1,0 +1,110 @@
+"""A newsroom that sets no rate gets its mail out at what the account allows, and nobody is given up for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from publisher.kit.tokens import KeyRing
+from publisher.mailers.maildir import Maildir
+from publisher.mailers.ses import Ses
+from publisher.model import Limits, Terms
+from publisher.store import Database
+from tests.deliver.test_drain import approved, drain, people
+from tests.fakes.ses import KEY_ID, REGION, SECRET, SENDING_ONLY_KEY_ID, SesServer
+from tests.fakes.sns import TOPIC
+from tests.people import NOW
+from tests.sites import TestClock
+
+RATE = 14.0
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock(NOW, tick=timedelta(milliseconds=5))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> KeyRing:
+    return KeyRing.load(tmp_path / "keys", {})
+
+
+def ses(server: SesServer, key_id: str = KEY_ID) -> Ses:
+    return Ses("ses", REGION, key_id, SECRET, base_url=server.url, topic_arn=TOPIC)
+
+
+def test_ses_is_given_what_the_account_allows(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 700)
+    with SesServer(tmp_path, clock=lambda: clock.at, rate=RATE) as server:
+        mailer = ses(server)
+        there = approved(memory_store, mailer)
+        for _ in range(20):
+            drain(memory_store, mailer, keys, clock)
+            clock.move(seconds=5)  # as the schedule does
+            if not memory_store.outbox.sums(there.id).waiting:
+                break
+        took = clock.at - NOW
+        assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 700
+    assert took < 1.5 * timedelta(seconds=700 / RATE)
+    assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
+
+
+def test_somebody_else_on_the_account_costs_time_and_no_reader(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    """What SES takes is less than it says: half of each call is too much."""
+    people(memory_store, 140)
+    with SesServer(tmp_path, clock=lambda: clock.at, rate=RATE / 2) as server:
+        server.account = {"SendQuota": {"MaxSendRate": RATE, "Max24HourSend": 50_000, "SentLast24Hours": 0}}
+        mailer = ses(server)
+        there = approved(memory_store, mailer)
+        for _ in range(100):
+            drain(memory_store, mailer, keys, clock)
+            clock.move(seconds=5)
+        assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 140
+    assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
+
+
+def test_an_account_that_cannot_be_asked_loses_nobody(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 300)
+    with SesServer(tmp_path, clock=lambda: clock.at, rate=RATE) as server:
+        mailer = ses(server, SENDING_ONLY_KEY_ID)
+        there = approved(memory_store, mailer)
+        for _ in range(60):
+            drain(memory_store, mailer, keys, clock)
+            clock.move(minutes=1)
+        assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 300
+    assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
+
+
+def test_a_rate_in_the_settings_holds_whatever_the_mailer_says(memory_store: Database) -> None:
+    outbox = memory_store.outbox
+    outbox.agree([Terms(mailer="ses", limits=Limits(rate=5.0))])
+    outbox.tell_rate("ses", 14.0)
+    assert outbox.largest("ses") == 5
+    outbox.agree([Terms(mailer="ses")])
+    assert outbox.largest("ses") == 14
+    outbox.tell_rate("ses", 0.0)
+    assert outbox.largest("ses") == 0
+
+
+def test_another_setting_that_changes_leaves_a_told_rate_as_it_is(memory_store: Database, tmp_path: Path) -> None:
+    """A rate that began anew at nothing would take a quarter of an hour to be of use."""
+    outbox = memory_store.outbox
+    outbox.agree([Terms(mailer="maildir", limits=Limits(per_day=1000))])
+    people(memory_store, 40)
+    approved(memory_store, Maildir("maildir", tmp_path))
+    outbox.tell_rate("maildir", 20.0)
+    minute = timedelta(minutes=1)
+    first = outbox.claim("maildir", "worker", now=NOW, lease=minute)
+    outbox.agree([Terms(mailer="maildir", limits=Limits(per_day=2000))])
+    assert first is not None
+    assert first.size == 20
+    assert outbox.claim("maildir", "worker", now=NOW, lease=minute) is None
+    assert outbox.waits("maildir", NOW) == NOW + timedelta(seconds=1)

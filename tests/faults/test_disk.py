@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import newsroom
+from tests.faults.posts import KINDS as ALL
 from tests.faults.scene import Scene, Strikers, strikers
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,7 +23,7 @@ EVERY_PAGE = int(os.environ.get("PUBLISHER_KILLS", "6")) >= 100
 #: Pages that are left when sending begins.
 ROOM = range(27) if EVERY_PAGE else (3, 12)
 READERS = 200
-KINDS = ("maildir", "resend", "smtp") if EVERY_PAGE else ("resend", "smtp")
+KINDS = tuple(ALL) if EVERY_PAGE else ("resend", "smtp")
 
 
 @pytest.fixture(scope="module")

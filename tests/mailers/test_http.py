@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, TryLater
+from publisher.mailers import _sessions
 from publisher.mailers._http import Answer, Api, Body, written
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -63,6 +65,33 @@ def test_an_answer_that_only_drips_is_given_up_in_time():
         answer = api(url, whole=0.5).ask("POST", "/send", b"END")
         assert time.monotonic() - began < 3
     assert (answer.status, answer.said) == (200, None)
+
+
+def test_an_answer_that_was_cut_off_when_time_was_over_says_nothing_however_complete_it_looks():
+    """It has no length of its own: that it ended is our doing, and more was to come."""
+
+    def hang(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"taken": true}')
+        while connection.recv(1000):
+            pass  # until it is hung up on
+
+    with server(hang) as url:
+        answer = api(url, whole=0.5).ask("POST", "/send", b"END")
+    assert (answer.status, answer.said) == (200, None)
+
+
+def test_a_connection_is_kept_for_the_next_call_and_not_for_long(monkeypatch):
+    """A server hangs up on whoever is silent, and a call that meets just that moment may seem to have been taken."""
+    now = [100.0]
+    monkeypatch.setattr(_sessions, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    sessions, used = _sessions.Sessions(), []
+    for silent in (0.0, 0.9, 1.1):
+        now[0] += silent
+        with sessions.one() as session:
+            used.append(session)
+    sessions.close()
+    assert used[1] is used[0]
+    assert used[2] is not used[1]
 
 
 @pytest.mark.parametrize(

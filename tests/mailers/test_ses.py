@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import botocore.session
 import pytest
@@ -17,6 +18,7 @@ from botocore.config import Config
 
 from publisher.errors import Failure, MailerMisconfigured, OutcomeUnknown, Refused, TryLater, WebhookRejected
 from publisher.kit.message import UNSUBSCRIBE_URL
+from publisher.mailers import ses
 from publisher.mailers.ses import Ses
 from publisher.model import EventKind, MailEvent, Outcome, Rendered
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
@@ -281,6 +283,14 @@ def test_what_was_taken_stays_taken_when_a_later_call_is_turned_away(server):
     server.plan("429")
     with pytest.raises(TryLater):
         send(mailer_for(server), *two)
+
+
+def test_calls_that_take_too_long_are_followed_by_none(server, monkeypatch):
+    """The lease of the batch covers one more call, and not all of them."""
+    moments = iter([0.0, 59.0, 61.0])
+    monkeypatch.setattr(ses, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    assert send(mailer_for(server), letter(0), letter(1, variant=2)) == [ACCEPTED, DEFERRED]
+    assert recipients(server) == ["reader0@reader.example"]
 
 
 def test_a_late_answer_is_not_waited_for_for_ever(server):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from publisher.errors import Failure, MailerMisconfigured, TryLater
 from publisher.kit.dkim import Signer
 from publisher.kit.verp import ReturnPaths, returned
+from publisher.mailers import smtp
 from publisher.mailers.smtp import Smtp
 from publisher.model import Outcome
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
@@ -318,6 +320,28 @@ def test_a_server_that_hung_up_between_two_batches_is_called_again(plain):
     outcomes = [mailer.submit(mailer.prepare(mailing(letter(n))))[0].outcome for n in (0, 1)]
     mailer.close()
     assert outcomes == [ACCEPTED, ACCEPTED]
+    assert sorted(plain.recipients()) == ["reader0@reader.example", "reader1@reader.example"]
+
+
+def test_a_batch_of_which_something_was_taken_is_not_begun_anew(plain):
+    """The connection was kept from the batch before, and is lost in the middle of this one: the server has not hung up
+    on silence, and the first reader has their message."""
+    mailer = mailer_for(plain)
+    first = mailer.submit(mailer.prepare(mailing(letter(0))))
+    plain.plan(Fault("RCPT", recipient="reader2@reader.example"))
+    more = mailer.submit(mailer.prepare(mailing(letter(1), letter(2), letter(3))))
+    mailer.close()
+    assert [one.outcome for one in first] == [ACCEPTED]
+    assert more[0].outcome in (ACCEPTED, UNKNOWN)  # unknown when the answer was lost with the connection
+    assert [one.outcome for one in more[1:]] == [DEFERRED, DEFERRED]
+    assert sorted(plain.recipients()) == ["reader0@reader.example", "reader1@reader.example"]
+
+
+def test_a_server_that_is_too_slow_for_a_batch_gets_no_more_of_it(plain, monkeypatch):
+    """What is left goes later, under another lease."""
+    moments = iter([0.0, 1.0, 239.0, 241.0])
+    monkeypatch.setattr(smtp, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    assert send(mailer_for(plain), *map(letter, range(4))) == [ACCEPTED, ACCEPTED, DEFERRED, DEFERRED]
     assert sorted(plain.recipients()) == ["reader0@reader.example", "reader1@reader.example"]
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -17,7 +19,7 @@ from publisher import feedback, pipeline
 from publisher.app import App
 from publisher.errors import StoreError
 from publisher.model import EventKind, SubscriptionStatus
-from publisher.web import application
+from publisher.web import application, hooks
 from tests.fakes.resend import KEY, WEBHOOK_SECRET, Hook, Mail, ResendServer
 from tests.sites import SETTINGS, TestClock, add_readers, lay_out, open_site, run_due
 from tests.web.conftest import MORNING, client_of
@@ -230,3 +232,17 @@ def test_while_the_store_is_down_the_provider_is_asked_to_come_again(
     app.parts.store.events = there
     assert post(client, hook, clock) == 200
     assert merge(app).events == 1
+
+
+def test_a_call_that_never_comes_to_its_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens calls and says nothing would else keep all the door's places."""
+    monkeypatch.setattr(hooks, "SLOWEST", 0.05)
+    begun = iter([{"type": "http.request", "body": b'{"type":', "more_body": True}])
+
+    async def receive() -> Any:
+        return next(begun, None) or await asyncio.Event().wait()
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    answer = asyncio.run(asyncio.wait_for(hooks.body_of(request), 5))
+    assert isinstance(answer, Response)
+    assert answer.status_code == 408

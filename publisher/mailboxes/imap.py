@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import islice
 
 from publisher.errors import MailboxError
 from publisher.kit.reports import LARGEST
 from publisher.mailboxes._shared import ASIDE, LONGEST, Handle, chunks, one_line
 
 _TIMEOUT = 30.0  # seconds for each answer
+_ASKED = 20_000  # messages that are asked about at once: imaplib takes no line of more than a million bytes
 _PREFIX = re.compile(rb'^\(\("((?:[^"\\]|\\.)*)"')
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -52,8 +54,8 @@ class Imap:
 
     def read(self, handle: Handle, *, limit: int) -> bool:
         handled, until = 0, time.monotonic() + LONGEST
-        with self._opened() as server:
-            waiting = self._waiting(server)
+        with self._opened() as (server, there):
+            waiting = list(islice(self._waiting(server, there), limit + 1))
             for uids in chunks(waiting[:limit]):
                 found = [(uid, data) for uid in uids if (data := self._data(server, uid)) is not None]
                 decided = handle([data for _, data in found])
@@ -67,15 +69,19 @@ class Imap:
         return handled < len(waiting)
 
     def check(self) -> str:
-        with self._opened() as server:
-            return f"{self.host}:{self.port}, {self.folder}, {len(self._waiting(server))} waiting"
+        with self._opened() as (server, there):
+            waiting = sum(1 for _ in self._waiting(server, there))
+            return f"{self.host}:{self.port}, {self.folder}, {waiting} waiting"
 
     # ---------------------------------------------------------------- messages
 
-    def _waiting(self, server: imaplib.IMAP4) -> list[bytes]:
-        """In the order they came, without those that a mail program has marked as deleted."""
-        listed = [one for one in self._said(server.uid("SEARCH", "UNDELETED"), "SEARCH") if isinstance(one, bytes)]
-        return sorted(b" ".join(listed).split(), key=int)
+    def _waiting(self, server: imaplib.IMAP4, there: int) -> Iterator[bytes]:
+        """UIDs in the order they came, without those that a mail program has marked as deleted: asked for by the
+        messages' places among the `there` in the folder, which have no gaps as UIDs have."""
+        for start in range(1, there + 1, _ASKED):
+            places = f"{start}:{min(start + _ASKED - 1, there)}"
+            said = self._said(server.uid("SEARCH", places, "UNDELETED"), "SEARCH")
+            yield from sorted(b" ".join(one for one in said if isinstance(one, bytes)).split(), key=int)
 
     def _data(self, server: imaplib.IMAP4, uid: bytes) -> bytes | None:
         """The beginning of a message; None when it is gone."""
@@ -112,16 +118,17 @@ class Imap:
     # ---------------------------------------------------------------- the connection
 
     @contextmanager
-    def _opened(self) -> Iterator[imaplib.IMAP4]:
-        """A connection with the folder selected. Raises MailboxError, also for what happens inside."""
+    def _opened(self) -> Iterator[tuple[imaplib.IMAP4, int]]:
+        """A connection with the folder selected, and how many messages are there. Raises MailboxError, also for what
+        happens inside."""
         if self.security == "none" and self.host.casefold() not in _LOOPBACK:
             raise self._error('the password would travel unencrypted; set security = "tls" or "starttls"')
         try:
             server = self._connected()
             try:
                 self._sign_in(server)
-                self._said(server.select(_quoted(self.folder)), f"it does not open the folder {self.folder}:")
-                yield server
+                said = self._said(server.select(_quoted(self.folder)), f"it does not open the folder {self.folder}:")
+                yield server, int(said[0]) if isinstance(said[0], bytes) and said[0].isdigit() else 0
             finally:
                 with suppress(imaplib.IMAP4.error, OSError):
                     server.logout()

@@ -125,6 +125,47 @@ def test_what_somebody_marked_as_deleted_is_not_read(rig):
     assert (reader.seen, rig.waiting()) == (["two"], 1)
 
 
+def test_a_folder_is_asked_about_in_parts_and_read_in_order(rig, monkeypatch):
+    monkeypatch.setattr("publisher.mailboxes.imap._ASKED", 3)
+    rig.deliver(*[mail(f"{number}") for number in range(10)])
+    with rig.client() as client:
+        client.select("INBOX")
+        client.store("1:4", "+FLAGS", r"(\Deleted)")
+    reader = Reader()
+    assert rig.mailbox.check().endswith(" 6 waiting")
+    assert rig.mailbox.read(reader, limit=4)
+    assert reader.seen == ["4", "5", "6", "7"]
+    assert not rig.mailbox.read(reader, limit=4)
+    assert reader.seen == ["4", "5", "6", "7", "8", "9"]
+
+
+def test_a_folder_that_nobody_read_for_years_can_still_be_read():
+    """Its messages' numbers in one line are more than imaplib takes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=_full, args=(listening, 150_000), daemon=True).start()
+        port = listening.getsockname()[1]
+        full = Imap("smtp", "127.0.0.1", username="u", password="p", port=port, security="none")
+        assert full.check().endswith(" 150000 waiting")
+
+
+def _full(listening: socket.socket, count: int) -> None:
+    """A server with so many messages, whose UIDs are as long as they get."""
+    sock, _ = listening.accept()
+    with sock, sock.makefile("rb") as lines, suppress(OSError):
+        sock.sendall(b"* OK ready\r\n")
+        for line in lines:
+            number, command, *rest = line.split()
+            if command == b"CAPABILITY":
+                sock.sendall(b"* CAPABILITY IMAP4rev1\r\n")
+            if command == b"SELECT":
+                sock.sendall(b"* %d EXISTS\r\n" % count)
+            if command == b"UID":
+                first, _, last = rest[1].partition(b":") if rest[1] != b"UNDELETED" else (b"1", b":", b"%d" % count)
+                uids = b" ".join(b"%d" % (4_000_000_000 + at) for at in range(int(first), int(last) + 1))
+                sock.sendall(b"* SEARCH " + uids + b"\r\n")
+            sock.sendall(number + b" OK done\r\n")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -156,7 +156,7 @@ def templates_of(recipe: Recipe) -> Iterator[Templates]:
                 raise errors.StoreError(f"{name!r} is no template's name")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(source)
-        yield TemplateFolders([Path(place)])
+        yield TemplateFolders([Path(place)], changing=False)
 
 
 def message_again(parts: Parts, key: str, subscriber: int) -> bytes:

@@ -23,7 +23,7 @@ def strangest(variants: Iterable[Variant]) -> Variant:
 
 def _strangeness(one: Variant) -> tuple[int, int]:
     html, subject = one.rendered.html, one.rendered.subject
-    kinds = set(re.findall(r"<[a-z0-9]+|[a-z-]+(?=\s*:)", html))
+    kinds = set(re.findall(r"<[a-z0-9]+|[a-z-]++(?=\s*:)", html))
     score = len(kinds) + 4 * len({item.label for item in one.items}) + len(subject) // 5
     score += 40 * bool(_RIGHT_TO_LEFT.search(subject + html)) + 5 * (not subject.isascii())
     return score, -one.id

@@ -172,6 +172,22 @@ def test_a_variant_is_stored_once_by_its_key(desk: Database) -> None:
     assert desk.editions.variants(opened.id) == (first, other)
 
 
+def test_variants_that_are_stored_together_are_those_that_were_there_first(desk: Database) -> None:
+    bridge, regatta = stored(desk, "The swing bridge reopens", "Regatta results")
+    opened, before = desk.editions.open(edition(items=items(bridge, regatta))), desk.editions.open(edition("weekly:1"))
+    elsewhere = desk.editions.add_variant(before.id, variant("both"))
+    there = desk.editions.add_variant(opened.id, variant("bridge", items=items(bridge)))
+    both = variant("both", items=items(bridge, regatta), recipe="r", materials={"r": b"recipe", "t": b"text"})
+    made = desk.editions.add_variants(opened.id, [both, variant("bridge", content_hash="another"), variant("none")])
+    assert [one.key for one in made] == ["both", "bridge", "none"]
+    assert made[0] == replace(both, id=made[0].id, edition=opened.id)
+    assert made[1] == there
+    assert desk.editions.variants(opened.id) == tuple(sorted(made, key=lambda one: one.id))
+    assert desk.editions.variants_by_key(opened.id, ["both", "nobody's"]) == {"both": made[0]}
+    assert desk.editions.variants(before.id) == (elsewhere,)
+    assert desk.kept.materials(["r", "t"]) == {"r": b"recipe", "t": b"text"}
+
+
 # ---------------------------------------------------------------- settings
 
 

@@ -408,3 +408,19 @@ def test_an_attribute_holds_no_brackets() -> None:
     made = templating.inline_css('<p title="a &lt;b&gt; &quot;c&quot;">1 &lt; 2, x="y"</p>')
 
     assert '<p title="a &lt;b&gt; &quot;c&quot;">1 &lt; 2, x="y"</p>' in made
+
+
+def test_templates_that_nobody_changes_are_read_once(tmp_path: Path) -> None:
+    own = folder(tmp_path, {"page.html": "before"})
+    kept, watched = TemplateFolders([own], changing=False), TemplateFolders([own])
+    assert (kept.render("page.html", {}), watched.render("page.html", {})) == ("before", "before")
+    (own / "page.html").write_text("afterwards")
+    assert (kept.render("page.html", {}), watched.render("page.html", {})) == ("before", "afterwards")
+
+
+def test_a_text_is_wrapped_alike_however_often_and_however_long_it_is(tmp_path: Path) -> None:
+    templates = TemplateFolders([folder(tmp_path, {"page.txt": "{{ text | wrap(9, '> ') }}/{{ text | wrap }}"})])
+    for text in ("one two three", "one two three", "one two three " * 400, "one two three " * 400):
+        assert (
+            templates.render("page.txt", {"text": text}) == f"{templating.wrap(text, 9, '> ')}/{templating.wrap(text)}"
+        )

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from publisher import pipeline
 from publisher.app import App
-from publisher.model import Variant
+from publisher.model import Label, Variant
+from publisher.pipeline import keeping
 from publisher.store.tables import material
 from tests.sites import FERRY, LANTERNS, SETTINGS, TestClock, add_readers, lay_out, open_site, run_due, write
 
@@ -92,6 +93,26 @@ def _other(app: App, first: Variant, clock: TestClock) -> Variant:
     return pipeline.make(
         app.parts, recipe.newsletter, recipe.slot, first.items[:1], recipe.articles, now=clock.now(), language="de"
     )
+
+
+def test_variants_made_one_after_the_other_are_those_made_alone(sent: App, clock: TestClock) -> None:
+    edition = sent.parts.store.editions.get(KEY)
+    [first] = sent.parts.store.editions.variants(edition.id)
+    recipe, (lead, short) = pipeline.recipe_of(sent.parts, first), first.items
+    told = (replace(lead, label=Label.UPDATED), replace(short, label=Label.CORRECTION, overrides={"title": "Mended"}))
+    shown = [first.items, (short,), (short, lead), told, first.items, (told[1], lead), (replace(short, section="Sea"),)]
+    with keeping.templates_of(recipe) as templates:
+        press = keeping.Press(recipe, templates)
+        together = [press.make(items, language) for items in shown for language in ("en", "de", "ar", "en")]
+        alone = [
+            keeping.Press(recipe, templates).make(items, language)
+            for items in shown
+            for language in ("en", "de", "ar", "en")
+        ]
+    assert together == alone
+    assert [one.materials for one in together] == [one.materials for one in alone]
+    assert len({one.content_hash for one in together}) == 3 * (len(shown) - 1)
+    assert together[0].content_hash == first.content_hash
 
 
 def test_variants_share_the_texts_they_are_made_from(sent: App, clock: TestClock) -> None:

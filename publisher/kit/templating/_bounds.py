@@ -32,6 +32,8 @@ _WIDE: Final = re.compile(r"%[-+ #0]*\*|%[^a-zA-Z%]*\d{5}|\{[^{}]*:[^{}]*(?:\d{5
 _WIDTHS: Final = frozenset({"batch", "center", "expandtabs", "indent", "ljust", "rjust", "round", "slice", "zfill"})
 _FORMATS: Final = frozenset({"format", "format_map"})
 _MANIFOLD: Final = frozenset({"join", "replace", "translate"})
+#: Filters and methods that `check` has something to say about.
+_CHECKED: Final = _WIDTHS | _FORMATS | _MANIFOLD
 
 
 class _Budget:
@@ -88,11 +90,19 @@ def bounded_filter(name: str, filter: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(filter)
     def bounded(*values: Any, **named: Any) -> Any:
-        values = tuple(list(turns(value)) if isinstance(value, Iterator) else value for value in values)
-        check(name, (*values, *named.values()))
-        return small(filter(*values, **named))
+        given = [list(turns(value)) if isinstance(value, Iterator) else value for value in values]
+        if name in _CHECKED:
+            check(name, (*given, *named.values()))
+        return small(filter(*given, **named))
 
     return bounded
+
+
+def check_call(function: Any, values: Iterable[Any]) -> None:
+    """As `check`, of a function or of a method and the value it belongs to."""
+    name = getattr(function, "__name__", "")
+    if name in _CHECKED:
+        check(name, (getattr(function, "__self__", None), *values))
 
 
 def check(name: str, values: Iterable[Any]) -> None:
@@ -111,7 +121,7 @@ def check(name: str, values: Iterable[Any]) -> None:
 
 def small(value: Any) -> Any:
     """The value, unless it is longer than anything a template may make: then SecurityError. Counts as a step."""
-    size = _size(value)
+    size = len(value) if isinstance(value, str) else _size(value)
     if size > MAXIMUM_OUTPUT:
         raise SecurityError(f"it makes something longer than {MAXIMUM_OUTPUT:,} characters")
     turn(size)

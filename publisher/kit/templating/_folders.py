@@ -41,7 +41,8 @@ class TemplateFolders:
     the values they show; others do not. Implements `ports.Templates`.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], *, changing: bool = True) -> None:
+        """Where nobody changes them, their files are read once and not looked at again."""
         self._folders = tuple(folders)
         self._refers: dict[bytes, list[str]] = {}  # by source: parsing one takes milliseconds
         self._environment = Sandbox(
@@ -52,6 +53,7 @@ class TemplateFolders:
             lstrip_blocks=True,
             keep_trailing_newline=True,
             finalize=shown,
+            auto_reload=changing,
         )
         self._environment.globals = {"range": bounded_range, "namespace": Namespace}
         self._words = Words(self._folders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, Final, cast
 
 from jinja2 import Undefined, nodes, pass_eval_context
@@ -12,7 +13,7 @@ from jinja2.runtime import Context, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from publisher.kit.templating._bounds import bounded_filter, check, check_operator, small, turns
+from publisher.kit.templating._bounds import bounded_filter, check, check_call, check_operator, small, turns
 from publisher.kit.templating._words import Words
 
 _LOOP, _CONCAT = "_turns", "_concat"  # filters that templates are given, not that they write
@@ -28,6 +29,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self, **options: Any) -> None:
         super().__init__(extensions=["jinja2.ext.i18n"], **options)
         self._safe: dict[tuple[type, str], bool] = {}
+        self._fields: dict[type, frozenset[str]] = {}
         del self.filters["random"]
         self.filters = {name: bounded_filter(name, filter) for name, filter in self.filters.items()}
         self.filters |= {_LOOP: turns, _CONCAT: bounded_filter(_CONCAT, _joined)}
@@ -52,6 +54,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A mapping's own entry wins over a method of mappings, so `words.copy` is a word."""
+        fields = self._fields.get(type(obj))
+        if fields is None:
+            fields = self._fields[type(obj)] = _fields(type(obj))
+        if attribute in fields:
+            return getattr(obj, attribute)
         if isinstance(obj, Mapping) and attribute in obj:
             return obj[attribute]
         if isinstance(obj, str):
@@ -59,7 +66,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as in Jinja
-        check(getattr(__obj, "__name__", ""), (getattr(__obj, "__self__", None), *args, *kwargs.values()))
+        check_call(__obj, (*args, *kwargs.values()))
         return small(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -94,6 +101,14 @@ class _Counted(NodeTransformer):
         return made
 
 
+def _fields(kind: type) -> frozenset[str]:
+    """What any template may read of a kind of value: the fields of those that were made to be shown and that nobody can
+    change. They are asked for hundreds of times on a page."""
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return frozenset()
+    return frozenset(field.name for field in fields(kind) if not field.name.startswith("_"))
+
+
 @pass_eval_context
 def _joined(context: EvalContext, values: list[Any]) -> str:
     return markup_join(values) if context.autoescape else str_join(values)
@@ -101,6 +116,6 @@ def _joined(context: EvalContext, values: list[Any]) -> str:
 
 def shown(value: Any) -> Any:
     """What `{{ value }}` writes: anything but a function, which somebody forgot to call."""
-    if callable(value) and not isinstance(value, Undefined):
+    if not isinstance(value, str) and callable(value) and not isinstance(value, Undefined):
         raise SecurityError(f"{getattr(value, '__name__', 'this')} is a function; call it with ()")
     return small(value)

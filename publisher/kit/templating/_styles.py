@@ -8,7 +8,8 @@ from typing import Final
 import css_inline
 
 _TAG: Final = re.compile(r'<[a-z][^\s>]*(?:\s[^\s=>]+="[^"]*")+>')
-_STYLE_MARK: Final = re.compile(r' data-css-inline="ignore"|<style>\s*</style>')
+_MARK: Final = ' data-css-inline="ignore"'
+_NO_STYLE: Final = re.compile(r"<style>\s*</style>")
 
 
 def inline_css(document: str) -> str:
@@ -20,8 +21,9 @@ def inline_css(document: str) -> str:
     inliner = css_inline.CSSInliner(
         load_remote_stylesheets=False, keep_style_tags=True, keep_at_rules=True, remove_inlined_selectors=True
     )
+    written = _NO_STYLE.sub("", inliner.inline(document)).replace(_MARK, "")
     # HTML allows < and > in a quoted attribute, where less able parsers take them for tags.
-    return _TAG.sub(_without_brackets, _STYLE_MARK.sub("", inliner.inline(document)))
+    return _TAG.sub(_without_brackets, written)
 
 
 def _without_brackets(tag: re.Match[str]) -> str:

@@ -36,7 +36,8 @@ def table() -> str:
 
 
 def _call(able: Capability) -> str:
-    return f"{able.batch:,} readers, {'one body' if able.shared_body else 'whole messages'}"
+    body = "one body" if able.shared_body else "whole messages"
+    return f"{able.batch:,} readers, {body}, up to {able.batch_bytes // 1_000_000} MB"
 
 
 def _lost(able: Capability) -> str:

@@ -294,9 +294,13 @@ def _fault(mailer: Mailer, made: Mailing, letter: Letter) -> str:
 
 
 def _call(desk: Desk, prepared: Prepared, deadline: float) -> tuple[Result, ...] | None:
-    """Hand a batch over when it is its turn; None when too little of its lease is left by then."""
+    """Hand a batch over when it is its turn; None when too little of its lease is left by then. What is larger than
+    the mailer can take is Refused without asking it."""
+    able = desk.mailer.capability
+    if prepared.largest > able.batch_bytes:
+        raise Refused(f"{prepared.largest:,} bytes are too large: {desk.mailer.name} takes {able.batch_bytes:,}")
     with desk.calls:
-        if desk.clock.monotonic() > deadline - desk.mailer.capability.timeout.total_seconds():
+        if desk.clock.monotonic() > deadline - able.timeout.total_seconds():
             return None
         return desk.mailer.submit(prepared)
 

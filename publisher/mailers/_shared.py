@@ -75,7 +75,16 @@ def prepared(mailing: Mailing, payloads: Sequence[bytes], proofs: Sequence[bytes
         letters=mailing.letters,
         sender=sender,
         digest=digest.hexdigest(),
+        largest=_largest(mailing, payloads, late=bool(proofs)),
     )
+
+
+def _largest(mailing: Mailing, payloads: Sequence[bytes], *, late: bool) -> int:
+    """Of letters that are made late, each again, one of each variant is as large as any."""
+    if not late:
+        return max(map(len, payloads), default=0)
+    ones = {letter.variant: at for at, letter in enumerate(mailing.letters)}
+    return max([len(payloads[at]) for at in ones.values()], default=0)
 
 
 def _size(part: bytes) -> bytes:

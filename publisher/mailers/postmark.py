@@ -105,8 +105,6 @@ class Postmark(Calling, NoRate):
     def submit(self, prepared: Prepared) -> tuple[Result, ...]:
         """As `ports.Mailer`; also raises Refused when the call is refused without naming the letter to blame."""
         (payload,) = prepared.payloads
-        if len(payload) > self.capability.batch_bytes:
-            return self._refused(prepared.letters, "413", f"a call of {len(payload):,} bytes is too large")
         answer = self._ask("POST", "/email/batch", payload)
         if 200 <= answer.status < 300:
             return self._answered(answer, prepared.letters)

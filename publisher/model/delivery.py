@@ -121,13 +121,15 @@ class Mailing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A mailing as the exact bytes that will be handed over, and a SHA-256 in hex that is the same only where these
-    are."""
+    are. `largest` is the size of the largest payload in bytes; where the letters' messages are made late, of one of
+    each variant."""
 
     key: str
     payloads: Sequence[bytes]
     letters: tuple[Letter, ...]
     sender: str
     digest: str
+    largest: int = 0
 
 
 class Outcome(StrEnum):
@@ -284,13 +286,13 @@ class Ending:
 class Capability:
     """What a mailer can do, as numbers and words that the planner and the documentation read.
 
-    `batch` is recipients per call, `batch_bytes` the largest call. `external` mailers reach people: links in
-    their mail must work. `shared_body`: a call carries one body, personal values apart. `key_lifetime` is how
-    long an idempotency key protects (zero: none). `deduplicates`: the same Message-ID handed over twice ends as
-    one message. `look_up_lag` is how long after a call its absence at the provider may be believed (zero:
-    nothing can be looked up); `evidence` is where that is seen: "search", "events" or "". `webhook` names the
-    signature of its events ("" when it has none). `calls` is how many are made at once, `in_hand` how many batches a
-    process has in hand then, with those that are being made ready or written down: what can leave after "stop".
+    `batch` is recipients per call, `batch_bytes` the largest payload: a larger one is halved. `external` mailers reach
+    people: links in their mail must work. `shared_body`: a call carries one body, personal values apart. `key_lifetime`
+    is how long an idempotency key protects (zero: none). `deduplicates`: the same Message-ID handed over twice ends as
+    one message. `look_up_lag` is how long after a call its absence at the provider may be believed (zero: nothing can
+    be looked up); `evidence` is where that is seen: "search", "events" or "". `webhook` names the signature of its
+    events ("" when it has none). `calls` is how many are made at once, `in_hand` how many batches a process has in hand
+    then, with those that are being made ready or written down: what can leave after "stop".
     """
 
     batch: int

@@ -9,10 +9,12 @@ import pytest
 
 from publisher.kit.tokens import KeyRing
 from publisher.mailers.maildir import Maildir
+from publisher.mailers.resend import Resend
 from publisher.mailers.ses import Ses
 from publisher.model import Limits, Terms
 from publisher.store import Database
 from tests.deliver.test_drain import approved, drain, people
+from tests.fakes.resend import KEY, ResendServer
 from tests.fakes.ses import KEY_ID, REGION, SECRET, SENDING_ONLY_KEY_ID, SesServer
 from tests.fakes.sns import TOPIC
 from tests.people import NOW
@@ -50,6 +52,25 @@ def test_ses_is_given_what_the_account_allows(
         took = clock.at - NOW
         assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 700
     assert took < 1.5 * timedelta(seconds=700 / RATE)
+    assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
+
+
+def test_resend_is_given_what_the_team_may_ask(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    """Two calls a second, of a hundred letters each."""
+    people(memory_store, 2000)
+    with ResendServer(tmp_path, clock=lambda: clock.at, rate=2) as server:
+        mailer = Resend("resend", KEY, base_url=server.url)
+        there = approved(memory_store, mailer)
+        for _ in range(20):
+            drain(memory_store, mailer, keys, clock)
+            if not memory_store.outbox.sums(there.id).waiting:
+                break
+            clock.move(seconds=5)
+        took = clock.at - NOW
+        assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 2000
+    assert took < 2 * timedelta(seconds=10)
     assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
 
 

@@ -260,6 +260,31 @@ def test_a_short_wait_that_a_mailer_asks_for_is_waited_for_with_nothing_in_hand(
     assert clock.at - NOW <= timedelta(seconds=20)
 
 
+def test_a_call_is_never_larger_than_the_mailer_takes_and_that_counts_against_nobody(
+    memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 100)
+    mailer = Resend("resend", KEY, base_url=resend.url)
+    mailer.capability = replace(mailer.capability, batch_bytes=10_000)
+    there = approved(memory_store, mailer)
+    drain(memory_store, mailer, keys, clock)
+    assert len({mail.recipient for mail in resend.mails}) == len(resend.mails) == 100
+    assert max(len(call.body) for call in resend.calls) <= 10_000
+    assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
+
+
+def test_a_letter_that_no_call_can_carry_is_refused_by_name(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock
+) -> None:
+    people(memory_store, 3)
+    mailer = Maildir("maildir", tmp_path / "mail")
+    mailer.capability = replace(mailer.capability, batch_bytes=100)
+    there = approved(memory_store, mailer)
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.sums(there.id).rejected == 3
+    assert "bytes are too large: maildir takes 100" in memory_store.outbox.rejections(there.id)[0].detail
+
+
 def test_a_wrong_key_stops_the_mailer_and_loses_nobody(
     memory_store: Database, resend: ResendServer, keys: KeyRing, clock: TestClock
 ) -> None:

@@ -74,6 +74,8 @@ def validate_contents(email: dict[str, Any]) -> None:
         raise Refusal(422, 300, "Provide either email TextBody or HtmlBody or both.")
     if any(len(email.get(name, "").encode()) > 5_000_000 for name in ("HtmlBody", "TextBody")):
         raise Refusal(422, 300, "Invalid 'HtmlBody' or 'TextBody': larger than 5 MB.")
+    if len(json.dumps(email).encode()) > 10_000_000:
+        raise Refusal(422, 300, "Invalid message: larger than 10 MB with everything that belongs to it.")
     metadata = email.get("Metadata", {})
     if len(metadata) > 10 or any(len(k) > 20 or not isinstance(v, str) or len(v) > 80 for k, v in metadata.items()):
         raise Refusal(422, 300, "Invalid metadata content. Field names are limited to 20 characters, values to 80.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,12 +70,18 @@ class Refusal(Refused):
 
 
 class ResendServer(Provider):
-    """`clock` tells the age of keys. `domains` may send."""
+    """`clock` tells the age of keys, and counts the `rate` of calls that a team may make in a second. `domains` may
+    send. To addresses that are `suppressed`, each for a reason such as "previous_bounce", nothing is sent: what it
+    would have been is `withheld`."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], datetime] | None = None, rate: int = 1000) -> None:
         super().__init__(folder / "resend.jsonl", clock)
         self.domains = {"harbour-gazette.example"}
+        self.suppressed: dict[str, str] = {}
+        self.rate = rate
         self.mails: list[Mail] = []
+        self.withheld: list[Mail] = []
+        self._second: tuple[datetime, int] | None = None  # when it began, and the calls in it
         self._answers: dict[str, tuple[str, datetime, list[str]]] = {}
         self._working: set[str] = set()
 
@@ -93,7 +100,21 @@ class ResendServer(Provider):
         body = json.dumps({"type": type, "created_at": moment, "data": data}).encode()
         return Hook(f"msg_{hashlib.sha256(body).hexdigest()[:27]}", body)
 
+    def suppression(self, mail: Mail) -> Hook:
+        """What it tells of a mail that it withheld."""
+        return self.event(mail, "email.suppressed", suppressed={"reason": self.suppressed[mail.recipient]})
+
     # ---------------------------------------------------------------- what the API does
+
+    def count(self) -> tuple[int, float]:
+        """One call more: how many are left in this second, below 0 when it is one too many, and when it is over."""
+        with self.lock:
+            now = self.clock()
+            began, calls = self._second or (now, 0)
+            if now - began >= timedelta(seconds=1):
+                began, calls = now, 0
+            self._second = (began, calls + 1)
+            return self.rate - calls - 1, 1 - (now - began).total_seconds()
 
     def batch(self, key: str, body: bytes, strict: bool) -> tuple[list[str], list[dict[str, Any]]]:
         """Accept a call once per key: (ids, errors). Raises Refusal."""
@@ -128,13 +149,15 @@ class ResendServer(Provider):
                     raise
                 errors.append({"index": index, "message": refusal.message})
         with self.lock:
-            ids = [f"00000000-0000-4000-8000-{len(self.mails) + number:012d}" for number in range(len(good))]
+            before = len(self.mails) + len(self.withheld)
+            ids = [f"00000000-0000-4000-8000-{before + number:012d}" for number in range(len(good))]
             entry = {
                 "key": key,
                 "hash": fingerprint,
                 "at": self.clock().isoformat(),
                 "ids": ids,
                 "emails": good,
+                "suppressed": sorted(self.suppressed),
             }
             self.write(entry)
         return ids, errors
@@ -143,7 +166,9 @@ class ResendServer(Provider):
         self._answers[entry["key"]] = (entry["hash"], datetime.fromisoformat(entry["at"]), entry["ids"])
         for id, email in zip(entry["ids"], entry["emails"], strict=True):
             recipients = email["to"] if isinstance(email["to"], list) else [email["to"]]
-            self.mails += [Mail(id, recipient, entry["key"], email) for recipient in recipients]
+            for recipient in recipients:
+                kept = self.withheld if recipient in entry.get("suppressed", ()) else self.mails
+                kept.append(Mail(id, recipient, entry["key"], email))
 
     def _validate(self, email: object) -> None:
         if not isinstance(email, dict):
@@ -208,6 +233,7 @@ class _Connection(Connection):
     fake: ResendServer
     largest = _LARGEST
     failed = Refusal(500, "internal_server_error", "An unexpected error occurred.")
+    left, over = 0, 1.0  # of this second: calls that may still come, and how long it lasts
 
     def _authorise(self) -> None:
         if not self.headers.get("User-Agent"):
@@ -220,7 +246,11 @@ class _Connection(Connection):
 
     def respond(self, length: int, body: bytes) -> None:
         self._authorise()
-        if self.path == "/domains" and self.command == "GET":
+        self.left, self.over = self.fake.count()
+        if self.left < 0:
+            wait = {"Retry-After": str(max(1, math.ceil(self.over)))}
+            self.refuse(Refusal(429, "rate_limit_exceeded", "Too many requests."), wait)
+        elif self.path == "/domains" and self.command == "GET":
             if self.headers["Authorization"] == f"Bearer {SENDING_ONLY_KEY}":
                 raise Refusal(401, "restricted_api_key", "This API key is restricted to only send emails.")
             self.answer(200, {"data": [{"id": domain, "name": domain} for domain in sorted(self.fake.domains)]})
@@ -262,9 +292,9 @@ class _Connection(Connection):
         self, status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None, *, missing: int = 0
     ) -> None:
         given = dict(headers or {})
-        limits = {"ratelimit-limit": "2", "ratelimit-remaining": "1"}
+        limits = {"ratelimit-limit": str(self.fake.rate), "ratelimit-remaining": str(max(0, self.left))}
         if given.get("Retry-After") != "soon":
-            limits["ratelimit-reset"] = "1"
+            limits["ratelimit-reset"] = str(max(1, math.ceil(self.over)))
         super().send(status, body, kind, limits | given, missing=missing)
 
 

@@ -475,13 +475,13 @@ def test_a_call_that_is_too_large_is_to_be_split(server):
         send(mailer_for(server), *(letter(0)._replace(position=position) for position in range(501)))
 
 
-def test_a_call_beyond_the_limit_is_not_even_begun(server):
-    mailer = mailer_for(server)
-    prepared = mailer.prepare(mailing())
-    large = replace(prepared, payloads=(b"[" + b" " * 50_000_000 + b"]",))
-    with pytest.raises(Refused, match="50,000,002 bytes is too large"):
-        mailer.submit(large)
-    assert server.calls == []
+def test_a_message_that_is_too_large_is_no_readers_fault(server):
+    large = replace(
+        mailing(letter(0), letter(1)), variants={1: Rendered(subject="s", html='"' * 4_900_000, text="y" * 4_900_000)}
+    )
+    with pytest.raises(MailerMisconfigured, match="larger than 10 MB"):
+        mailer_for(server).submit(mailer_for(server).prepare(large))
+    assert server.mails == []
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,26 @@ def test_a_large_call_may_take_long_to_be_written(monkeypatch):
     assert [one.outcome for one in results] == [ACCEPTED] * 100
 
 
+def test_a_call_more_than_a_second_allows_is_put_off_for_as_long_as_it_lasts(tmp_path):
+    now = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+    with ResendServer(tmp_path, clock=lambda: now, rate=2) as server:
+        for number in range(2):
+            assert send(mailer_for(server), letter(number), key=f"key {number}") == [ACCEPTED]
+        with pytest.raises(TryLater, match="rate_limit_exceeded") as caught:
+            send(mailer_for(server), letter(2), key="key 2")
+        assert caught.value.retry_after == timedelta(seconds=1)
+        now += timedelta(seconds=1)
+        assert send(mailer_for(server), letter(2), key="key 2") == [ACCEPTED]
+
+
+def test_whom_resend_suppresses_gets_nothing_and_we_hear_why(server):
+    server.suppressed = {"reader1@reader.example": "previous_complaint", "reader2@reader.example": "previous_bounce"}
+    assert send(mailer_for(server)) == [ACCEPTED] * 5
+    assert recipients(server) == [one for one in EVERYBODY if one not in server.suppressed]
+    events = [told(server.suppression(mail)) for mail in server.withheld]
+    assert [(one.position, one.kind) for one in events] == [(1, EventKind.UNSUBSCRIBED), (2, EventKind.HARD_BOUNCE)]
+
+
 # ---------------------------------------------------------------- settings
 
 

@@ -24,8 +24,9 @@ from publisher.model import (
 )
 from publisher.ports import Clock, Mailer, Store, Templates
 
-#: A notice that was refused for now is tried again this often, then given up.
-ATTEMPTS = 10
+#: How long a notice that is refused for now is tried again, in pauses that grow: a confirmation, for one, outlasts a
+#: mailer that is down for a night. A witness gives way to one to another address. It is tried so often at least.
+DAY, WITNESSED, ATTEMPTS = timedelta(days=1), timedelta(minutes=30), 5
 LEASE = timedelta(minutes=3)
 #: Witnesses of a mailer in a day, at most.
 WITNESSES = 6
@@ -53,15 +54,23 @@ def drain(store: Store, mailers: Mapping[str, Mailer], *, clock: Clock) -> int:
         notice = store.notices.claim(now=clock.now(), lease=LEASE)
         if notice is None:
             break
-        state, error = _send(notice, mailers.get(notice.mailer), store.instance)
-        store.notices.settle(notice.id, state, now=clock.now(), error=error)
+        state, error = _send(notice, mailers.get(notice.mailer), store.instance, now=clock.now())
+        now = clock.now()
+        store.notices.settle(notice.id, state, now=now, error=error, next_at=now + _rest(notice.attempts))
         sent += state is NoticeState.SENT
     return sent
 
 
-def _send(notice: Notice, mailer: Mailer | None, instance: str) -> tuple[NoticeState, str]:
+def _rest(attempts: int) -> timedelta:
+    """After that many: a minute, doubling, at most an hour."""
+    return min(timedelta(seconds=30 << min(attempts, 10)), timedelta(hours=1))
+
+
+def _send(notice: Notice, mailer: Mailer | None, instance: str, *, now: datetime) -> tuple[NoticeState, str]:
     """The state a notice ends in after one attempt. Unknown is never tried again: once, or not at all."""
-    again = NoticeState.READY if notice.attempts < ATTEMPTS else NoticeState.FAILED
+    patience = WITNESSED if notice.kind == WITNESS else DAY
+    soon = now - notice.created_at < patience or notice.attempts < ATTEMPTS
+    again = NoticeState.READY if soon else NoticeState.FAILED
     if mailer is None:
         return again, f"there is no mailer {notice.mailer!r} any more; add it again"
     try:

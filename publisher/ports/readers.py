@@ -88,7 +88,10 @@ class Notices(Protocol):
     def claim(self, *, now: datetime, lease: timedelta) -> Notice | None:
         """Take one that is ready; committed as submitting before it is handed over."""
 
-    def settle(self, id: int, state: NoticeState, *, now: datetime, error: str) -> None: ...
+    def settle(
+        self, id: int, state: NoticeState, *, now: datetime, error: str, next_at: datetime | None = None
+    ) -> None:
+        """Write down what became of one. What is ready again rests until `next_at`, or until its lease ends."""
 
     def by_key(self, key: str) -> Notice | None: ...
 

@@ -46,11 +46,16 @@ class Notices:
             row = connection.execute(sa.update(table).where(table.c.id == id).values(**taken).returning(table))
             return _notice(row.mappings().one())
 
-    def settle(self, id: int, state: NoticeState, *, now: datetime, error: str) -> None:
+    def settle(
+        self, id: int, state: NoticeState, *, now: datetime, error: str, next_at: datetime | None = None
+    ) -> None:
         sent_at = now if state is NoticeState.SENT else None
+        values = {"state": state.value, "last_error": error, "sent_at": sent_at}
+        if next_at is not None:
+            values["lease_until"] = next_at
         with self._access.write() as connection:
             outcome = sa.update(table).where(table.c.id == id, table.c.state != NoticeState.SENT.value)
-            connection.execute(outcome.values(state=state.value, last_error=error, sent_at=sent_at))
+            connection.execute(outcome.values(**values))
 
     def by_key(self, key: str) -> Notice | None:
         with self._access.read() as connection:

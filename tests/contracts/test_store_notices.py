@@ -54,6 +54,15 @@ def test_a_notice_given_back_rests_before_it_is_tried_again(store: Database) -> 
     assert (again.id, again.attempts) == (claimed.id, 2)
 
 
+def test_a_notice_given_back_may_rest_for_longer(store: Database) -> None:
+    store.notices.add(notice())
+    claimed = store.notices.claim(now=NOW, lease=LEASE)
+    assert claimed is not None
+    store.notices.settle(claimed.id, NoticeState.READY, now=NOW, error="busy", next_at=NOW + 9 * LEASE)
+    assert store.notices.claim(now=NOW + 8 * LEASE, lease=LEASE) is None
+    assert store.notices.claim(now=NOW + 9 * LEASE, lease=LEASE) is not None
+
+
 def test_a_notice_whose_worker_died_is_unknown_and_never_sent_again(store: Database) -> None:
     store.notices.add(notice())
     store.notices.claim(now=NOW, lease=LEASE)

@@ -145,6 +145,12 @@ class Post:
     def certificates(self) -> Callable[[str], bytes] | None:
         return self.server.topic.certificates if self.kind.name == "ses" else None
 
+    def taken(self) -> int:
+        """How many messages were taken, those of notices as well."""
+        if self.kind.name == "maildir":  # nobody reads them, so none is in `cur`
+            return len(list((self.root / "var" / "maildir" / "new").glob("*")))
+        return sum(1 for _ in self.arrived())
+
     def arrived(self) -> Iterator[str]:
         """The address of every message that was taken, as often as it was."""
         match self.kind.name:

@@ -1,8 +1,10 @@
 """Everything at once: two schedulers and four workers, killed with kill -9 and frozen beyond their leases, their clocks
-set wrong, PostgreSQL crashing under them, and a tenth of the provider's answers lost, late or false.
+set wrong, PostgreSQL crashing under them, an editor who stops the edition and lets it go on, and a tenth of the
+provider's answers lost, late or false.
 
-Nobody is lost, nobody is mailed twice; where nothing can tell, whoever is in doubt is listed by name, and they are no
-more than the calls that were struck had recipients. The judge is the provider's own log, never our tables.
+Nobody is lost, nobody is mailed twice; after "stop" no more leave than was said; where nothing can tell, whoever is in
+doubt is listed by name, and they are no more than the calls that were struck had recipients. The judge is the
+provider's own log, never our tables.
 
 PUBLISHER_KILLS is how often a cell is struck that claims zero (a fifth of that elsewhere), PUBLISHER_READERS how many
 readers there are; PUBLISHER_SEED replays the faults and the order of the blows.
@@ -29,6 +31,7 @@ from tests import postgresql
 from tests.faults import newsroom, posts
 from tests.faults.clock import FastClock
 from tests.faults.crew import Spec
+from tests.faults.editor import Editor, Pause
 from tests.faults.judge import Row, judge
 from tests.faults.posts import KINDS, Post
 from tests.faults.webhooks import Webhooks
@@ -44,6 +47,8 @@ MISBEHAVED = 0.1
 PATIENCE = 1.0
 #: How often PostgreSQL crashes, and the seconds between.
 CRASHES, PAUSE = (10, 15.0) if KILLS >= 100 else (1, 3.0)
+#: How often an editor stops the edition, at most.
+PAUSES = 10 if KILLS >= 100 else 2
 #: The first tier takes each mailer on one of the databases.
 CELLS = [(kind, "SQLite" if number % 2 else "PostgreSQL") for number, kind in enumerate(KINDS)]
 if KILLS >= 100:
@@ -127,18 +132,22 @@ def test_a_crew_under_everything_at_once(
     assert came.crew["finished"], f"it never ended: {came.crew}"
     assert (lost, repeated) == (set(), {}), f"seed {SEED}"
     assert (came.crew["kills"], came.crew["freezes"]) == (came.wanted.kills, came.wanted.freezes)
+    assert came.paused
+    assert [one for one in came.paused if one.left > one.said] == [], f"seed {SEED}: more left than was said"
     assert len(came.named) <= came.bound, f"seed {SEED}: {sorted(came.named)[:5]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Came:
-    """What came of a cell. `named` are listed as in doubt, at most `bound` of them; `crew` is what the crew reports."""
+    """What came of a cell. `named` are listed as in doubt, at most `bound` of them; `crew` is what the
+    crew reports, `paused` what the editor saw."""
 
     wanted: Spec
     crew: dict[str, Any]
     arrived: list[str]
     named: set[str]
     bound: int
+    paused: list[Pause]
     besides: str
 
 
@@ -150,16 +159,26 @@ def send(kind: str, folder: Path, private: postgresql.Private | None) -> Came:
     with posts.post(kind, folder, root, clock, SEED) as post:
         post.misbehave(MISBEHAVED, 3 * READERS // KINDS[kind].call + 1000, SEED)
         wanted = spec(kind, post, root, folder / "clock")
-        with beside(Webhooks(post, root, clock, SEED).run) as events:
+        editor = Editor(post, root, clock, SEED, PAUSES)
+        with beside(Webhooks(post, root, clock, SEED).run) as events, beside(editor.run) as paused:
             crew, crashes = run(wanted, folder, private)
         app = newsroom.enter(root, clock)
         named, arrived, unclear = newsroom.held(app), list(post.arrived()), post.unclear
         app.close()
     besides = [f"{crew['freezes']} frozen", f"{crew['jumps']} clock jumps"]
+    besides += [f"{len(paused[0])} pauses"]
     besides += [f"{crashes} crashes of PostgreSQL"] if private else []
     besides += [f"{events[0]:,} events"] if events[0] else []
     bound = crew["at_stake"] + unclear if KINDS[kind].holds else 0
-    return Came(wanted=wanted, crew=crew, arrived=arrived, named=named, bound=bound, besides=", ".join(besides))
+    return Came(
+        wanted=wanted,
+        crew=crew,
+        arrived=arrived,
+        named=named,
+        bound=bound,
+        paused=paused[0],
+        besides=", ".join(besides),
+    )
 
 
 def run(wanted: Spec, folder: Path, server: postgresql.Private | None) -> tuple[dict[str, Any], int]:

@@ -24,7 +24,7 @@ from publisher.ports import Parts
 #: Combinations that are rendered before an edition is planned, so that the last look is at them too.
 AHEAD = 200
 #: Variants that are rendered and then stored together, at most.
-TOGETHER = 50
+TOGETHER = 20
 Making = Literal["stored", "held", "counted"]
 
 _NO_TEXT = Rendered(subject="", html="", text="")

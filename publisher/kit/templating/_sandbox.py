@@ -46,11 +46,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Jinja's answer, which depends on the kind of value alone, and is asked hundreds of times for a page."""
         asked = type(obj), attr
-        if asked not in self._safe:
+        answer = self._safe.get(asked)
+        if answer is None:
             if len(self._safe) >= _KINDS:
                 self._safe.clear()
-            self._safe[asked] = super().is_safe_attribute(obj, attr, value)
-        return self._safe[asked]
+            answer = self._safe[asked] = super().is_safe_attribute(obj, attr, value)
+        return answer
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A mapping's own entry wins over a method of mappings, so `words.copy` is a word."""

@@ -113,10 +113,11 @@ def test_an_unknown_batch_of_a_cancelled_edition_is_held_and_never_sent_again(
 
 @pytest.mark.parametrize(("answer", "cancelled", "unknown"), [("not taken", 3, 0), ("lost", 0, 3)])
 def test_a_call_that_was_under_way_at_a_cancel_leaves_nothing_open(
-    memory_store: Database, tmp_path: Path, answer: str, cancelled: int, unknown: int
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock, answer: str, cancelled: int, unknown: int
 ) -> None:
     people(memory_store, 3)
-    there = approved(memory_store, Maildir("maildir", tmp_path))
+    mailer = Maildir("maildir", tmp_path)
+    there = approved(memory_store, mailer)
     batch = memory_store.outbox.claim("maildir", "worker", now=NOW, lease=timedelta(minutes=1))
     assert batch is not None
     submitting = memory_store.outbox.intend(batch, now=NOW, payload_hash="x", skipped=frozenset())
@@ -127,8 +128,10 @@ def test_a_call_that_was_under_way_at_a_cancel_leaves_nothing_open(
     else:
         memory_store.outbox.back(submitting, next_at=NOW, error="429")
     memory_store.outbox.sweep(NOW)
+    drain(memory_store, mailer, keys, clock)  # what was lost is looked at once more, and never handed over again
     sums = memory_store.outbox.sums(there.id)
     assert (sums.cancelled, sums.unknown, sums.waiting) == (cancelled, unknown, 0)
+    assert not mailbox(tmp_path, "")
     assert memory_store.outbox.open(there.id) == 0
 
 

@@ -243,13 +243,15 @@ def _doubted() -> sa.ColumnElement[bool]:
     return batch.c.unknown_since.is_not(None)
 
 
-def _current(held: Batch, states: Iterable[BatchState]) -> sa.ColumnElement[bool]:
-    """The batch, if this claim of it is still the last one and it is in one of those states."""
-    return sa.and_(
-        batch.c.id == held.id,
-        batch.c.fence == held.fence,
-        batch.c.state.in_([state.value for state in states]),
-    )
+def _current(id: Any, fence: Any, states: Iterable[BatchState]) -> sa.ColumnElement[bool]:
+    """The batch of that id, if the claim with that fence is still the last one and it is in one of those states."""
+    among = batch.c.state.in_([state.value for state in states])
+    return sa.and_(batch.c.id == id, batch.c.fence == fence, among)
+
+
+def _claim_given(states: Iterable[BatchState]) -> sa.ColumnElement[bool]:
+    """The same for statements that are made once: the id is given as "this", the fence as "since"."""
+    return _current(sa.bindparam("this"), sa.bindparam("since"), states)
 
 
 def _held(connection: Connection, held: Batch, *states: BatchState) -> Batch | None:
@@ -260,15 +262,13 @@ def _held(connection: Connection, held: Batch, *states: BatchState) -> Batch | N
 
 @cache
 def _holding(states: tuple[BatchState, ...]) -> sa.Select[Any]:
-    current = sa.and_(batch.c.id == sa.bindparam("this"), batch.c.fence == sa.bindparam("since"))
-    among = batch.c.state.in_([state.value for state in states])
-    return sa.select(batch).where(current, among).with_for_update(key_share=True)
+    return sa.select(batch).where(_claim_given(states)).with_for_update(key_share=True)
 
 
 def _change(
     connection: Connection, held: Batch, states: Iterable[BatchState], *where: sa.ColumnElement[bool], **values: Any
 ) -> bool:
-    changed = sa.update(batch).where(_current(held, states), *where)
+    changed = sa.update(batch).where(_current(held.id, held.fence, states), *where)
     return connection.execute(changed.values(owner="", lease_until=None, **values)).rowcount == 1
 
 
@@ -295,10 +295,8 @@ def _intending(made: tuple[str, ...]) -> sa.UpdateBase:
     values: dict[str, Any] = {name: sa.bindparam(name, type_=batch.c[name].type) for name in made}
     values |= {"state": _SUBMITTING.value, "attempt": batch.c.attempt + 1, "intent_at": at}
     values["first_intent_at"] = sa.func.coalesce(batch.c.first_intent_at, at)
-    current = sa.and_(batch.c.id == sa.bindparam("this"), batch.c.fence == sa.bindparam("since"))
-    claimed = batch.c.state.in_([_CLAIMED.value, _RESOLVING.value])
     going = sa.select(edition.c.id).where(edition.c.state.in_([one.value for one in _GOING]))
-    intended = sa.update(batch).where(current, claimed, batch.c.edition.in_(going))
+    intended = sa.update(batch).where(_claim_given((_CLAIMED, _RESOLVING)), batch.c.edition.in_(going))
     return intended.values(**values).returning(batch)
 
 

@@ -42,9 +42,12 @@ def call_before_intent() -> None:
 
 def no_fence() -> None:
     """Who holds a batch is not compared."""
-    outbox._current = lambda held, states: (
-        (outbox.batch.c.id == held.id) & outbox.batch.c.state.in_([state.value for state in states])
+    current, fenced = outbox._current, outbox.batch.c.fence
+    outbox._current = lambda one, fence, states: (
+        current(one, fence, states) | (current(one, fenced, states) & (fenced != fence))
     )
+    outbox._holding.cache_clear()
+    outbox._intending.cache_clear()
 
 
 def cursor_alone() -> None:

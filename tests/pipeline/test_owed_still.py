@@ -58,6 +58,16 @@ def planned(world: World, slot: str, **capability: Any) -> str:
     return pipeline.plan(parts, made.key).key
 
 
+def hand_over_one(world: World) -> None:
+    """One batch of one letter leaves, and the others wait."""
+    outbox, now = world.app.parts.store.outbox, world.clock.now()
+    held = outbox.claim("maildir", "worker", now=now, lease=world.newsletter.late)
+    assert held
+    sent = outbox.intend(held, now=now, payload_hash="x", skipped=frozenset())
+    assert sent
+    assert outbox.settle(sent, [Result(position=0, outcome=Outcome.ACCEPTED)], now=now, next_at=now)
+
+
 def cancel(world: World, key: str) -> int:
     return editions.cancel(world.app.parts.store, key, "Aoife Brennan", now=world.clock.now())[1]
 
@@ -90,12 +100,7 @@ def test_a_retraction_that_was_cancelled_for_some_is_told_to_them_by_the_next_ed
     world.daily()
     pipeline.retract(world.app.parts, world.article("Storm"), "It was a drill.", "Aoife Brennan")
     key = planned(world, "daily:2026-11-23", batch=1)
-    outbox, now = world.app.parts.store.outbox, world.clock.now()
-    held = outbox.claim("maildir", "worker", now=now, lease=world.newsletter.late)
-    assert held
-    sent = outbox.intend(held, now=now, payload_hash="x", skipped=frozenset())
-    assert sent
-    assert outbox.settle(sent, [Result(position=0, outcome=Outcome.ACCEPTED)], now=now, next_at=now)
+    hand_over_one(world)
     assert cancel(world, key) == 2
     world.clock.move(days=1)
 
@@ -137,12 +142,7 @@ def test_who_had_the_alert_before_it_was_cancelled_is_not_sent_the_story_again(w
     world.readers(ann="", ben="")
     world.publish("Storm")
     alert = planned(world, "alert:1:1", batch=1)
-    outbox, now = world.app.parts.store.outbox, world.clock.now()
-    held = outbox.claim("maildir", "worker", now=now, lease=world.newsletter.late)
-    assert held
-    sent = outbox.intend(held, now=now, payload_hash="x", skipped=frozenset())
-    assert sent
-    assert outbox.settle(sent, [Result(position=0, outcome=Outcome.ACCEPTED)], now=now, next_at=now)
+    hand_over_one(world)
     assert cancel(world, alert) == 1
 
     assert world.daily() == {"ben": ["Storm"]}, "no digest left it out, so this one has it"

@@ -15,6 +15,7 @@ _WHY = {
     Label.UPDATED: "changed substantially since it was sent",
     Label.CORRECTION: "corrected since it was sent",
     Label.RETRACTION: "withdrawn since it was sent",
+    Label.RESTORED: "published again since it was sent as withdrawn",
 }
 
 

@@ -24,6 +24,7 @@ HEADLINES = -1
 #: then standfirsts alone, then headlines.
 SHORTENINGS = (1, 2, 4, 0, HEADLINES)
 _AUTHORS = 10
+_LABELS: Final = {Label.NEW: "", Label.RESTORED: Label.CORRECTION.value}  # what templates call these
 _LEAD_SHARE = 2  # how many times as much the lead story gets
 _WAYS = 2_000  # ways of telling stories that are remembered, a few thousand bytes each
 _BLOCK_END: Final = re.compile(r"</(?:p|li|dd|dt|pre|blockquote|figure|table|h[1-6]|div)>|\Z")
@@ -75,7 +76,8 @@ class StoryView:
     `text` is its beginning, by paragraph; `whole` tells that nothing of the story is left out. `url` is ""
     for a story that can be read nowhere else. `label` is "" for a new story, else "updated", "correction"
     or "retraction", and `note` says what changed since the reader was sent it. Of a story that was withdrawn there is
-    its title and the note, and nothing that it told.
+    its title and the note, and nothing that it told. One that was sent as withdrawn and is published again is
+    `restored`, and its label is "correction".
     """
 
     title: str
@@ -91,6 +93,7 @@ class StoryView:
     label: str
     note: str
     language: str
+    restored: bool = False
 
     @property
     def corrects(self) -> bool:
@@ -194,10 +197,12 @@ def _story(item: Item, article: Article, *, room: int, leads: bool, link: Callab
         section=_clean(item.section, _LINE),
         published=revision.published_at,
         image=_picture(revision.image),
-        label="" if item.label is Label.NEW else item.label.value,
-        # Whoever gets it for the first time never saw what was wrong, and reads it as it should have been.
-        note="" if item.label is Label.NEW else _clean(revision.note, _STANDFIRST),
+        label=_LABELS.get(item.label, item.label.value),
+        # Whoever gets it for the first time never saw what was wrong, and reads it as it should have been; and what was
+        # wrong with a retraction is no note on its story.
+        note="" if item.label in _LABELS else _clean(revision.note, _STANDFIRST),
         language=revision.language,
+        restored=item.label is Label.RESTORED,
     )
 
 

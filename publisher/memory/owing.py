@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from publisher.memory.stories import added
@@ -39,26 +40,44 @@ def owed(article: Article, got: Collection[Got], history: History, *, urgent: bo
     mine = [one for one in got if one.article == article.id]
     if not mine:
         return None
+    withdrawn = max(mine, key=lambda one: (one.turn, one.withdrawn)).withdrawn
     if article.state is ArticleState.RETRACTED:
-        return None if any(one.withdrawn for one in mine) else Label.RETRACTION
-    known, now = max(one.revision for one in mine), article.revision.number
-    since = [history[article.id, number] for number in range(known + 1, now + 1) if (article.id, number) in history]
-    if any(revision.kind is RevisionKind.CORRECTION for revision in since):
-        return Label.CORRECTION
+        return None if withdrawn else Label.RETRACTION
+    stories = [one for one in mine if not one.withdrawn] or mine
+    known, now = max(one.revision for one in stories), article.revision.number
     before = history.get((article.id, known))
+    since = [history[article.id, number] for number in range(known + 1, now + 1) if (article.id, number) in history]
+    if any(_corrects(revision, before, article.revision) for revision in since):
+        return Label.CORRECTION
+    if withdrawn:
+        return Label.RESTORED
     changed = known < now and (urgent or (before is not None and substantial(before, article.revision)))
     return Label.UPDATED if changed else None
 
 
-def owed_by_edition(article: Article, carried: Collection[Carried], cadence: str, history: History) -> Label | None:
+def _corrects(revision: Revision, before: Revision | None, now: Revision) -> bool:
+    """Whether it corrects what somebody was sent `before`, and was not undone: what says that again by now is right."""
+    if revision.kind is not RevisionKind.CORRECTION:
+        return False
+    undone = before is not None and now.says_the_same(before) and not revision.says_the_same(before)
+    return not undone
+
+
+def owed_by_edition(article: Article, carried: Sequence[Carried], cadence: str, history: History) -> Label | None:
     """What an edition of a cadence has to tell of an article to those who were sent it; None when nothing, or when an
     earlier edition to the same readers told it, to all of them. What other editions carried counts where these carried
     nothing, and so do alerts, which are not for everybody."""
-    to_all = [one for one in carried if cadence_of(one.slot) != ALERT and not one.partly]
+    to_all = [one for one in carried if cadence_of(one.slot) != ALERT]
     mine = [one for one in to_all if cadence == "" or cadence_of(one.slot) in (cadence, *FOR_ALL)]
-    last = max((one.revision for one in mine), default=min(one.revision for one in carried))
-    told = any(one.label is Label.RETRACTION for one in mine)
-    return owed(article, [Got(article.id, last, told)], history)
+    whole = [one for one in mine if not one.partly]
+    stories = [one.revision for one in whole if one.label is not Label.RETRACTION]
+    known = Got(article.id, max(stories, default=min(one.revision for one in carried)), turn=-1)
+    if article.state is ArticleState.RETRACTED:
+        told = whole[-1:]
+    else:  # whoever was told that it is withdrawn, and be it only some, was not told the story again since
+        told = list(takewhile(lambda one: one.partly or one.label is Label.RETRACTION, reversed(mine or carried)))
+    withdrawn = any(one.label is Label.RETRACTION for one in told)
+    return owed(article, [known, *([Got(article.id, known.revision, True)] if withdrawn else [])], history)
 
 
 def substantial(before: Revision, after: Revision) -> bool:

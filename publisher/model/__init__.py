@@ -91,7 +91,7 @@ from publisher.model.house import Site, Work
 from publisher.model.hubs import HubLease, HubLink, LeaseState
 from publisher.model.keeping import LedgerRow, Page, Receipt, Recipe, Version
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
-from publisher.model.memory import Carried, Combination, Got
+from publisher.model.memory import Carried, Combination, Got, Mention
 from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
 from publisher.model.preflight import (
     DomainFacts,
@@ -174,6 +174,7 @@ __all__ = [
     "MailPermission",
     "MailboxLook",
     "Mailing",
+    "Mention",
     "Merged",
     "Missing",
     "Newsletter",

@@ -240,6 +240,11 @@ class Revision:
     content_hash: str
     raw_hash: str = ""
 
+    def says_the_same(self, other: Revision) -> bool:
+        """Whether readers see the same headline and the same text."""
+        mine, theirs = ((one.title, one.standfirst, one.content_html) for one in (self, other))
+        return mine == theirs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:

@@ -74,10 +74,11 @@ class Label(StrEnum):
     UPDATED = "updated"
     CORRECTION = "correction"
     RETRACTION = "retraction"
+    RESTORED = "restored"  # after a retraction that was taken back
 
 
 #: Labels of what is told to whoever was sent the story, whatever they follow and however much else there is.
-DUE = (Label.CORRECTION, Label.RETRACTION)
+DUE = (Label.CORRECTION, Label.RETRACTION, Label.RESTORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,23 @@ from publisher.model.editions import Label
 
 
 class Got(NamedTuple):
-    """What one item of a variant told its readers: a revision of an article, or that the article is withdrawn."""
+    """What one item of a variant told its readers: a revision of an article, or that the article is withdrawn.
+
+    `turn` orders what was told of an article that was ever told to be withdrawn, the last one the largest; of all
+    others it is 0, for the largest revision is the last."""
 
     article: int
     revision: int
     withdrawn: bool = False
+    turn: int = 0
+
+
+class Mention(NamedTuple):
+    """A revision of an article that an edition tells some of its readers, and what as."""
+
+    article: int
+    revision: int
+    label: Label
 
 
 class Carried(NamedTuple):

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from publisher import editions
 from publisher.kit import slots
-from publisher.model import ALERT, EditionState, Label, Newsletter, Slot, SubscriptionStatus, Timetable, cadence_of
+from publisher.model import ALERT, DUE, EditionState, Label, Newsletter, Slot, SubscriptionStatus, Timetable, cadence_of
 from publisher.pipeline.choosing import chosen
 from publisher.ports import Parts
 
@@ -97,5 +97,5 @@ def _enough(parts: Parts, newsletter: Newsletter, cadence: str) -> Slot | None:
         return None
     choice, _ = chosen(parts, newsletter, slot)
     new = sum(item.label is Label.NEW and not item.spare for item in choice.items)
-    owed = any(item.label in (Label.CORRECTION, Label.RETRACTION) for item in choice.items)
+    owed = any(item.label in DUE for item in choice.items)
     return slot if owed or new >= slots.counts(cadence) else None

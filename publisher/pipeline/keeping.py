@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -72,6 +72,31 @@ class Press:
         variant = composing.variant(self._newsletter, items, rendered, language=language)
         written = self._writer.write(items, language)
         return replace(variant, recipe=written.hash, materials=written.materials)
+
+
+#: Makes a variant again with other items, of which these articles say something else than its recipe does.
+Reprint = Callable[[Variant, tuple[Item, ...], Mapping[int, Article]], Variant]
+
+
+@contextmanager
+def reprinting(parts: Parts) -> Iterator[Reprint]:
+    """With all else that they were made with. Those that were made alike share a press."""
+    presses: list[tuple[Recipe, dict[int, Article], Press]] = []
+    with ExitStack() as open_templates:
+
+        def reprint(variant: Variant, items: tuple[Item, ...], fresh: Mapping[int, Article]) -> Variant:
+            recipe = recipe_of(parts, variant)
+            wanted = {item.article: fresh.get(item.article) or recipe.articles[item.article] for item in items}
+            alike = replace(recipe, items=(), language="", articles={})
+            for common, articles, press in presses:
+                if common == alike and all(articles.get(id, one) == one for id, one in wanted.items()):
+                    articles.update(wanted)
+                    return press.make(items, recipe.language)
+            press = Press(replace(recipe, articles=wanted), open_templates.enter_context(templates_of(recipe)))
+            presses.append((alike, wanted, press))
+            return press.make(items, recipe.language)
+
+        yield reprint
 
 
 def _renderer(recipe: Recipe, templates: Templates) -> composing.Renderer:

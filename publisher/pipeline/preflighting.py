@@ -9,11 +9,13 @@ from publisher import deliver as delivering
 from publisher import errors, preflight
 from publisher.model import (
     COMMITTED,
+    Article,
     ArticleState,
     Candidate,
     DomainFacts,
     Edition,
     Finding,
+    Item,
     Label,
     LinkFact,
     Newsletter,
@@ -94,14 +96,14 @@ def reason(
 
 
 def changed(parts: Parts, edition: Edition) -> bool:
-    """Whether a story of an edition says something else by now, or was withdrawn."""
+    """Whether a story of an edition says something else by now, was withdrawn, or is published again."""
     there = parts.store.articles.get([item.article for item in edition.items])
-    return any(
-        item.article not in there
-        or there[item.article].revision.number != item.revision
-        or (there[item.article].state is not ArticleState.LIVE and item.label is not Label.RETRACTION)
-        for item in edition.items
-    )
+    return any(item.article not in there or _other(there[item.article], item) for item in edition.items)
+
+
+def _other(article: Article, item: Item) -> bool:
+    told = ArticleState.RETRACTED if item.label is Label.RETRACTION else ArticleState.LIVE
+    return article.revision.number != item.revision or article.state is not told
 
 
 def override(parts: Parts, key: str, rules: Iterable[str], editor: str) -> Edition:

@@ -64,7 +64,8 @@ def history(parts: Parts, articles: Iterable[Article], since: Mapping[int, int])
 def _goes(newsletter: Newsletter, article: Article, label: Label, now: datetime) -> bool:
     """What was wrong is put right, however old. An update is news like any other: it must be wanted, and new."""
     if article.state is ArticleState.HELD or label is not Label.UPDATED:
-        return article.state is not ArticleState.HELD
+        kept_out = label is Label.RESTORED and article.mail is not MailPermission.ALLOWED
+        return article.state is not ArticleState.HELD and not kept_out
     wanted = article.mail is MailPermission.ALLOWED and not newsletter.selection.refuses(article)
     return wanted and now - article.revision.updated_at <= newsletter.maximum_age
 

@@ -3,7 +3,8 @@
 Just before an edition leaves, its stories are looked at once more. What changed is shown as it is now; what is not
 published any more is left out, or an editor is asked. While it is being sent, the same holds for readers of batches of
 which nothing can have left: others got what they got, and the variants say who got which. Who would get nothing else
-than what was withdrawn is skipped when their turn comes, unless it is published again by then.
+than what was withdrawn is skipped when their turn comes, unless it is published again by then. A retraction that was
+taken back is told to nobody else, and neither is a correction of what says again what they were sent.
 """
 
 from __future__ import annotations
@@ -22,21 +23,17 @@ from publisher import compose as composing
 from publisher import editions, errors, notices
 from publisher.model import (
     Article,
-    ArticleState,
-    Decision,
     Edition,
     EditionState,
     Item,
-    Label,
-    MailPermission,
+    Mention,
     Newsletter,
-    Revision,
     SecondLook,
     Slot,
     Source,
     Variant,
 )
-from publisher.pipeline import keeping, preflighting
+from publisher.pipeline import differing, keeping, preflighting
 from publisher.pipeline.collecting import source_of, told_again
 from publisher.pipeline.pictures import hosted
 from publisher.ports import Parts
@@ -47,58 +44,22 @@ TOGETHER = 100
 AGAIN = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What is different from what an edition tells: articles that say something else now, and those to leave out."""
-
-    changed: Mapping[int, Article]
-    out: Mapping[int, str]  # by article: its title
-
-    def __bool__(self) -> bool:
-        return bool(self.changed or self.out)
-
-    def applied(self, items: Sequence[Item]) -> tuple[Item, ...]:
-        kept = [item for item in items if item.article not in self.out or item.label is Label.RETRACTION]
-        return tuple(
-            replace(item, position=position, revision=self._revision(item)) for position, item in enumerate(kept)
-        )
-
-    def _revision(self, item: Item) -> int:
-        return self.changed[item.article].revision.number if item.article in self.changed else item.revision
-
-    def in_words(self) -> str:
-        told = [f"“{article.revision.title}” was changed after it was made" for article in self.changed.values()]
-        return "; ".join([*told, *map(_gone, self.out.values())])
-
-    def why_nothing(self, items: Sequence[Item]) -> str:
-        """Why nothing is left of these items."""
-        return "; ".join(_gone(self.out[item.article]) for item in items)
-
-    def holds(self, newsletter: Newsletter) -> bool:
-        """Whether an editor has to say yes."""
-        if self.out and newsletter.when_unpublished == "hold":
-            return True
-        return bool(self.changed) and newsletter.approval == "editor" and newsletter.when_changed == "hold"
-
-
-def _gone(title: str) -> str:
-    return f"“{title}” is not published any more"
-
-
 # ---------------------------------------------------------------- before it leaves
 
 
 def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Edition:
     """The approved edition as it leaves now. Raises PreflightError when an editor has to look at it first, or when
     nothing of it is left."""
-    gone = look_again(parts, newsletter, [item.article for item in edition.items if _tells(item)])
-    news = _news(parts, [(item.article, item.revision) for item in edition.items if _tells(item)], gone)
+    gone = look_again(parts, newsletter, [item.article for item in edition.items])
+    told = [Mention(item.article, item.revision, item.label) for item in edition.items]
+    news = differing.news(parts, edition, told, gone)
     if not news:
         return edition
     items, why = news.applied(edition.items), news.in_words()
     everybody = composing.for_everybody(items)
     if not everybody:
         reason = f"nothing is left of it: {why}"
+        parts.store.decisions.keep(edition.id, differing.said(parts, edition, news))
         editions.drop(parts.store, edition.key, reason)
         raise errors.PreflightError(f"{edition.key} does not leave: {reason}", edition=edition.key)
     holds = news.holds(newsletter)
@@ -107,7 +68,7 @@ def before_leaving(parts: Parts, newsletter: Newsletter, edition: Edition) -> Ed
     variant = keeping.make(parts, newsletter, slot, everybody, shown, now=parts.clock.now())
     changed = replace(edition, items=items, subject=variant.rendered.subject)
     edition = editions.renew(parts.store, changed, variant, hold=why if holds else "")
-    parts.store.decisions.keep(edition.id, _said(parts, edition, news))
+    parts.store.decisions.keep(edition.id, differing.said(parts, edition, news))
     if holds:
         how = f"To send it as it is now: publisher send {newsletter.slug}"
         _tell(parts, edition, "waits for an editor", f"{why}. {how}")
@@ -170,7 +131,7 @@ def renew(parts: Parts, edition: Edition, *, ask: bool = False) -> None:
     if newsletter is not None:
         told = store.editions.told(edition.id)
         gone = _gone_meanwhile(parts, newsletter, edition, told, ask=ask)
-        _change(parts, newsletter, edition, _news(parts, told, gone))
+        _change(parts, newsletter, edition, differing.news(parts, edition, told, gone))
     if newest := store.editions.newest_variants(edition.id):
         after = store.outbox.repoint(edition.id, newest, after=0, limit=TOGETHER)
         while after:
@@ -187,7 +148,7 @@ def resume(parts: Parts, key: str) -> Edition:
 
 
 def _gone_meanwhile(
-    parts: Parts, newsletter: Newsletter, edition: Edition, told: Sequence[tuple[int, int]], *, ask: bool
+    parts: Parts, newsletter: Newsletter, edition: Edition, told: Sequence[Mention], *, ask: bool
 ) -> frozenset[int]:
     """What sources do not publish any more, as they said when they were asked last. They are every so often, as long as
     readers wait for their hour, their wave or their turn."""
@@ -196,7 +157,7 @@ def _gone_meanwhile(
     if not (ask or sending):
         return edition.gone
     _note(parts, edition, looked_at=now)
-    gone = look_again(parts, newsletter, [article for article, _ in told], edition.gone)
+    gone = look_again(parts, newsletter, {one.article for one in told}, edition.gone)
     _note(parts, edition, gone=sorted(gone))
     return gone
 
@@ -218,13 +179,13 @@ class Changes:
     wrong: str = ""
 
 
-def _change(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> None:
+def _change(parts: Parts, newsletter: Newsletter, edition: Edition, news: differing.News) -> None:
     """Make the variants anew that tell of what changed, and mark those of which nothing is left. Where an editor has to
     know it is paused before; that is asked once, and answered by resuming or cancelling it."""
     kept, before = parts.store.editions, parts.store.editions.withdrawn(edition.id)
     if not (news or before):
         return
-    changes, said = _changes(parts, newsletter, edition, news), _said(parts, edition, news)
+    changes, said = _changes(parts, newsletter, edition, news), differing.said(parts, edition, news)
     known = {(one.article, one.revision, one.rule) for one in parts.store.decisions.of_edition(edition.id)}
     told = all((one.article, one.revision, one.rule) in known for one in said)
     if told and not changes.made and changes.nothing == before:
@@ -235,39 +196,33 @@ def _change(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) 
     for old, new in changes.made.items():
         kept.supersede(old, new)
     kept.withdraw(edition.id, changes.nothing)
-    kept.partly(edition.id, news.out)
-    back = _back(parts, edition, before.keys() - changes.nothing.keys(), news)
+    kept.partly(edition.id, news.left_out)
+    back = differing.again(parts, edition, before.keys() - changes.nothing.keys(), news)
     parts.store.decisions.keep(edition.id, [*back, *said])
     if why and not asked:
         left = "Who was not mailed yet gets it as it is now; who would get nothing else is skipped."
         _tell(parts, edition, "was changed while it was sent", f"{why}. {left}")
 
 
-def _changes(parts: Parts, newsletter: Newsletter, edition: Edition, news: News) -> Changes:
+def _changes(parts: Parts, newsletter: Newsletter, edition: Edition, news: differing.News) -> Changes:
     """One that would arrive broken goes only in place of what was withdrawn, and when an editor says so; what was only
     changed then goes as it was."""
     made: dict[int, Variant] = {}
     nothing: dict[int, str] = {}
     wrong = ""
-    for variant in parts.store.editions.telling(edition.id, [*news.changed, *news.out]) if news else ():
-        items = news.applied(variant.items)
-        if not items:
-            nothing[variant.id] = news.why_nothing(variant.items)
-        elif items != variant.items:
-            new = _again(parts, variant, items)
-            broken = preflighting.reason(parts, edition, newsletter, [new], network=False)
-            wrong = f"now it would arrive broken: {broken}" if broken else wrong
-            if not broken or len(items) < len(variant.items):
-                made[variant.id] = new
+    shown = _shown(parts, [_current(article) for article in news.changed.values()])
+    with keeping.reprinting(parts) as reprint:
+        for variant in parts.store.editions.telling(edition.id, news.articles) if news else ():
+            items = news.applied(variant.items)
+            if not items:
+                nothing[variant.id] = news.why_nothing(variant.items)
+            elif items != variant.items:
+                new = reprint(variant, items, shown)
+                broken = preflighting.reason(parts, edition, newsletter, [new], network=False)
+                wrong = f"now it would arrive broken: {broken}" if broken else wrong
+                if not broken or len(items) < len(variant.items):
+                    made[variant.id] = new
     return Changes(made=made, nothing=nothing, wrong=wrong)
-
-
-def _back(parts: Parts, edition: Edition, variants: Collection[int], news: News) -> Iterator[Decision]:
-    """Of which something is shown again, since it was published again."""
-    shown = parts.store.editions.variants(edition.id, among=variants) if variants else ()
-    ids = {item.article for variant in shown for item in variant.items} - news.out.keys()
-    for article in parts.store.articles.get(ids).values():
-        yield _decided(parts, edition, article, "published again while it was sent", included=True)
 
 
 def _hold(parts: Parts, edition: Edition, why: str) -> None:
@@ -278,38 +233,8 @@ def _hold(parts: Parts, edition: Edition, why: str) -> None:
 # ---------------------------------------------------------------- both
 
 
-def _tells(item: Item) -> bool:
-    return item.label is not Label.RETRACTION
-
-
-def _news(parts: Parts, told: Sequence[tuple[int, int]], gone: frozenset[int]) -> News:
-    there = parts.store.articles.get([article for article, _ in told])
-    now = {pair: there[pair[0]] for pair in told if pair[0] in there}
-    newer = [pair for pair, article in now.items() if article.revision.number != pair[1]]
-    old = parts.store.articles.revisions(newer) if newer else {}
-    out = {one.id: one.revision.title for one in now.values() if one.id in gone or not _may_go(one)}
-    differ = (pair for pair in newer if pair[0] not in out and _differ(old.get(pair), now[pair].revision))
-    return News(changed={pair[0]: now[pair] for pair in differ}, out=out)
-
-
-def _may_go(article: Article) -> bool:
-    return article.state is ArticleState.LIVE and article.mail is MailPermission.ALLOWED
-
-
-def _differ(before: Revision | None, after: Revision) -> bool:
-    """Whether readers would see another headline or another text."""
-    if before is None:
-        return True
-    return (before.title, before.standfirst, before.content_html) != (after.title, after.standfirst, after.content_html)
-
-
-def _again(parts: Parts, variant: Variant, items: Sequence[Item]) -> Variant:
-    """The variant with other items, made with all else that it was made with."""
-    recipe = keeping.recipe_of(parts, variant)
-    fresh = [item for item in items if recipe.articles[item.article].revision.number != item.revision]
-    articles = {**recipe.articles, **_shown(parts, fresh)}
-    with keeping.templates_of(recipe) as templates:
-        return keeping.Press(replace(recipe, articles=articles), templates).make(tuple(items), recipe.language)
+def _current(article: Article) -> Item:
+    return Item(article=article.id, revision=article.revision.number, position=0)
 
 
 def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:
@@ -320,26 +245,6 @@ def _shown(parts: Parts, items: Sequence[Item]) -> Mapping[int, Article]:
         item.article: replace(articles[item.article], revision=frozen[item.article, item.revision]) for item in items
     }
     return hosted(parts, items, told)
-
-
-def _said(parts: Parts, edition: Edition, news: News) -> list[Decision]:
-    """What became of an edition's stories, as it is kept with it."""
-    when = "before it left" if edition.state in (EditionState.APPROVED, EditionState.WAITING) else "while it was sent"
-    articles = parts.store.articles.get([*news.changed, *news.out]).values()
-    changed = [_decided(parts, edition, one, f"changed {when}", True) for one in articles if one.id in news.changed]
-    gone = f"not published any more {when}"
-    return [*changed, *(_decided(parts, edition, one, gone, False) for one in articles if one.id in news.out)]
-
-
-def _decided(parts: Parts, edition: Edition, article: Article, rule: str, included: bool) -> Decision:
-    return Decision(
-        output=f"newsletter:{edition.newsletter}",
-        article=article.id,
-        revision=article.revision.number,
-        included=included,
-        rule=rule,
-        at=parts.clock.now(),
-    )
 
 
 def _tell(parts: Parts, edition: Edition, what: str, text: str) -> None:

@@ -19,6 +19,7 @@ from publisher.model import (
     Letterhead,
     MailboxLook,
     MailEvent,
+    Mention,
     Merged,
     Newsletter,
     Override,
@@ -99,8 +100,8 @@ class Editions(Protocol):
     def shares(self, edition: int) -> Mapping[int, int]:
         """By variant: to how many readers it went, or is to go: whoever was planned and not left out since."""
 
-    def told(self, edition: int) -> tuple[tuple[int, int], ...]:
-        """(article, revision) of all that its variants tell of now, but for what they withdraw."""
+    def told(self, edition: int) -> tuple[Mention, ...]:
+        """All that its variants tell of now."""
 
     def telling(self, edition: int, articles: Collection[int]) -> tuple[Variant, ...]:
         """Its variants that tell of one of these articles and that no other one supersedes."""

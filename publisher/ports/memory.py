@@ -14,7 +14,8 @@ class Memory(Protocol):
 
     def outdated(self, newsletter: str, since: datetime) -> tuple[Carried, ...]:
         """All that editions composed since then carried, and that count as sent, of articles of which one carried a
-        revision that is not the current one, or that are retracted."""
+        revision that is not the current one, or that are or were retracted; the editions of each article in the order
+        in which they were made."""
 
     def variants(self, newsletter: str, articles: Collection[int], *, but: int) -> Mapping[int, frozenset[Got]]:
         """By variant of all editions of a newsletter but that one: what it tells of these articles; only those that

@@ -82,6 +82,9 @@ RULES: Mapping[str, Rule] = {
     "placeholder": Rule(BLOCK, "a text that stood in for another one is left over", "Correct the story"),
     "embargoed": Rule(BLOCK, "the story is not to be published yet", "Leave it out, or wait"),
     "retracted": Rule(BLOCK, "the story was withdrawn", "Leave it out: compose the edition anew"),
+    "restored": Rule(
+        BLOCK, "readers are told that the story was withdrawn, and it is not", "Leave it out: compose the edition anew"
+    ),
     "subject-empty": Rule(BLOCK, "a message without a subject is taken for spam", "Give it a subject"),
     "subject-long": Rule(WARN, "every mail program cuts it off", "Say it in 90 characters"),
     "subject-repeated": Rule(

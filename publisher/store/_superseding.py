@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.kit.compact import pack_runs, unpack_positions, unpack_runs
-from publisher.model import Batch, BatchState, Label
+from publisher.model import Batch, BatchState, Label, Mention
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
 from publisher.store.tables import batch, variant, variant_item
@@ -95,12 +95,12 @@ def _current(edition: int) -> sa.ColumnElement[bool]:
     return sa.and_(variant.c.edition == edition, variant.c.superseded_by == 0)
 
 
-def told(connection: Connection, edition: int) -> tuple[tuple[int, int], ...]:
-    """(article, revision) of all that its current variants tell of, but for what they withdraw."""
+def told(connection: Connection, edition: int) -> tuple[Mention, ...]:
+    """All that its current variants tell of."""
     joined = variant_item.join(variant, variant.c.id == variant_item.c.variant)
-    pairs = sa.select(variant_item.c.article, variant_item.c.revision).distinct().select_from(joined)
-    pairs = pairs.where(_current(edition), variant_item.c.label != Label.RETRACTION.value)
-    return tuple((article, revision) for article, revision in connection.execute(pairs))
+    item = variant_item.c
+    each = sa.select(item.article, item.revision, item.label).distinct().select_from(joined).where(_current(edition))
+    return tuple(Mention(article, revision, Label(label)) for article, revision, label in connection.execute(each))
 
 
 def telling(connection: Connection, edition: int, articles: Collection[int]) -> tuple[int, ...]:
@@ -108,7 +108,6 @@ def telling(connection: Connection, edition: int, articles: Collection[int]) -> 
     item = sa.exists().where(
         variant_item.c.variant == variant.c.id,
         shared.among(connection, variant_item.c.article, articles),
-        variant_item.c.label != Label.RETRACTION.value,
     )
     return tuple(connection.execute(sa.select(variant.c.id).where(_current(edition), item)).scalars())
 

@@ -23,6 +23,7 @@ from publisher.model import (
     EditionState,
     Label,
     Letterhead,
+    Mention,
     Newsletter,
     Override,
     Variant,
@@ -171,7 +172,7 @@ class Editions:
         with self._access.read() as connection:
             return superseding.shares(connection, edition)
 
-    def told(self, edition: int) -> tuple[tuple[int, int], ...]:
+    def told(self, edition: int) -> tuple[Mention, ...]:
         with self._access.read() as connection:
             return superseding.told(connection, edition)
 

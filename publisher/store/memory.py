@@ -31,7 +31,8 @@ class Memory:
     def outdated(self, newsletter: str, since: datetime) -> tuple[Carried, ...]:
         sent = sa.select(edition.c.id).where(_of(newsletter), edition.c.composed_at >= since, counts_as_sent())
         joined = edition_item.join(article, article.c.id == edition_item.c.article)
-        old = sa.or_(edition_item.c.revision < article.c.revision, article.c.state == ArticleState.RETRACTED.value)
+        gone = sa.or_(article.c.state == ArticleState.RETRACTED.value, edition_item.c.label == Label.RETRACTION.value)
+        old = sa.or_(edition_item.c.revision < article.c.revision, gone)
         here = edition_item.c.edition.in_(sent)
         ids = sa.select(edition_item.c.article).select_from(joined).where(here, old)
         item = edition_item.c
@@ -63,8 +64,11 @@ class Memory:
     def variants(self, newsletter: str, articles: Collection[int], *, but: int) -> Mapping[int, frozenset[Got]]:
         found: dict[int, set[Got]] = defaultdict(set)
         with self._access.read() as connection:
-            for id, about, revision, label in connection.execute(_telling(connection, newsletter, articles, but)):
-                found[id].add(Got(about, revision, label == Label.RETRACTION.value))
+            told = connection.execute(_telling(connection, newsletter, articles, but)).all()
+        ever_withdrawn = {about for _, about, _, label, _ in told if label == Label.RETRACTION.value}
+        for id, about, revision, label, turn in told:
+            withdrawn = label == Label.RETRACTION.value
+            found[id].add(Got(about, revision, withdrawn, turn if about in ever_withdrawn else 0))
         return {id: frozenset(told) for id, told in found.items()}
 
     def version(self, newsletter: str, *, but: int) -> int:
@@ -90,7 +94,7 @@ def _of(slug: str) -> sa.ColumnElement[bool]:
 def _telling(connection: Connection, slug: str, articles: Collection[int], but: int) -> sa.Select[Any]:
     joined = variant_item.join(variant, variant.c.id == variant_item.c.variant)
     joined = joined.join(edition, edition.c.id == variant.c.edition)
-    told = (variant_item.c.variant, variant_item.c.article, variant_item.c.revision, variant_item.c.label)
+    told = (variant_item.c.variant, variant_item.c.article, variant_item.c.revision, variant_item.c.label, edition.c.id)
     about = shared.among(connection, variant_item.c.article, articles)
     return sa.select(*told).select_from(joined).where(about, _of(slug), edition.c.id != but)
 

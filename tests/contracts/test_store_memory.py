@@ -51,7 +51,7 @@ def test_variants_tell_what_they_told_of_the_articles_that_are_asked_about(desk:
     (c,) = desk.editions.variants(other.id)
 
     told = desk.memory.variants("daily", [storm.id, fair.id], but=0)
-    assert told == {b.id: {Got(storm.id, 1), Got(fair.id, 1, True)}, c.id: {Got(storm.id, 1)}}
+    assert told == {b.id: {Got(storm.id, 1), Got(fair.id, 1, True, turn=one.id)}, c.id: {Got(storm.id, 1)}}
     assert desk.memory.variants("daily", [storm.id, fair.id], but=other.id).keys() == {b.id}
     assert desk.memory.variants("daily", [bridge.id], but=0).keys() == {a.id}
     assert desk.memory.variants("weekly", [bridge.id], but=0) == {}

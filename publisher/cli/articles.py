@@ -10,7 +10,7 @@ import typer
 from publisher import errors
 from publisher.cli import console
 from publisher.cli.door import door, editor
-from publisher.cli.explained import why_edition
+from publisher.cli.explained import names_edition, no_edition, why_edition
 from publisher.cli.words import when
 from publisher.model import Arrival, ArticleState, MailPermission
 
@@ -98,6 +98,8 @@ def why(
         if left_out and not site.parts.store.articles.find(" ".join(article)):
             _say_left_out(left_out, site.parts.site.timezone, json=json)
             return
+        if names_edition(site.parts, article) and not site.parts.store.articles.find(article[0]):
+            raise no_edition(site.parts, article[0])
         one = found_article(site.parts, article)
         decisions = pipeline.why(site.parts, one, feed=feed, newsletter=newsletter)
         if json:

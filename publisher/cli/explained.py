@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from publisher.cli import console, shown
 from publisher.cli.words import count, when
+from publisher.errors import NotFound
 
 if TYPE_CHECKING:
     from publisher.model import Article, Decision, Edition
     from publisher.ports import Parts
+
+
+#: Editions among which the nearest to a key that none has are looked for, and how many are named.
+_LATEST, _NEAREST = 200, 3
+
+
+def names_edition(parts: Parts, words: list[str]) -> bool:
+    """Whether somebody means an edition, as "gazette/daily:2026-11-22", and not an address or words of a title."""
+    slug, slash, slot = words[0].partition("/")
+    is_slug = bool(slug) and slug.replace("-", "").isalnum()
+    return bool(len(words) == 1 and slash and is_slug) and (
+        ":" in slot or slug in {one.slug for one in parts.newsletters}
+    )
+
+
+def no_edition(parts: Parts, key: str) -> NotFound:
+    """An error that names the nearest there are."""
+    keys = [edition.key for edition in parts.store.editions.newest(_LATEST)]
+    nearest = ", ".join(get_close_matches(key, keys, n=_NEAREST, cutoff=0.0))
+    there = f"the nearest are: {nearest}" if nearest else "none has been made yet"
+    return NotFound(f"there is no edition {key!r}; {there}", edition=key)
 
 
 def why_edition(parts: Parts, edition: Edition, *, json: bool) -> None:

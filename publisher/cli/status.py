@@ -93,10 +93,15 @@ def _feeds(parts: Parts, now: datetime) -> list[dict[str, Any]]:
 
 def _newsletters(parts: Parts) -> list[dict[str, Any]]:
     from publisher import pipeline
+    from publisher.model import Readership
 
     def next_at(newsletter: Newsletter, cadence: str = "") -> datetime | None:
         slot = pipeline.following(parts, newsletter, cadence)
         return slot.due_at if slot else None
+
+    def readers(newsletter: Newsletter, cadence: str = "") -> dict[str, int]:
+        of = newsletter.readership(cadence) if cadence else Readership()
+        return {str(status): number for status, number in parts.store.audience.count(newsletter.slug, of).items()}
 
     return [
         {
@@ -107,7 +112,8 @@ def _newsletters(parts: Parts) -> list[dict[str, Any]]:
             "timezone": newsletter.timezone,
             "approval": newsletter.approval,
             "mailer": newsletter.mailer,
-            "readers": {str(s): n for s, n in parts.store.audience.count(newsletter.slug).items()},
+            "readers": readers(newsletter),
+            "readers_by_cadence": {cadence: readers(newsletter, cadence) for cadence in newsletter.offered},
         }
         for newsletter in parts.newsletters
     ]
@@ -271,7 +277,8 @@ def _show_newsletters(newsletters: list[dict[str, Any]], now: datetime) -> None:
             n["slug"] if len(n["cadences"]) == 1 else f"{n['slug']} ({cadence})",
             f"{when(next_at, n['timezone'])} {n['timezone']}" if next_at else "with enough news",
             ahead(next_at, now) if next_at else "",
-            ", ".join(f"{number:,} {name}" for name, number in n["readers"].items() if number) or "nobody",
+            ", ".join(f"{number:,} {name}" for name, number in n["readers_by_cadence"][cadence].items() if number)
+            or "nobody",
             n["mailer"],
         ]
         for n in newsletters

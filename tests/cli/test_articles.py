@@ -59,6 +59,20 @@ def test_why_tells_of_an_edition_why_each_article_is_in_it_or_not(site: Path) ->
     }
 
 
+@pytest.mark.parametrize("key", ["nosuch/daily:2026-11-22", "daily/daily:2026-11-21", "daily/weekly"])
+def test_why_says_that_there_is_no_such_edition_and_names_the_nearest(site: Path, key: str) -> None:
+    none = call(site, "why", key)
+    assert (none.exit_code, f"there is no edition '{key}'; none has been made yet" in none.stderr) == (4, True)
+    done(site, "run", "--once")
+    said = call(site, "why", key).stderr
+    assert f"there is no edition '{key}'; the nearest are: daily/daily:2026-11-22" in said
+
+
+def test_why_takes_an_address_or_words_with_a_slash_for_an_article(site: Path) -> None:
+    for words in ("https://gazette.example/daily:2026", "slip/harbour"):
+        assert "no article has the address" in call(site, "why", words).stderr
+
+
 def test_since_when_is_kept(site: Path) -> None:
     first = told(site, "ferry")["feed:all"]["since"]
     done(site, "collect")

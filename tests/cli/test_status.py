@@ -124,3 +124,16 @@ def test_a_mailbox_for_bounces_is_tried_and_its_looks_are_counted(site: Path) ->
     (look,) = as_json(site, "status")["bounces"]
     assert (look["mailer"], look["events"], look["unreadable"], look["error"]) == ("maildir", 0, 1, "")
     assert "Bounces" in done(site, "status")
+
+
+def test_each_cadence_has_the_readers_who_chose_it(site: Path) -> None:
+    change(site, "sender =", 'cadences = ["daily", "weekly"]\nsender =')
+    for name, cadence in (("ann", "daily"), ("ben", "weekly"), ("cleo", "weekly")):
+        done(site, "subscribers", "add", f"{name}@reader.example")
+        done(site, "subscribers", "choose", f"{name}@reader.example", "--cadence", cadence)
+    (newsletter,) = as_json(site, "status")["newsletters"]
+    by_cadence = {cadence: readers.get("confirmed") for cadence, readers in newsletter["readers_by_cadence"].items()}
+    assert by_cadence == {"daily": newsletter["readers"]["confirmed"] - 2, "weekly": 2}
+    said = done(site, "status")
+    (weekly,) = [line for line in said.splitlines() if "daily (weekly)" in line]
+    assert "2 confirmed" in weekly

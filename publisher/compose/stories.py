@@ -146,6 +146,7 @@ class Telling:
         self._articles = articles
         self._link = link
         self._told: dict[Hashable, StoryView] = {}
+        self._views: dict[StoryView, StoryView] = {}  # equal ones are one, which templates remember having written
 
     def stories(self, items: Sequence[Item], shortening: int) -> tuple[StoryView, ...]:
         """The stories of a variant in order; the fewer there are, the more each may tell. `shortening` is one of
@@ -163,7 +164,9 @@ class Telling:
         if way not in self._told:
             if len(self._told) >= _WAYS:
                 self._told.clear()
-            self._told[way] = _story(item, self._articles[item.article], room=room, leads=leads, link=self._link)
+                self._views.clear()
+            view = _story(item, self._articles[item.article], room=room, leads=leads, link=self._link)
+            self._told[way] = self._views.setdefault(view, view)
         return self._told[way]
 
 

@@ -42,7 +42,7 @@ class TemplateFolders:
     """
 
     def __init__(self, folders: Sequence[Path], *, changing: bool = True) -> None:
-        """Where nobody changes them, their files are read once and not looked at again."""
+        """Where nobody changes them, their files are read once, and what their macros made is remembered."""
         self._folders = tuple(folders)
         self._refers: dict[bytes, list[str]] = {}  # by source: parsing one takes milliseconds
         self._environment = Sandbox(

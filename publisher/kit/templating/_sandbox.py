@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, cast
 
-from jinja2 import Undefined, nodes, pass_eval_context
+from jinja2 import Template, Undefined, nodes, pass_eval_context
+from jinja2.environment import TemplateModule
 from jinja2.exceptions import SecurityError
 from jinja2.nodes import EvalContext
-from jinja2.runtime import Context, markup_join, str_join
+from jinja2.runtime import Context, Macro, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from publisher.kit.templating._bounds import bounded_filter, check, check_call, check_operator, small, turns
+from publisher.kit.templating._memory import Memory
 from publisher.kit.templating._words import Words
 
 _LOOP, _CONCAT = "_turns", "_concat"  # filters that templates are given, not that they write
@@ -27,7 +29,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "+", "%"})
 
     def __init__(self, **options: Any) -> None:
+        """Where templates are not looked at again (`auto_reload`), what their macros made is remembered."""
         super().__init__(extensions=["jinja2.ext.i18n"], **options)
+        self.memory = None if self.auto_reload else Memory(self)
+        self.template_class = _Remembered
         self._safe: dict[tuple[type, str], bool] = {}
         self._fields: dict[type, frozenset[str]] = {}
         del self.filters["random"]
@@ -67,6 +72,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as in Jinja
+        if isinstance(__obj, Macro) and __self.memory is not None:
+            return small(__self.memory.text(__obj, __context, args, kwargs))
         check_call(__obj, (*args, *kwargs.values()))
         return small(super().call(__context, __obj, *args, **kwargs))
 
@@ -77,6 +84,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree: nodes.Template = _Counted(self).visit(super()._parse(source, name, filename))
         return tree
+
+
+class _Remembered(Template):
+    """A template that is imported once of the same values, where its environment remembers."""
+
+    def make_module(
+        self, vars: dict[str, Any] | None = None, shared: bool = False, locals: Mapping[str, Any] | None = None
+    ) -> TemplateModule:
+        memory: Memory | None = self.environment.memory  # type: ignore[attr-defined]
+        if memory is None:
+            return super().make_module(vars, shared, locals)
+        return memory.module(self, self.new_context(vars, shared, locals))
 
 
 class _Counted(NodeTransformer):

@@ -112,9 +112,14 @@ def _led(items: Sequence[Item], articles: Mapping[int, Article]) -> list[Item]:
     """The edition's own lead stays first; where the reader does not get it, the first story with a picture leads."""
     if not items:
         return []
-    pictured = next((item for item in items if articles[item.article].revision.image), items[0])
+    pictured = next((item for item in items if _pictured(articles[item.article])), items[0])
     lead = items[0] if items[0].position == 0 else pictured
     return [lead, *_together([item for item in items if item is not lead])]
+
+
+def _pictured(article: Article) -> bool:
+    image = article.revision.image
+    return image is not None and not image.lost
 
 
 def _together(items: Sequence[Item]) -> list[Item]:

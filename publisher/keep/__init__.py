@@ -35,7 +35,7 @@ from publisher.keep.receipt import (
     told,
     told_text,
 )
-from publisher.keep.recipe import Needed, Writer, Written, canonical, digest, needs, read, write
+from publisher.keep.recipe import Needed, Writer, Written, canonical, digest, lost_pictures, needs, read, write
 
 __all__ = [
     "FOLDER",
@@ -56,6 +56,7 @@ __all__ = [
     "is_sealed",
     "later_keys",
     "lists",
+    "lost_pictures",
     "needs",
     "notices",
     "page_name",

@@ -95,6 +95,12 @@ def needs(body: bytes) -> Needed:
     return Needed(texts=tuple(document["templates"].values()), revisions=revisions)
 
 
+def lost_pictures(body: bytes) -> Mapping[int, str]:
+    """By article that a document names: why its picture was left out."""
+    images = {article["id"]: article["image"] or {} for article in json.loads(body)["articles"]}
+    return {id: image["lost"] for id, image in images.items() if image.get("lost")}
+
+
 def read(body: bytes, texts: Mapping[str, bytes], revisions: Mapping[tuple[int, int], Revision]) -> Recipe:
     """The recipe that a document tells of. Raises StoreError when something of it is lost or not what it was."""
     try:

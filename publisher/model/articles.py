@@ -49,7 +49,8 @@ class Author:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture. `bytes` is its size as a file, 0 when unknown; width and height in pixels, 0 when unknown."""
+    """A picture. `bytes` is its size as a file, 0 when unknown; width and height in pixels, 0 when unknown. `lost` is
+    why one that the site was to host is not mailed; its address is "" then."""
 
     url: str
     type: str = ""
@@ -58,6 +59,7 @@ class Image:
     height: int = 0
     alt: str = ""
     credit: str = ""
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,20 +35,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryFact:
-    """A story of the edition as it stands in the store now, and the label it is mailed with."""
+    """A story of the edition as it stands in the store now, and the label it is mailed with; `lost` says why the
+    picture that it has was left out, "" when it was not."""
 
     title: str
     state: ArticleState
     published_at: datetime
     label: Label = Label.NEW
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkFact:
-    """What a link answered: its HTTP status, 0 without an answer; `gone` when its host has no address."""
+    """What a link, or the address of a picture, answered: its HTTP status, 0 without an answer; `gone` when its host
+    has no address; `bytes` is how large a picture is as a file, at least, 0 when unknown."""
 
     status: int = 0
     gone: bool = False
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

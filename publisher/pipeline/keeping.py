@@ -171,6 +171,14 @@ def recipe_of(parts: Parts, variant: Variant) -> Recipe:
     return keep.read(body, texts, parts.store.articles.revisions(needed.revisions))
 
 
+def lost_pictures(parts: Parts, variant: Variant) -> Mapping[int, str]:
+    """By article of a variant: why the picture that it has was left out, as the site hosts what is mailed."""
+    if parts.pictures is None or not variant.recipe:
+        return {}
+    body = (variant.materials or parts.store.kept.materials([variant.recipe])).get(variant.recipe)
+    return keep.lost_pictures(body) if body else {}
+
+
 @contextmanager
 def templates_of(recipe: Recipe) -> Iterator[Templates]:
     """The templates of that time."""

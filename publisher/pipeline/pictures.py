@@ -8,8 +8,9 @@ from hashlib import sha256
 
 from publisher import errors
 from publisher.kit import images
+from publisher.kit.http_session import shown
 from publisher.model import Article, Image, Item
-from publisher.ports import Parts
+from publisher.ports import Parts, Pictures
 from publisher.syndicate import base_url
 
 #: Seconds after which the pictures that are left are left out.
@@ -19,7 +20,7 @@ PATIENCE = 60.0
 def hosted(parts: Parts, items: Sequence[Item], articles: Mapping[int, Article]) -> Mapping[int, Article]:
     """The articles with pictures that can be mailed: where the site hosts them, each picture is a file of at most
     1,152 pixels beside the feeds, named after its content. One that cannot be read or kept is left out, for it
-    would be a broken picture, or too large a one, in the mail."""
+    would be a broken picture, or too large a one, in the mail; it says why."""
     reader = parts.pictures
     if reader is None:
         return articles
@@ -29,22 +30,23 @@ def hosted(parts: Parts, items: Sequence[Item], articles: Mapping[int, Article])
         article = articles[item.article]
         if (image := article.revision.image) is None:
             continue
-        kept: Image | None = None
         if parts.clock.monotonic() < ends:
-            kept = _kept(parts, image, allow_private=article.source in open_ones)
+            kept = _kept(parts, reader, image, allow_private=article.source in open_ones)
+        else:
+            kept = _lost(image, f"there was no time left for it, after {PATIENCE:.0f} seconds with those before")
         made[article.id] = replace(article, revision=replace(article.revision, image=kept))
     return made
 
 
-def _kept(parts: Parts, image: Image, *, allow_private: bool) -> Image | None:
-    if parts.pictures is None:
-        return None
+def _kept(parts: Parts, reader: Pictures, image: Image, *, allow_private: bool) -> Image:
     try:
-        small = images.small(parts.pictures.read(image.url, allow_private=allow_private))
+        small = images.small(reader.read(image.url, allow_private=allow_private))
         name = f"picture-{sha256(small.data).hexdigest()[:32]}.{small.ending}"
         parts.folder.put(name, small.data, small.media_type)
-    except (errors.SourceError, errors.FolderError, ValueError):
-        return None
+    except errors.SourceError as error:
+        return _lost(image, _unread(error, image.url))
+    except (errors.FolderError, ValueError) as error:
+        return _lost(image, f"{error} ({shown(image.url)})")
     return replace(
         image,
         url=f"{base_url(parts.site)}/{name}",
@@ -53,3 +55,14 @@ def _kept(parts: Parts, image: Image, *, allow_private: bool) -> Image | None:
         width=small.width,
         height=small.height,
     )
+
+
+def _lost(image: Image, why: str) -> Image:
+    return replace(image, url="", lost=why)
+
+
+def _unread(error: errors.SourceError, url: str) -> str:
+    """Why a picture could not be read, without the remedies that are for sources."""
+    if status := error.ids.get("status"):
+        return f"{shown(url)} answers {status}"
+    return f"{shown(url)} is too large a file" if error.ids.get("large") else str(error)

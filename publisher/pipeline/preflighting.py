@@ -25,6 +25,7 @@ from publisher.model import (
     SubscriptionStatus,
     Variant,
 )
+from publisher.pipeline import keeping
 from publisher.ports import Parts
 
 #: A reader who is nobody: whose name is long and not only ASCII, as the strangest reader's is.
@@ -127,8 +128,9 @@ def _may_ask(parts: Parts, wanted: bool, messages: Sequence[bytes]) -> bool:
 
 def _asked(parts: Parts, messages: Sequence[bytes]) -> tuple[dict[str, LinkFact], DomainFacts]:
     opened = [preflight.Opened(message) for message in messages]
-    urls = [url for one in opened for url, _ in one.links] + [url for one in opened for url in one.pictures]
-    links = preflight.ask_links(urls, but=parts.site.links_url)
+    urls = [url for one in opened for url, _ in one.links]
+    pictures = [url for one in opened for url in one.pictures]
+    links = preflight.ask_links(urls, pictures=pictures, but=parts.site.links_url)
     first = opened[0]
     return dict(links), preflight.ask_domain(preflight.sender_domain(first), preflight.selectors(first))
 
@@ -143,12 +145,14 @@ def _last_subject(parts: Parts, edition: Edition) -> str:
 def _stories(parts: Parts, variant: Variant) -> tuple[StoryFact, ...]:
     """Its stories as they stand now, whatever they were when it was made."""
     articles = parts.store.articles.get([item.article for item in variant.items])
+    lost = keeping.lost_pictures(parts, variant)
     return tuple(
         StoryFact(
             title=articles[item.article].revision.title,
             state=articles[item.article].state,
             published_at=articles[item.article].revision.published_at,
             label=item.label,
+            lost="" if item.label is Label.RETRACTION else lost.get(item.article, ""),
         )
         for item in variant.items
         if item.article in articles

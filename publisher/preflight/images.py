@@ -1,8 +1,9 @@
-"""Pictures: their words, their size, their address."""
+"""Pictures: their words, their size, their address, their weight; and those that are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from selectolax.lexbor import LexborNode
 
@@ -10,6 +11,9 @@ from publisher.model import Situation
 from publisher.preflight.links import place
 from publisher.preflight.reading import Opened, hidden
 from publisher.preflight.rules import Seen
+
+#: The most bytes of a picture that a mail should refer to: on a phone it takes as long as twenty mails.
+HEAVIEST: Final = 2_000_000
 
 
 def check(opened: Opened, situation: Situation) -> Iterator[Seen]:
@@ -31,6 +35,12 @@ def check(opened: Opened, situation: Situation) -> Iterator[Seen]:
             yield Seen("image-source", where, _fault(source))
         elif not source.lower().startswith("data:"):
             yield from place(source, where, situation)
+            fact = situation.links.get(source)
+            if fact is not None and fact.bytes > HEAVIEST:
+                yield Seen("image-weight", where, f"It has {fact.bytes / 1_000_000:.1f} MB or more")
+    for story in situation.stories:
+        if story.lost:
+            yield Seen("image-lost", f"“{story.title[:80]}”", f"Its picture was left out: {story.lost}")
 
 
 def _only_link(parent: LexborNode | None) -> bool:

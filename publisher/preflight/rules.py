@@ -44,6 +44,14 @@ RULES: Mapping[str, Rule] = {
         "the text jumps while pictures load, and Outlook shows them as large as they are",
         "Give it width and height; a newsletter whose pictures are hosted measures them by itself",
     ),
+    "image-weight": Rule(
+        BLOCK,
+        "on a phone it is slow to come, and costs readers money",
+        "Set site.host_pictures = true, which makes pictures small, or give the story a smaller one",
+    ),
+    "image-lost": Rule(
+        WARN, "readers see the story without it", "Put it in order at its source, or give the story another one"
+    ),
     "image-source": Rule(BLOCK, "a picture must be fetched from a whole https address", "Give it an https address"),
     "contrast": Rule(
         WARN, "text is hard to read on its ground (WCAG 2.2, 1.4.3)", "Make the text darker or its ground lighter"

@@ -14,7 +14,7 @@ import pytest
 from publisher import compose, pipeline
 from publisher.app import App
 from publisher.fetchers.pictures import PictureReader
-from publisher.model import Article, Image, Item, Slot
+from publisher.model import Article, Image, Item, Level, Slot
 from publisher.pipeline.pictures import hosted
 from tests.kit.test_images import opened, photo
 from tests.people import NOW, article, newsletter
@@ -80,14 +80,35 @@ def test_a_picture_of_four_megabytes_is_mailed_as_a_small_file_beside_the_feeds(
     assert [one for one in app.parts.folder.names() if one.startswith("picture-")] == [name]
 
 
-def test_a_picture_that_cannot_be_had_is_left_out(app: App, gallery: str) -> None:
+def test_a_picture_that_cannot_be_had_is_left_out_and_says_why(app: App, gallery: str) -> None:
     broken = [with_picture(f"{gallery}/{name}", number) for number, name in enumerate(("gone.jpg", "page.html"), 1)]
+    why = (f"{gallery}/gone.jpg answers 404", f"it is no picture, or a broken one ({gallery}/page.html)")
 
-    assert mailed(app, *broken) == [None, None]
+    assert [(image.url, image.lost) for image in mailed(app, *broken) if image] == [("", words) for words in why]
 
 
 def test_no_picture_is_fetched_from_inside_unless_its_source_stands_there(app: App, gallery: str) -> None:
-    assert mailed(app, with_picture(f"{gallery}/ferry.jpg", source="newsroom")) == [None]
+    (image,) = mailed(app, with_picture(f"{gallery}/ferry.jpg", source="newsroom"))
+    assert image
+    assert (image.url, "private" in image.lost) == ("", True)
+
+
+def test_an_editor_is_told_of_a_picture_that_was_left_out(tmp_path: Path, gallery: str) -> None:
+    site, newsroom = open_newsroom(tmp_path, TestClock(datetime(2026, 11, 22, 10, tzinfo=UTC)))
+    sources = tuple(replace(source, allow_private=True) for source in site.parts.sources)
+    parts = replace(site.parts, sources=sources, pictures=PictureReader(user_agent="Publisher/test"))
+    told = [story(f"Ferry {name}", image=Image(url=f"{gallery}/{name}.jpg", alt="It")) for name in ("ferry", "gone")]
+    newsroom.lists("newsroom", *told)
+    add_readers(site, "ben@mail.example")
+    pipeline.one_pass(parts, lambda _step, _result: None)
+    edition = parts.store.editions.get("daily/daily:2026-11-22")
+    (variant,) = parts.store.editions.variants(edition.id)
+    found = pipeline.findings(parts, edition, parts.newsletters[0], [variant], network=False)
+    (lost,) = [one for one in found if one.rule == "image-lost"]
+    assert (lost.level, lost.where) == (Level.WARN, "“Ferry gone”")
+    assert f"{gallery}/gone.jpg answers 404" in lost.why
+    assert pipeline.rebuild(parts, edition.key)[0].same
+    site.close()
 
 
 def test_pictures_stay_where_they_are_unless_the_site_hosts_them(app: App, gallery: str) -> None:

@@ -190,11 +190,13 @@ def situation(values: Mapping[str, Any]) -> Situation:
             state=ArticleState(one.get("state", "live")),
             published_at=NOW + timedelta(hours=one.get("hours", -3)),
             label=Label(one.get("label", "new")),
+            lost=one.get("lost", ""),
         )
         for one in facts.get("stories", values.get("stories", ()))
     )
     links = {
-        one["url"]: LinkFact(status=one.get("status", 0), gone=one.get("gone", False)) for one in facts.get("links", ())
+        one["url"]: LinkFact(status=one.get("status", 0), gone=one.get("gone", False), bytes=one.get("bytes", 0))
+        for one in facts.get("links", ())
     }
     domain = DomainFacts(
         spf=tuple(facts["spf"]) if "spf" in facts else None,

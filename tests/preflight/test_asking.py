@@ -5,7 +5,9 @@ from __future__ import annotations
 import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import dns.flags
 import dns.message
@@ -15,6 +17,7 @@ import pytest
 
 from publisher.model import LinkFact
 from publisher.preflight import asking
+from publisher.preflight.images import HEAVIEST
 
 ZONE = {
     "gazette.example.": ["v=spf1 mx -all"],
@@ -44,10 +47,29 @@ class Answers(socketserver.BaseRequestHandler):
 
 
 class Pages(BaseHTTPRequestHandler):
+    sent: ClassVar[dict[str, int]] = {}
+
     def do_GET(self) -> None:
+        if self.path.startswith("/p/"):
+            return self.picture()
         self.send_response({"/here": 200, "/gone": 410, "/secret": 403, "/broken": 500}.get(self.path, 404))
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def picture(self) -> None:
+        """Of four megabytes, or as many as its name says; from a server that knows ranges, or lengths, or neither."""
+        _, _, kind, size = self.path.split("/")
+        ranged = kind == "ranged" and self.headers["Range"] == "bytes=0-0"
+        self.send_response(206 if ranged else 200)
+        if ranged:
+            self.send_header("Content-Range", f"bytes 0-0/{size}")
+        if kind != "endless":
+            self.send_header("Content-Length", "1" if ranged else size)
+        self.end_headers()
+        with suppress(OSError):  # nobody reads it to its end
+            for _ in range(1 if ranged else int(size) // 1_000):
+                self.wfile.write(b"x" if ranged else b"x" * 1_000)
+                self.sent[self.path] = self.sent.get(self.path, 0) + (1 if ranged else 1_000)
 
     def log_message(self, *args: object) -> None:
         pass
@@ -108,5 +130,29 @@ def test_what_links_answer(site: str) -> None:
     assert all(fact == LinkFact(status=fact.status) for fact in facts.values())
 
 
+@pytest.mark.parametrize(
+    ("kind", "size", "told"),
+    [
+        ("ranged", 4_194_304, 4_194_304),
+        ("ranged", 300_000, 300_000),
+        ("whole", 4_194_304, 4_194_304),
+        ("whole", 300_000, 300_000),
+        ("endless", 40_000_000, HEAVIEST + 1),
+    ],
+)
+def test_how_heavy_a_picture_is_and_it_is_not_fetched_for_that(site: str, kind: str, size: int, told: int) -> None:
+    url = f"{site}/p/{kind}/{size}"
+    assert asking.links([], pictures=[url], allow_private=True) == {
+        url: LinkFact(status=200 + 6 * (kind == "ranged"), bytes=told)
+    }
+    if kind == "ranged":
+        assert Pages.sent[f"/p/{kind}/{size}"] == 1
+
+
+def test_a_picture_that_is_gone_is_a_dead_link_of_no_weight(site: str) -> None:
+    url = f"{site}/gone"
+    assert asking.links([url], pictures=[url], allow_private=True) == {url: LinkFact(status=410)}
+
+
 def test_private_addresses_are_not_reached(site: str) -> None:
-    assert not asking.links([f"{site}/here"])
+    assert not asking.links([f"{site}/here"], pictures=[f"{site}/p/whole/300000"])

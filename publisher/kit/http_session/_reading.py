@@ -70,8 +70,8 @@ def get(
 
     Returns answers of 2xx, 304 and those in `accept`. Raises SourceUnavailable (no connection, too slow, 5xx,
     429; with the wait it asks for) and SourceInvalid (4xx, too large, too many redirects, private address).
-    Their `ids` hold `url`; `status` where there was one; `large` for a body over the limit; `reached` and `slow`
-    for an answer that began, and one that took too long.
+    Their `ids` hold `url`; `status` where there was one; `large` for a body over the limit, and the `length` it was to
+    have, 0 when that was not said; `reached` and `slow` for an answer that began, and one that took too long.
     """
     hop = _first(url, headers, auth)
     with Deadline(session, limits.total, host=urlsplit(hop.url).hostname or "") as deadline:
@@ -218,14 +218,16 @@ def _reply(response: requests.Response, hop: _Hop, limits: Limits, accept: Colle
 
 
 def _body(response: requests.Response, url: str, limits: Limits) -> bytes:
+    told = response.headers.get("Content-Length", "")
+    length = int(told) if told.isdigit() else 0
     too_large = SourceInvalid(
         f"{shown(url)} answers with more than {limits.bytes // 1_000_000 or limits.bytes / 1_000_000} MB: "
         "point the url at a smaller document",
         url=shown(url),
         large=True,
+        length=length,
     )
-    length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > limits.bytes:
+    if length > limits.bytes:
         raise too_large
     chunks: list[bytes] = []
     size = 0

@@ -203,6 +203,28 @@ def test_what_is_owed_follows_from_what_was_sent() -> None:
     assert memory.owed(gone, [Got(7, 1), Got(7, 3, True)], history) is None
 
 
+def test_what_was_told_last_of_a_story_that_goes_and_comes_counts() -> None:
+    now = article(id=7, revision=revision())
+    history, gone = {(7, 1): now.revision}, replace(now, state=ArticleState.RETRACTED)
+    told = [Got(7, 1, turn=1), Got(7, 1, True, turn=2), Got(7, 1, turn=3), Got(7, 1, True, turn=4)]
+
+    assert [memory.owed(now, told[:n], history) for n in (1, 2, 3, 4)] == [None, Label.RESTORED, None, Label.RESTORED]
+    assert [memory.owed(gone, told[:n], history) for n in (1, 2, 3, 4)] == [Label.RETRACTION, None] * 2
+    assert memory.owed(now, [Got(7, 1, True)], history) is Label.RESTORED, "whatever else they got"
+
+
+def test_a_correction_that_was_undone_is_owed_to_nobody_who_has_what_it_says_again() -> None:
+    first = revision()
+    wrong = revision(number=2, kind=RevisionKind.CORRECTION, content_html="<p>Closed on Friday.</p>")
+    again = replace(first, number=3, kind=RevisionKind.EDIT)
+    history = {(7, one.number): one for one in (first, wrong, again)}
+    now = article(id=7, revision=again)
+
+    assert memory.owed(now, [Got(7, 1)], history) is None
+    assert memory.owed(now, [Got(7, 0)], history | {(7, 0): replace(first, title="Other")}) is Label.CORRECTION
+    assert memory.owed(now, [Got(7, 0)], history) is Label.CORRECTION, "nobody knows what they have"
+
+
 def test_an_edition_owes_what_its_own_readers_were_not_told() -> None:
     history = {(7, 1): revision(), (7, 2): revision(number=2, kind=RevisionKind.CORRECTION)}
     now = article(id=7, revision=history[7, 2])
@@ -217,3 +239,22 @@ def test_an_edition_owes_what_its_own_readers_were_not_told() -> None:
     assert owes("weekly", wrong, right) is Label.CORRECTION, "for who changed to it"
     assert owes("weekly", wrong, ("manual:extra", 2, Label.NEW)) is None
     assert owes("daily", ("alert:7:1", 1, Label.NEW)) is Label.CORRECTION
+
+
+def test_an_edition_owes_the_story_to_whoever_was_told_that_it_is_withdrawn() -> None:
+    history = {(7, 1): revision()}
+    now = article(id=7, revision=history[7, 1])
+    new, gone, back = (Carried(7, 1, label, "daily:1") for label in (Label.NEW, Label.RETRACTION, Label.RESTORED))
+    some = gone._replace(partly=True)
+
+    def owes(*carried: Carried, state: ArticleState = ArticleState.LIVE) -> Label | None:
+        return memory.owed_by_edition(replace(now, state=state), carried, "daily", history)
+
+    assert owes(new) is None
+    assert owes(new, gone) is owes(new, some) is owes(new, some, some) is Label.RESTORED
+    assert owes(new, gone, back._replace(partly=True)) is Label.RESTORED, "not all of them were told"
+    assert owes(new, gone, back) is None
+    assert owes(gone._replace(slot="weekly:1")) is Label.RESTORED, "for who changed to it"
+    assert owes(new, gone, state=ArticleState.RETRACTED) is None
+    assert owes(new, gone, back, state=ArticleState.RETRACTED) is Label.RETRACTION
+    assert owes(new, some, state=ArticleState.RETRACTED) is Label.RETRACTION

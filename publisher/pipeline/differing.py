@@ -92,7 +92,7 @@ def news(parts: Parts, edition: Edition, told: Collection[Mention], gone: frozen
     """What became of all that an edition tells. `gone` are articles that their sources do not publish any more."""
     there = parts.store.articles.get({one.article for one in told})
     known = [one for one in told if one.article in there]
-    moot = _restored(known, there, gone) | _as_it_was(parts, edition, known, there)
+    moot = _restored(known, there) | _as_it_was(parts, edition, known, there)
     tells = [one for one in known if one.label is not Label.RETRACTION]
     out = {one.article for one in tells if one.article in gone or not _may_go(there[one.article])}
     old = _older(parts, tells, there)
@@ -118,10 +118,10 @@ def _older(parts: Parts, told: Sequence[Mention], there: Mapping[int, Article]) 
     return parts.store.articles.revisions(pairs) if pairs else {}
 
 
-def _restored(told: Sequence[Mention], there: Mapping[int, Article], gone: frozenset[int]) -> set[tuple[int, Label]]:
-    """What is told as withdrawn, and is published, or will be."""
+def _restored(told: Sequence[Mention], there: Mapping[int, Article]) -> set[tuple[int, Label]]:
+    """What is told as withdrawn and is so no more, by word of its source or of an editor."""
     withdrawn = {one.article for one in told if one.label is Label.RETRACTION}
-    back = (id for id in withdrawn - gone if there[id].state is not ArticleState.RETRACTED)
+    back = (id for id in withdrawn if there[id].state is not ArticleState.RETRACTED)
     return {(id, Label.RETRACTION) for id in back}
 
 

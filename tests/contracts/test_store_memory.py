@@ -106,6 +106,11 @@ def test_what_was_carried_and_says_something_else_by_now_is_found(desk: Database
         Carried(bridge.id, 1, Label.NEW, "weekly:2026-W47"),
         Carried(fair.id, 1, Label.NEW, "daily:2026-11-22"),
     }
+    desk.articles.decide(replace(fair, state=ArticleState.LIVE))
+    gone = (Item(article=fair.id, revision=1, position=0, label=Label.RETRACTION),)
+    desk.editions.open(edition("daily:2026-11-24", state=EditionState.DONE, items=gone))
+    told = [one.label for one in desk.memory.outdated("daily", AGES_AGO) if one.article == fair.id]
+    assert told == [Label.NEW, Label.RETRACTION], "in the order of the editions, also when it is published again"
     assert desk.memory.outdated("daily", NOW + timedelta(seconds=1)) == ()
     assert desk.memory.outdated("weekly", AGES_AGO) == ()
 

@@ -172,6 +172,24 @@ def test_what_is_withdrawn_again_before_their_turn_is_told(world: World) -> None
     assert world.daily() == {}
 
 
+def test_all_that_is_made_anew_at_once_can_be_made_again_from_its_own_recipe(plain: World) -> None:
+    """Variants of several topics: one story is taken out of them, and another says something else."""
+    plain.readers(market="category:market;category:news")
+    plain.publish("Market day", categories=("Market",))
+    plain.publish("Flood", categories=("News",))
+    edition = planned(plain)
+    before = plain.variants(SLOT)
+    plain.publish("Flood", categories=("News",), standfirst="The water is falling.")
+    pipeline.retract(plain.app.parts, plain.article("Market day"), "It is next week.", "Aoife Brennan")
+    pipeline.sweep(plain.app.parts)
+    rebuilt = pipeline.rebuild(plain.app.parts, edition.key)
+    assert (len(before), len(rebuilt)) == (4, 6), "three are made anew, of which two show the same by now"
+    assert all(one.same for one in rebuilt), [one.reason for one in rebuilt]
+    made = [one.stored for one in rebuilt if not one.stored.superseded_by and "Flood" in one.stored.rendered.text]
+    assert all("The water is falling." in one.rendered.text for one in made)
+    assert not any("Market day" in one.rendered.text for one in made)
+
+
 # ---------------------------------------------------------------- who was told already
 
 

@@ -59,8 +59,8 @@ class News:
 
     def _why(self, item: Item) -> str:
         """Why an item is left out, or ""."""
-        if title := self.moot.get((item.article, item.label)):
-            return _taken_back(title, item.label)
+        if (item.article, item.label) in self.moot:
+            return _taken_back(self.moot[item.article, item.label], item.label)
         gone = item.article in self.out and item.label is not Label.RETRACTION
         return _gone(self.out[item.article]) if gone else ""
 

@@ -49,7 +49,13 @@ def owing(parts: Parts, newsletter: Newsletter, slot: Slot) -> list[tuple[Articl
         (article, memory.owed_by_edition(article, by_article[article.id], whose, told)) for article in articles.values()
     )
     return sorted(
-        ((article, label) for article, label in found if label and _goes(newsletter, article, label, now)),
+        (
+            (article, label)
+            for article, label in found
+            if label
+            and _goes(newsletter, article, label, now)
+            and (label is not Label.RESTORED or _was_withdrawn(parts, newsletter, article))
+        ),
         key=lambda one: (one[0].revision.published_at, one[0].id),
         reverse=True,
     )
@@ -68,6 +74,15 @@ def _goes(newsletter: Newsletter, article: Article, label: Label, now: datetime)
         return article.state is not ArticleState.HELD and not kept_out
     wanted = article.mail is MailPermission.ALLOWED and not newsletter.selection.refuses(article)
     return wanted and now - article.revision.updated_at <= newsletter.maximum_age
+
+
+def _was_withdrawn(parts: Parts, newsletter: Newsletter, article: Article) -> bool:
+    """Whether anybody was told so: an edition's retraction may have been taken back before it reached a reader."""
+    told = parts.store.memory.variants(newsletter.slug, [article.id], but=0)
+    variants = [id for id, got in told.items() if any(one.withdrawn for one in got)]
+    windows = range(0, parts.store.audience.largest_id(), WINDOW)  # the first that names somebody is read to its end
+    reached = (list(parts.store.memory.readers(variants, after=after, upto=after + WINDOW)) for after in windows)
+    return any(ids for window in reached for _, ids in window)
 
 
 # ---------------------------------------------------------------- who got what

@@ -155,6 +155,9 @@ def test_who_was_not_mailed_yet_is_not_told_of_a_retraction_that_was_taken_back(
     _, _, said = pipeline.receipt(world.app.parts, KEY)
     assert said["skipped_because"] == {NOT_GONE: 1}
     holds_together(world)
+    world.clock.move(days=1)
+    assert world.daily() == {}
+    assert world.app.parts.store.editions.get("daily/daily:2026-11-24").state is EditionState.SKIPPED, "for nobody"
 
 
 def test_what_is_withdrawn_again_before_their_turn_is_told(world: World) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from publisher.deliver.rules import exclusion
-from publisher.model import Candidate, Capability, Newsletter, Variant
+from publisher.model import Capability, Newsletter, Standing, Variant
 from publisher.ports import Store
 
-#: Of subscribers who may be mailed: the variant each gets, or why they get none ("nothing new in their topics").
-#: It decides by what it is given, so that a planner that was killed decides the same again.
-Chooser = Callable[[Sequence[Candidate]], Mapping[int, Variant | str]]
+#: Subscribers, ascending by id, and how each stands.
+People = Sequence[tuple[int, Standing]]
+#: Of subscribers who may be mailed: the variant each gets, or why they get none ("nothing new in their topics"), in
+#: their order. It decides by what it is given, so that a planner that was killed decides the same again.
+Chooser = Callable[[People], Sequence[Variant | str]]
 
 #: Subscribers that are held in memory at once.
 PAGE = 20_000
@@ -39,18 +41,17 @@ class Chunk:
 
 def to_all(variant: Variant) -> Chooser:
     """Everybody gets the same."""
-    return lambda people: {person.subscriber: variant for person in people}
+    return lambda people: [variant] * len(people)
 
 
-def divide(people: Sequence[Candidate], choose: Chooser) -> tuple[Mapping[str, list[int]], list[tuple[int, Variant]]]:
+def divide(people: People, choose: Chooser) -> tuple[Mapping[str, list[int]], list[tuple[int, Variant]]]:
     """Those left out, by reason, and those who get the edition with what they get, each ascending."""
     excluded: dict[str, list[int]] = defaultdict(list)
     chosen: list[tuple[int, Variant]] = []
-    reasons = [exclusion(person) for person in people]
-    answers = choose([person for person, reason in zip(people, reasons, strict=True) if not reason])
-    for person, reason in zip(people, reasons, strict=True):
-        subscriber = person.subscriber
-        answer = reason or answers[subscriber]
+    reasons = {standing: exclusion(standing) for standing in {standing for _, standing in people}}
+    answers = iter(choose([one for one in people if not reasons[one[1]]]))
+    for subscriber, standing in people:
+        answer = reasons[standing] or next(answers)
         if isinstance(answer, str):
             excluded[answer].append(subscriber)
         else:
@@ -83,13 +84,13 @@ def next_chunk(
     seen, finished = 0, False
     while seen < limit and not finished and not (seen and _fills(len(chosen), len(variants), capability)):
         wanted = min(PAGE, limit - seen)
-        people = store.audience.candidates(newsletter.slug, after=after, upto=upto, limit=wanted, of=of)
+        people = store.audience.standings(newsletter.slug, after=after, upto=upto, limit=wanted, of=of)
         finished = len(people) < wanted
-        after = people[-1].subscriber if people else after
+        after = people[-1][0] if people else after
         seen += len(people)
         left_out, those = divide(people, choose)
         chosen += those
-        zones |= {person.subscriber: person.timezone for person in people} if newsletter.by_readers else {}
+        zones |= {id: standing.timezone for id, standing in people} if newsletter.by_readers else {}
         variants |= {variant.id for _, variant in those}
         for reason, ids in left_out.items():
             excluded[reason] += ids

@@ -42,7 +42,7 @@ def plan(
     Any number of planners may do so at once, and any may be killed: cursor, chunk and batches commit together.
     """
     able = replace(capability, batch=min(capability.batch, store.outbox.largest(edition.mailer) or capability.batch))
-    step = wave_step(store, edition, newsletter)  # counts all readers, so once and not for each chunk
+    step = wave_step(store, edition, newsletter)  # may count all readers, so once and not for each chunk
     while edition.state is EditionState.PLANNING:
         with suppress(Conflict):  # another planner was quicker; its cursor is read below
             _plan_chunk(store, edition, newsletter, able, choose, leaves=leaves, limit=chunk, step=step)
@@ -86,6 +86,8 @@ def _plan_chunk(
 
 def wave_step(store: Store, edition: Edition, newsletter: Newsletter) -> int:
     """The first wave is one in so many recipients; 0 for no such wave."""
+    if not newsletter.first_wave.recipients:
+        return 0
     readers = store.audience.count(newsletter.slug, newsletter.readership(edition.slot))
     return every(newsletter.first_wave, edition, readers.get(SubscriptionStatus.CONFIRMED, 0))
 

@@ -17,11 +17,11 @@ def readers(store: Store, newsletter: Newsletter, slot: str, choose: Chooser) ->
     """How many would get the edition at a slot now, and how many would not, by reason."""
     included, excluded = 0, Counter[str]()
     after, last, of = 0, store.audience.largest_id(), newsletter.readership(slot)
-    while people := store.audience.candidates(newsletter.slug, after=after, upto=last, limit=PAGE, of=of):
+    while people := store.audience.standings(newsletter.slug, after=after, upto=last, limit=PAGE, of=of):
         left_out, chosen = divide(people, choose)
         included += len(chosen)
         excluded.update({reason: len(ids) for reason, ids in left_out.items()})
-        after = people[-1].subscriber
+        after = people[-1][0]
     return included, excluded
 
 

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from publisher.model import Batch, BatchState, Candidate, Capability, Outcome, Result, Site, SubscriptionStatus
+from publisher.model import (
+    Batch,
+    BatchState,
+    Candidate,
+    Capability,
+    Outcome,
+    Result,
+    Site,
+    Standing,
+    SubscriptionStatus,
+)
 
 #: A recipient whom the mailer has put off this often is given up, and listed as rejected: six attempts in the first
 #: hour and one an hour then (`backoff`) make two days. Only what it says about recipients counts: a mailer that takes
@@ -39,11 +49,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def exclusion(candidate: Candidate) -> str:
+def exclusion(one: Candidate | Standing) -> str:
     """Why a subscriber gets no edition, or ""."""
-    if candidate.status is SubscriptionStatus.CONFIRMED:
-        return f"suppressed: {candidate.suppressed}" if candidate.suppressed else ""
-    if candidate.status is SubscriptionStatus.PENDING:
+    if one.status is SubscriptionStatus.CONFIRMED:
+        return f"suppressed: {one.suppressed}" if one.suppressed else ""
+    if one.status is SubscriptionStatus.PENDING:
         return "not confirmed"
     return "unsubscribed"
 

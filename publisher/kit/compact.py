@@ -12,6 +12,8 @@ from operator import sub
 
 #: Ids are 64-bit: no varint is longer than ten bytes.
 _LONGEST = 10
+#: Ids of which it pays to look at all first: a batch of whole messages has many runs of a few.
+_MANY = 8
 
 
 def pack_ids(ids: Sequence[int]) -> bytes:
@@ -71,16 +73,21 @@ def unpack_positions(data: bytes) -> frozenset[int]:
 
 
 def _write_ids(out: bytearray, ids: Sequence[int]) -> None:
-    steps = list(map(sub, ids[1:], ids))
-    if steps and min(steps) > 0 and max(steps) < 0x80 and ids[0] > 0:  # as in most batches: a byte each
-        _write(out, ids[0])
-        out += bytes(steps)
-        return
+    if len(ids) > _MANY:
+        steps = list(map(sub, ids[1:], ids))
+        if min(steps) > 0 and max(steps) < 0x80 and ids[0] > 0:  # as in most batches: a byte each
+            _write(out, ids[0])
+            out += bytes(steps)
+            return
     previous = 0
     for id in ids:
-        if id <= previous:
+        step = id - previous
+        if step <= 0:
             raise ValueError(f"ids must ascend from 1: {id} follows {previous}")
-        _write(out, id - previous)
+        if step < 0x80:
+            out.append(step)
+        else:
+            _write(out, step)
         previous = id
 
 

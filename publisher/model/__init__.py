@@ -104,6 +104,7 @@ from publisher.model.preflight import (
 )
 from publisher.model.readers import (
     Candidate,
+    Standing,
     Subscriber,
     Subscription,
     SubscriptionStatus,
@@ -207,6 +208,7 @@ __all__ = [
     "Situation",
     "Slot",
     "Source",
+    "Standing",
     "StoryFact",
     "Subscriber",
     "Subscription",

@@ -70,9 +70,20 @@ class Suppression:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """All that decides what a subscriber gets of a newsletter's edition, but for what they were sent before: one value
+    for all of a page who agree in it, since millions are looked at at once."""
+
+    status: SubscriptionStatus
+    suppressed: str = ""  # the reason, when they are
+    language: str = ""
+    topics: tuple[str, ...] = ()
+    timezone: str = ""
+
+
 class Candidate(NamedTuple):
-    """A subscriber of a newsletter as the planner meets them, before anybody is left out. A named tuple, because
-    millions are made at once."""
+    """A subscriber of a newsletter with what a letter to them needs. A named tuple, because many are made at once."""
 
     subscriber: int
     public_id: bytes
@@ -83,3 +94,7 @@ class Candidate(NamedTuple):
     suppressed: str = ""  # the reason, when they are
     topics: tuple[str, ...] = ()
     timezone: str = ""
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.status, self.suppressed, self.language, self.topics, self.timezone)

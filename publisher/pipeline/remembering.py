@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,7 +12,6 @@ from publisher.model import (
     ALERT,
     Article,
     ArticleState,
-    Candidate,
     Carried,
     Edition,
     Got,
@@ -106,11 +105,9 @@ class Remembered:
     _upto: int = -1
     _version: int = -1
 
-    def of(self, people: Sequence[Candidate]) -> Mapping[int, int]:
-        """By reader: the number of what they got; who got nothing may be left out. `people` ascend."""
-        if not people:
-            return {}
-        first, last = people[0].subscriber, people[-1].subscriber
+    def of(self, first: int, last: int) -> Mapping[int, int]:
+        """By reader with an id from the first to the last: the number of what they got. Who got nothing may be left
+        out."""
         version = self.parts.store.memory.version(self.edition.newsletter, but=self.edition.id)
         if version != self._version or not self._after < first <= last <= self._upto:
             self._load(first - 1, max(last, first - 1 + WINDOW))

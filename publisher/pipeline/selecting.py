@@ -15,14 +15,15 @@ from typing import Literal
 from publisher import compose as composing
 from publisher import deliver as delivering
 from publisher import errors
-from publisher.model import Candidate, Edition, Item, Newsletter, Rendered, Variant
+from publisher.model import Candidate, Edition, Item, Newsletter, Rendered, Standing, Variant
 from publisher.pipeline import keeping, preflighting
 from publisher.pipeline.freezing import Frozen, freeze
 from publisher.pipeline.remembering import NOTHING, Remembered
 from publisher.ports import Parts
 
-#: Combinations that are rendered before an edition is planned, so that the last look is at them too.
-AHEAD = 200
+#: Combinations that are rendered before an edition is planned, so that the last look is at them too; and subscribers of
+#: whom it is counted which are frequent, at most.
+AHEAD, COUNTED = 200, 200_000
 #: Variants that are rendered and then stored together, at most.
 TOGETHER = 20
 Making = Literal["stored", "held", "counted"]
@@ -73,21 +74,15 @@ class Selecting:
     _known: dict[Combination, Variant | str] = field(default_factory=dict)
     _variants: dict[str, Variant] = field(default_factory=dict)
 
-    def __call__(self, people: Sequence[Candidate]) -> Mapping[int, Variant | str]:
-        got, known = self.remembered.of(people), self._known
-        answers: dict[int, Variant | str] = {}
-        waiting: list[tuple[int, Combination]] = []
-        for person in people:
-            subscriber = person.subscriber
-            combination = (person.topics, person.language, got.get(subscriber, 0))
-            answer = known.get(combination)
-            if answer is None:
-                waiting.append((subscriber, combination))
-            else:
-                answers[subscriber] = answer
-        self.decide(dict.fromkeys(combination for _, combination in waiting))
-        answers.update((subscriber, known[combination]) for subscriber, combination in waiting)
-        return answers
+    def __call__(self, people: Sequence[tuple[int, Standing]]) -> Sequence[Variant | str]:
+        if not people:
+            return []
+        number = self.remembered.of(people[0][0], people[-1][0]).get
+        met = [(standing, number(subscriber, 0)) for subscriber, standing in people]
+        combinations = {one: (one[0].topics, one[0].language, one[1]) for one in dict.fromkeys(met)}
+        self.decide(one for one in dict.fromkeys(combinations.values()) if one not in self._known)
+        answers = {one: self._known[combination] for one, combination in combinations.items()}
+        return [answers[one] for one in met]
 
     @property
     def combinations(self) -> int:
@@ -188,7 +183,8 @@ def ahead(choose: delivering.Chooser, parts: Parts, edition: Edition, newsletter
     """Render the most frequent combinations of what readers chose. Raises TemplateError, PreflightError."""
     if isinstance(choose, Selecting):
         of = newsletter.readership(edition.slot)
-        frequent = parts.store.audience.combinations(edition.newsletter, of)[:AHEAD]
+        every = 1 + parts.store.audience.largest_id() // COUNTED
+        frequent = parts.store.audience.combinations(edition.newsletter, of, every=every)[:AHEAD]
         choose.decide([(topics, language, 0) for topics, language, _ in frequent])
 
 
@@ -201,7 +197,7 @@ def readers(parts: Parts, edition: Edition, newsletter: Newsletter, first: Varia
 def variant_for(parts: Parts, edition: Edition, first: Variant, person: Candidate) -> Variant:
     """What a reader would get of an edition. Raises NotFound when that is nothing."""
     with selection(parts, edition, first, "held") as choose:
-        answer = choose([person])[person.subscriber]
+        [answer] = choose([(person.subscriber, person.standing)])
     if isinstance(answer, str):
         raise errors.NotFound(f"{person.email} gets nothing of {edition.key}: {answer}", edition=edition.key)
     return answer

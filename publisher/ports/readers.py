@@ -12,6 +12,7 @@ from publisher.model import (
     Notice,
     NoticeState,
     Readership,
+    Standing,
     Subscriber,
     Subscription,
     SubscriptionStatus,
@@ -65,13 +66,15 @@ class Audience(Protocol):
     def zones(self) -> tuple[str, ...]:
         """The time zones that subscribers named, each once, in whatever newsletter."""
 
-    def candidates(
+    def standings(
         self, newsletter: str, *, after: int, upto: int, limit: int, of: Readership = Readership()
-    ) -> tuple[Candidate, ...]:
+    ) -> Sequence[tuple[int, Standing]]:
         """Those subscribers of a newsletter, of any status, with after < id <= upto, ascending."""
 
-    def combinations(self, newsletter: str, of: Readership = Readership()) -> tuple[Combination, ...]:
-        """What confirmed subscribers chose, the most frequent first."""
+    def combinations(
+        self, newsletter: str, of: Readership = Readership(), *, every: int = 1
+    ) -> tuple[Combination, ...]:
+        """What confirmed subscribers chose, the most frequent first; counted are those whose id `every` divides."""
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         """Those of `ids` who exist, with their status and suppression as they are right now."""

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Candidate, Combination, Readership, Subscriber, Subscription, SubscriptionStatus
+from publisher.model import Candidate, Combination, Readership, Standing, Subscriber, Subscription, SubscriptionStatus
 from publisher.store import _shared as shared
 from publisher.store.tables import newsletter, subscriber, subscription, suppression
 
@@ -55,7 +55,14 @@ def _subscription(row: sa.RowMapping) -> Subscription:
 
 @cache
 def candidates() -> sa.Select[Any]:
-    """The subscriptions of the newsletter `slug` with their people, and the reason why somebody may not be mailed."""
+    """The subscriptions of the newsletter `slug` with their people, and what `standings` says of them."""
+    person = (subscriber.c.public_id, subscriber.c.email, subscriber.c.name)
+    return standings().add_columns(*person)
+
+
+@cache
+def standings() -> sa.Select[Any]:
+    """The subscribers of the newsletter `slug`, how they stand to it, and why somebody may not be mailed."""
     slug = sa.bindparam("slug", type_=newsletter.c.slug.type)
     everywhere, here = suppression.alias("everywhere"), suppression.alias("here")
     of = sa.select(newsletter.c.id).where(newsletter.c.slug == slug).scalar_subquery()
@@ -66,13 +73,10 @@ def candidates() -> sa.Select[Any]:
     return (
         sa.select(
             subscriber.c.id,
-            subscriber.c.public_id,
-            subscriber.c.email,
-            subscriber.c.name,
-            subscriber.c.language,
             subscription.c.status,
-            sa.cast(subscription.c.topics, sa.Text()),  # most say the same: see `_topics`
             sa.func.coalesce(everywhere.c.reason, here.c.reason, "").label("suppressed"),
+            subscriber.c.language,
+            sa.cast(subscription.c.topics, sa.Text()),  # most say the same: see `_topics`
             subscriber.c.timezone,
         )
         .select_from(joined)
@@ -88,14 +92,14 @@ def of(readership: Readership) -> tuple[sa.ColumnElement[bool], ...]:
     return (*chosen, *others, *((subscription.c.alerts,) if readership.alerts else ()))
 
 
-def combinations(connection: Connection, slug: str, readership: Readership) -> tuple[Combination, ...]:
+def combinations(connection: Connection, slug: str, readership: Readership, every: int) -> tuple[Combination, ...]:
     topics, mine = sa.cast(subscription.c.topics, sa.Text()), newsletter.c.id == subscription.c.newsletter
     joined = subscription.join(subscriber, subscriber.c.id == subscription.c.subscriber).join(newsletter, mine)
     confirmed = subscription.c.status == SubscriptionStatus.CONFIRMED.value
     found = (
         sa.select(topics, subscriber.c.language, sa.func.count())
         .select_from(joined)
-        .where(newsletter.c.slug == slug, confirmed, *of(readership))
+        .where(newsletter.c.slug == slug, subscription.c.subscriber % every == 0, confirmed, *of(readership))
         .group_by(topics, subscriber.c.language)
         .order_by(sa.func.count().desc(), topics, subscriber.c.language)
     )
@@ -112,8 +116,23 @@ def candidates_in(found: sa.CursorResult[Any]) -> list[Candidate]:
     """The people of `candidates`."""
     return [
         Candidate(id, public_id, email, name, language, _STATUSES[status], suppressed, _topics(topics), zone)
-        for id, public_id, email, name, language, status, topics, suppressed, zone in shared.rows_of(found)
+        for id, status, suppressed, language, topics, zone, public_id, email, name in shared.rows_of(found)
     ]
+
+
+def standings_in(found: sa.CursorResult[Any]) -> list[tuple[int, Standing]]:
+    """The people of `standings`."""
+    alike = _Alike()
+    return [(row[0], alike[row[1:]]) for row in shared.rows_of(found)]
+
+
+class _Alike(dict[tuple[Any, ...], Standing]):
+    """One value for all rows that say the same."""
+
+    def __missing__(self, row: tuple[Any, ...]) -> Standing:
+        status, suppressed, language, topics, zone = row
+        made = self[row] = Standing(_STATUSES[status], suppressed, language, _topics(topics), zone)
+        return made
 
 
 @lru_cache(maxsize=20_000)

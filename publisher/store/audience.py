@@ -15,6 +15,7 @@ from publisher.model import (
     Candidate,
     Combination,
     Readership,
+    Standing,
     Subscriber,
     Subscription,
     SubscriptionStatus,
@@ -119,17 +120,19 @@ class Audience:
             found = connection.execute(sa.select(zone.c.name).where(zone.c.name.is_not(None)))
             return tuple(name for (name,) in found if name)
 
-    def candidates(
+    def standings(
         self, newsletter: str, *, after: int, upto: int, limit: int, of: Readership = Readership()
-    ) -> tuple[Candidate, ...]:
+    ) -> Sequence[tuple[int, Standing]]:
         within = sa.and_(subscription.c.subscriber > after, subscription.c.subscriber <= upto)
         with self._access.read() as connection:
-            found = rows.candidates().where(within, *rows.of(of)).order_by(subscription.c.subscriber).limit(limit)
-            return tuple(rows.candidates_in(connection.execute(found, {"slug": newsletter})))
+            found = rows.standings().where(within, *rows.of(of)).order_by(subscription.c.subscriber).limit(limit)
+            return rows.standings_in(connection.execute(found, {"slug": newsletter}))
 
-    def combinations(self, newsletter: str, of: Readership = Readership()) -> tuple[Combination, ...]:
+    def combinations(
+        self, newsletter: str, of: Readership = Readership(), *, every: int = 1
+    ) -> tuple[Combination, ...]:
         with self._access.read() as connection:
-            return rows.combinations(connection, newsletter, of)
+            return rows.combinations(connection, newsletter, of, every)
 
     def recipients(self, newsletter: str, ids: Collection[int]) -> Mapping[int, Candidate]:
         with self._access.read() as connection:

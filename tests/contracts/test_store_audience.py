@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -115,24 +115,41 @@ def test_the_earlier_consent_can_still_be_proved(readers: Database) -> None:
     assert past == "confirmed"
 
 
-def test_candidates_are_everybody_with_the_reason_who_may_not_be_mailed(readers: Database) -> None:
-    found = readers.audience.candidates("daily", after=0, upto=99, limit=10)
-    assert [(one.email, one.status, one.suppressed) for one in found] == [
-        (BEN.email, CONFIRMED, ""),
-        (CARLA.email, PENDING, ""),
-        (DMITRI.email, CONFIRMED, "hard bounce"),
-    ]
-    assert found[0].topics == ("Harbour", "Sport")
-    assert readers.audience.candidates("weekly", after=0, upto=99, limit=10) == ()
-
-
-def test_candidates_come_in_pages_by_id(readers: Database) -> None:
+def test_everybody_stands_somewhere_with_the_reason_why_they_may_not_be_mailed(readers: Database) -> None:
     ben, carla, dmitri = (id_of(readers, person) for person in (BEN, CARLA, DMITRI))
-    (first, second) = readers.audience.candidates("daily", after=0, upto=dmitri, limit=2)
-    assert [first.subscriber, second.subscriber] == [ben, carla]
-    (third,) = readers.audience.candidates("daily", after=carla, upto=dmitri, limit=2)
-    assert third.subscriber == dmitri
-    assert readers.audience.candidates("daily", after=carla, upto=carla, limit=2) == ()
+    found = readers.audience.standings("daily", after=0, upto=99, limit=10)
+    assert [(id, one.status, one.suppressed) for id, one in found] == [
+        (ben, CONFIRMED, ""),
+        (carla, PENDING, ""),
+        (dmitri, CONFIRMED, "hard bounce"),
+    ]
+    assert found[0][1].topics == ("Harbour", "Sport")
+    assert not readers.audience.standings("weekly", after=0, upto=99, limit=10)
+
+
+def test_a_letter_is_written_to_who_stands_there(readers: Database) -> None:
+    for id, standing in readers.audience.standings("daily", after=0, upto=99, limit=10):
+        person = readers.audience.recipients("daily", [id])[id]
+        assert asdict(person.standing) == asdict(standing)
+        assert person.email in {BEN.email, CARLA.email, DMITRI.email}
+
+
+def test_who_stands_alike_shares_one_value_and_others_do_not(desk: Database) -> None:
+    chosen = [(), ("Sport",), (), ("Sport", "Harbour"), ("Sport",)]
+    for number, topics in enumerate(chosen):
+        desk.audience.add(subscriber(f"Reader {number}"), subscription(topics=topics))
+
+    found = [one for _, one in desk.audience.standings("daily", after=0, upto=99, limit=10)]
+
+    assert [one.topics for one in found] == chosen
+    assert (found[0] is found[2], found[1] is found[4], found[0] is found[1]) == (True, True, False)
+
+
+def test_subscribers_come_in_pages_by_id(readers: Database) -> None:
+    ben, carla, dmitri = (id_of(readers, person) for person in (BEN, CARLA, DMITRI))
+    assert [id for id, _ in readers.audience.standings("daily", after=0, upto=dmitri, limit=2)] == [ben, carla]
+    assert [id for id, _ in readers.audience.standings("daily", after=carla, upto=dmitri, limit=2)] == [dmitri]
+    assert not readers.audience.standings("daily", after=carla, upto=carla, limit=2)
 
 
 def test_recipients_are_looked_at_as_they_are_now(readers: Database) -> None:
@@ -180,7 +197,7 @@ def test_a_reader_without_an_address_key_gets_it_when_it_is_told(desk: Database)
     desk.audience.suppress(suppression(BEN))
     desk.audience.add(replace(BEN, address_key=b""), subscription())
     desk.audience.add(BEN, subscription())
-    (ben,) = desk.audience.candidates("daily", after=0, upto=9, limit=9)
+    ((_, ben),) = desk.audience.standings("daily", after=0, upto=9, limit=9)
     assert ben.suppressed == "hard bounce"
 
 

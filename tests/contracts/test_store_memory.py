@@ -136,7 +136,8 @@ def test_readers_are_asked_for_by_what_they_chose(desk: Database) -> None:
         desk.audience.add(subscriber(name), subscription(**choice))
 
     def names(of: Readership) -> list[str]:
-        return [one.name for one in desk.audience.candidates("daily", after=0, upto=99, limit=9, of=of)]
+        found = [id for id, _ in desk.audience.standings("daily", after=0, upto=99, limit=9, of=of)]
+        return [one.name for one in map(desk.audience.recipients("daily", found).__getitem__, found)]
 
     assert names(Readership()) == ["Ann", "Ben", "Cleo", "Dan"]
     assert names(Readership(cadence="weekly")) == ["Ben"]
@@ -147,6 +148,9 @@ def test_readers_are_asked_for_by_what_they_chose(desk: Database) -> None:
         Combination((), "en", 2),
         Combination(("category:Sport",), "en", 2),
     }
+    assert {one.topics: one.readers for one in desk.audience.combinations("daily", every=2)} == {
+        ("category:Sport",): 2
+    }, "Ben and Dan have the even ids"
 
 
 def test_a_choice_is_kept_and_nothing_else_changes(desk: Database) -> None:

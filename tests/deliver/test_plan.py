@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from publisher import deliver
 from publisher.kit.tokens import KeyRing
 from publisher.mailers.maildir import Maildir
-from publisher.model import Candidate, Capability, Edition, EditionState, Rendered, Subscriber, Variant
+from publisher.model import Capability, Edition, EditionState, Rendered, Standing, Subscriber, Variant
 from publisher.store import Database
 from tests.people import NOW, edition, newsletter, site, subscriber, subscription, suppression
 from tests.sites import TestClock, mailbox
@@ -54,9 +54,9 @@ class InTurn:
         self.answers = answers
         self.asked: list[int] = []
 
-    def __call__(self, people: Sequence[Candidate]) -> Mapping[int, Variant | str]:
-        self.asked += [person.subscriber for person in people]
-        return {person.subscriber: self.answers[person.subscriber % len(self.answers)] for person in people}
+    def __call__(self, people: Sequence[tuple[int, Standing]]) -> Sequence[Variant | str]:
+        self.asked += [subscriber for subscriber, _ in people]
+        return [self.answers[subscriber % len(self.answers)] for subscriber, _ in people]
 
 
 def test_each_reader_gets_their_variant_or_a_reason_and_the_sums_add_up(memory_store: Database, tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def _of_feeds(
 
 
 def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decided: Decision | None) -> list[Decision]:
-    """What its editions decided, the last of each cadence that took it or at least considered it, named by the edition;
-    then what holds for the next one, which is all where nothing else was decided."""
+    """What its editions decided: all that took it, and else the last of each cadence that considered it, named by the
+    edition; then what holds for the next one, which is all where nothing else was decided."""
     now = parts.clock.now()
     others = parts.store.stories.of([article])
     ids = [article.id, *(other.id for other in others)]
@@ -140,16 +140,19 @@ def _of_newsletter(parts: Parts, article: Article, newsletter: Newsletter, decid
 
 
 def _considered(parts: Parts, article: Article, newsletter: Newsletter) -> list[tuple[Edition, Decision]]:
-    """Of each cadence the newest edition that took an article, or else that considered it, and what it keeps of it."""
-    found: dict[str, tuple[Edition, Decision]] = {}
+    """The editions that took an article, and of each cadence none of which did, the newest that considered it; each
+    with what it keeps of it, the oldest first."""
+    took: list[tuple[Edition, Decision]] = []
+    left_out: dict[str, tuple[Edition, Decision]] = {}
     for edition in parts.store.editions.newest(LOOKED_BACK, newsletter.slug):
-        before = found.get(edition.cadence)
-        if before and before[1].included:
-            continue
         for one in parts.store.decisions.of_edition(edition.id):
-            if one.article == article.id and (one.included or not before):
-                found[edition.cadence] = edition, one
-    return list(found.values())
+            if one.article == article.id and one.included:
+                took.append((edition, one))
+            elif one.article == article.id:
+                left_out.setdefault(edition.cadence, (edition, one))
+    known = {edition.cadence for edition, _ in took}
+    found = [*took, *(one for cadence, one in left_out.items() if cadence not in known)]
+    return sorted(found, key=lambda one: one[1].at)
 
 
 def _decision(parts: Parts, article: Article, output: str, included: bool, rule: str) -> Decision:

@@ -123,6 +123,21 @@ def test_retracted_and_restored(site: Path) -> None:
     assert call(site, "articles", "restore", "ferry").exit_code == 4
 
 
+def test_why_names_each_edition_that_told_of_it(site: Path) -> None:
+    done(site, "subscribers", "add", "ben@mail.example")
+    done(site, "send", "daily", "--now", "--as", "first")
+    done(site, "articles", "retract", "ferry", "--note", "There was no ferry.")
+    done(site, "send", "daily", "--now", "--as", "withdrawn")
+    done(site, "articles", "restore", "ferry")
+    done(site, "send", "daily", "--now", "--as", "back")
+    rules = {output: one["rule"] for output, one in told(site, "ferry", "--newsletter", "daily").items()}
+    editions = [output for output in rules if output.startswith("edition:")]
+    assert editions == [f"edition:daily/manual:{name}" for name in ("first", "withdrawn", "back")]
+    assert rules["edition:daily/manual:first"] == "new since the last edition"
+    assert rules["edition:daily/manual:withdrawn"].startswith("withdrawn since it was sent")
+    assert rules["edition:daily/manual:back"].startswith("published again since it was sent as withdrawn")
+
+
 def test_a_correction_reaches_the_feeds(site: Path) -> None:
     done(site, "syndicate")
     done(site, "articles", "correct", "ferry", "--note", "The boat carries fifty people.")

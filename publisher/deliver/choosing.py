@@ -49,9 +49,12 @@ def divide(people: People, choose: Chooser) -> tuple[Mapping[str, list[int]], li
     excluded: dict[str, list[int]] = defaultdict(list)
     chosen: list[tuple[int, Variant]] = []
     reasons = {standing: exclusion(standing) for standing in {standing for _, standing in people}}
-    answers = iter(choose([one for one in people if not reasons[one[1]]]))
-    for subscriber, standing in people:
-        answer = reasons[standing] or next(answers)
+    if any(reasons.values()):
+        for subscriber, standing in people:
+            if reason := reasons[standing]:
+                excluded[reason].append(subscriber)
+        people = [one for one in people if not reasons[one[1]]]
+    for (subscriber, _), answer in zip(people, choose(people), strict=True):
         if isinstance(answer, str):
             excluded[answer].append(subscriber)
         else:

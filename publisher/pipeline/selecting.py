@@ -23,7 +23,7 @@ from publisher.ports import Parts
 
 #: Combinations that are rendered before an edition is planned, so that the last look is at them too; and subscribers of
 #: whom it is counted which are frequent, at most.
-AHEAD, COUNTED = 200, 200_000
+AHEAD, COUNTED = 200, 100_000
 #: Variants that are rendered and then stored together, at most.
 TOGETHER = 20
 Making = Literal["stored", "held", "counted"]

@@ -7,8 +7,7 @@ from typing import Final
 
 import css_inline
 
-_TAG: Final = re.compile(r'<[a-z][^\s>]*(?:\s[^\s=>]+="[^"]*")+>')
-_BRACKET: Final = re.compile(r'="[^"<>]*[<>]')
+_TAG: Final = re.compile(r'<[a-z][^\s>]*+(?:\s[^\s=>]++="[^"]*+")++>')  # never tries a shorter part again
 _MARK: Final = ' data-css-inline="ignore"'
 _NO_STYLE: Final = re.compile(r"<style>\s*</style>")
 
@@ -24,7 +23,7 @@ def inline_css(document: str) -> str:
     )
     written = _NO_STYLE.sub("", inliner.inline(document)).replace(_MARK, "")
     # HTML allows < and > in a quoted attribute, where less able parsers take them for tags.
-    return _TAG.sub(_without_brackets, written) if _BRACKET.search(written) else written
+    return _TAG.sub(_without_brackets, written)
 
 
 def _without_brackets(tag: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
@@ -47,6 +47,18 @@ class Private:
         self._command = [binaries / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port), *settings]
         self._command += ["-c", "listen_addresses=127.0.0.1"]
 
+    @property
+    def data(self) -> Path:
+        return self._folder / "data"
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def said(self) -> str:
+        """Its log, from the first start on."""
+        return (self._folder / "log").read_text(errors="replace")
+
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = _start(self._command, self._folder, self._user, log.fileno())
@@ -60,21 +72,27 @@ class Private:
 
 
 @contextmanager
-def private() -> Iterator[Private]:
-    """Lay out and start a server; trusted through its socket, with a password through 127.0.0.1. Skips the test when
-    there are no programs for that."""
+def private(disk: int = 0) -> Iterator[Private]:
+    """Lay out and start a server; trusted through its socket, with a password through 127.0.0.1. With `disk`, its data
+    lie on a disk of their own of so many bytes, and its log of changes grows in small steps. Skips the test when there
+    are no programs for that, or no right to."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip(MISSING)
     folder, user = Path(tempfile.mkdtemp(prefix="publisher-pg-", dir="/tmp")), _user()
     if user:
         shutil.chown(folder, user)
+    with _disk(folder / "data", disk, user) if disk else nullcontext():
+        yield from _served(binaries, folder, user, ["--wal-segsize=1"] if disk else [])
+
+
+def _served(binaries: Path, folder: Path, user: str | None, layout: list[str]) -> Iterator[Private]:
     word = folder / "password"
     word.write_text("kilmarnagh\n")
     if user:
         shutil.chown(word, user)
     initdb = [binaries / "initdb", "-D", folder / "data", "-U", "publisher", "-E", "UTF8", "--locale=C", "-N"]
-    initdb += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={word}"]
+    initdb += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={word}", *layout]
     own = Private(binaries, folder, user)
     try:
         _run(initdb, folder, user)
@@ -83,6 +101,24 @@ def private() -> Iterator[Private]:
     finally:
         own.stop()  # nothing here is worth a checkpoint
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _disk(folder: Path, size: int, user: str | None) -> Iterator[None]:
+    """A disk of so many bytes, in memory. Skips the test where that is not allowed."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        folder.rmdir()
+        pytest.skip(f"no disk of its own can be mounted: {mounted.stderr.decode(errors='replace').strip()}")
+    try:
+        if user:
+            shutil.chown(folder, user)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def create(server_url: str, name: str, template: str = "template0") -> str:

@@ -11,6 +11,9 @@ import pytest
 
 from tests.faults.judge import Row, table
 
+#: Whose disk can only be made by root, and belongs to the runs at length.
+collect_ignore = [] if int(os.environ.get("PUBLISHER_KILLS", "6")) >= 100 else ["test_full_server.py"]
+
 _PROPERTY = "fault run"
 
 

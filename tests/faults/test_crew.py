@@ -12,16 +12,14 @@ readers there are; PUBLISHER_SEED replays the faults and the order of the blows.
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from tests.faults.crew import Spec
 from tests.faults.editor import Editor, Pause
 from tests.faults.judge import Row, judge
 from tests.faults.posts import KINDS, Post
+from tests.faults.running import Trouble, run
 from tests.faults.webhooks import Webhooks
 
 pytestmark = pytest.mark.timeout(7200)
@@ -161,7 +160,7 @@ def send(kind: str, folder: Path, private: postgresql.Private | None) -> Came:
         wanted = spec(kind, post, root, folder / "clock")
         editor = Editor(post, root, clock, SEED, PAUSES)
         with beside(Webhooks(post, root, clock, SEED).run) as events, beside(editor.run) as paused:
-            crew, crashes = run(wanted, folder, private)
+            crew, crashes = run(wanted, folder, Trouble(partial(crash, private), CRASHES, PAUSE) if private else None)
         app = newsroom.enter(root, clock)
         named, arrived, unclear = newsroom.held(app), list(post.arrived()), post.unclear
         app.close()
@@ -181,28 +180,8 @@ def send(kind: str, folder: Path, private: postgresql.Private | None) -> Came:
     )
 
 
-def run(wanted: Spec, folder: Path, server: postgresql.Private | None) -> tuple[dict[str, Any], int]:
-    """What the crew reports, and how often the database crashed under it: it is stopped at once, and started again."""
-    path, crashes = folder / "spec.json", 0
-    path.write_text(json.dumps(asdict(wanted)))
-    command = [sys.executable, "-m", "tests.faults.crew", str(path)]
-    with (
-        (folder / "errors").open("w+") as errors,
-        subprocess.Popen(command, stdout=-1, stderr=errors, text=True) as crew,
-    ):
-        while server is not None and crashes < CRASHES:
-            try:
-                crew.wait(PAUSE)
-                break
-            except subprocess.TimeoutExpired:
-                server.stop()
-                time.sleep(0.2)
-                server.start()
-                crashes += 1
-        out, _ = crew.communicate()
-        errors.seek(0)
-        said = errors.read()
-    assert "BUG" not in said, said[-3000:]
-    assert crew.returncode == 0, said[-3000:]
-    found: dict[str, Any] = json.loads(out)
-    return found, crashes
+def crash(server: postgresql.Private) -> None:
+    """It is stopped at once, and started again."""
+    server.stop()
+    time.sleep(0.2)
+    server.start()

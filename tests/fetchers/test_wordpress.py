@@ -101,6 +101,7 @@ def test_every_field_of_a_post_is_read(room: WordPressRoom) -> None:
         "height": 800,
         "alt": 'The ferry "Kittiwake" & crew',
         "credit": "Photo: Ida Marsh",
+        "lost": "",
     }
     assert found.published_at == datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
     assert found.updated_at == room.posts["ferry"].modified

@@ -143,14 +143,8 @@ def _named(article: Article) -> str:
 
 def _decision(newsletter: Newsletter, article: Article, rule: str, skip: str, now: datetime) -> Decision:
     waits = f"waits for the next edition: {skip}" if skip else ""
-    return Decision(
-        output=f"newsletter:{newsletter.slug}",
-        article=article.id,
-        revision=article.revision.number,
-        included=not (rule or waits),
-        rule=rule or waits or "new since the last edition",
-        at=now,
-    )
+    why = rule or waits or "new since the last edition"
+    return Decision.of(article, f"newsletter:{newsletter.slug}", included=not (rule or waits), rule=why, at=now)
 
 
 def _too_few(newsletter: Newsletter, number: int) -> str:

@@ -46,14 +46,8 @@ def with_owed(
 
 
 def _decision(newsletter: Newsletter, article: Article, label: Label, now: datetime) -> Decision:
-    return Decision(
-        output=f"newsletter:{newsletter.slug}",
-        article=article.id,
-        revision=article.revision.number,
-        included=True,
-        rule=f"{_WHY[label]}: for those who were sent it before",
-        at=now,
-    )
+    rule = f"{_WHY[label]}: for those who were sent it before"
+    return Decision.of(article, f"newsletter:{newsletter.slug}", included=True, rule=rule, at=now)
 
 
 def for_everybody(items: Sequence[Item]) -> tuple[Item, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from publisher.model.articles import Article, Enclosure
 
@@ -269,3 +270,9 @@ class Decision:
     included: bool
     rule: str
     at: datetime
+
+    @classmethod
+    def of(cls, article: Article, output: str, *, included: bool, rule: str, at: datetime) -> Self:
+        """About an article as it is now."""
+        number = article.revision.number
+        return cls(output=output, article=article.id, revision=number, included=included, rule=rule, at=at)

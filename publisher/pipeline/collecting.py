@@ -172,16 +172,7 @@ def _told(
     told = [replace(one, story=joined[one.id].article.story) if one.id in joined else one for one in articles]
     store.articles.decide(*(one for one in told if one.id in joined))
     store.decisions.record(
-        Decision(
-            output="story",
-            article=one.id,
-            revision=one.revision.number,
-            included=True,
-            rule=joined[one.id].rule,
-            at=now,
-        )
-        for one in told
-        if one.id in joined
+        Decision.of(one, "story", included=True, rule=joined[one.id].rule, at=now) for one in told if one.id in joined
     )
     yield from told
 

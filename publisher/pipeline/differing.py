@@ -174,11 +174,5 @@ def again(parts: Parts, edition: Edition, variants: Collection[int], news: News)
 
 
 def decided(parts: Parts, edition: Edition, article: Article, rule: str, included: bool) -> Decision:
-    return Decision(
-        output=f"newsletter:{edition.newsletter}",
-        article=article.id,
-        revision=article.revision.number,
-        included=included,
-        rule=rule,
-        at=parts.clock.now(),
-    )
+    output = f"newsletter:{edition.newsletter}"
+    return Decision.of(article, output, included=included, rule=rule, at=parts.clock.now())

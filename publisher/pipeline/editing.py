@@ -68,7 +68,8 @@ def _say(
             together.articles.decide(after)
         if said:
             output, included, rule = said
-            together.decisions.record([_decision(parts, after, output, included, rule)])
+            at = parts.clock.now()
+            together.decisions.record([Decision.of(after, output, included=included, rule=rule, at=at)])
         place(parts, together, [after])
     return after
 
@@ -153,14 +154,3 @@ def _considered(parts: Parts, article: Article, newsletter: Newsletter) -> list[
     known = {edition.cadence for edition, _ in took}
     found = [*took, *(one for cadence, one in left_out.items() if cadence not in known)]
     return sorted(found, key=lambda one: one[1].at)
-
-
-def _decision(parts: Parts, article: Article, output: str, included: bool, rule: str) -> Decision:
-    return Decision(
-        output=output,
-        article=article.id,
-        revision=article.revision.number,
-        included=included,
-        rule=rule,
-        at=parts.clock.now(),
-    )

@@ -81,7 +81,10 @@ def place(
         feeds=tuple(made.values()),
         entries=tuple(_entry(article, everything[slug]) for slug in belongs),
         withdrawn=tuple(leaves),
-        decisions=tuple(_decision(article, slug, *verdicts[slug], now) for slug in told),
+        decisions=tuple(
+            Decision.of(article, f"feed:{slug}", included=included, rule=rule, at=now)
+            for slug, (included, rule) in ((slug, verdicts[slug]) for slug in told)
+        ),
     )
 
 
@@ -231,14 +234,3 @@ def _admission(selection: Selection) -> str:
     }
     told = [f"{rule} is {' or '.join(wanted)}" for rule, wanted in rules.items() if wanted]
     return " and ".join(told) or "everything is wanted"
-
-
-def _decision(article: Article, slug: str, included: bool, rule: str, now: datetime) -> Decision:
-    return Decision(
-        output=f"feed:{slug}",
-        article=article.id,
-        revision=article.revision.number,
-        included=included,
-        rule=rule,
-        at=now,
-    )

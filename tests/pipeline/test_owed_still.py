@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +12,6 @@ from publisher.model import EditionState, Outcome, Prepared, Result, Slot
 from tests.pipeline.test_selecting import World
 
 FULL, UNKNOWN_USER = "552 5.2.2 mailbox full", "550 5.1.1 no such user"
-
-
-@pytest.fixture
-def world(tmp_path: Path, store_url: str) -> Iterator[World]:
-    made = World(tmp_path / "site", store=store_url)
-    yield made
-    made.app.close()
 
 
 def refuses(world: World, monkeypatch: pytest.MonkeyPatch, **answers: str) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -22,22 +20,17 @@ READERS = {"ann": "", "news": "category:news", "sport": "category:sport"}
 
 
 @pytest.fixture
-def world(tmp_path: Path, store_url: str) -> Iterator[World]:
-    made = opened(tmp_path / "site", store_url)
-    yield made
-    made.app.close()
+def world(world: World) -> World:
+    return day_later(world)
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Iterator[World]:
-    made = opened(tmp_path)
-    yield made
-    made.app.close()
+def plain(plain: World) -> World:
+    return day_later(plain)
 
 
-def opened(root: Path, store: str = "") -> World:
+def day_later(world: World) -> World:
     """A storm reached those who follow everything or the news; a day later there is a regatta."""
-    world = World(root, store=store)
     world.readers(**READERS)
     world.publish("Storm", categories=("News",))
     assert world.daily() == {"ann": ["Storm"], "news": ["Storm"]}

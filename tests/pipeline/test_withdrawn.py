@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,20 +18,6 @@ from tests.pipeline.test_selecting import World
 SLOT, KEY = "daily:2026-11-22", "daily/daily:2026-11-22"
 GONE = "“Storm” is not published any more"
 READERS = {"all": "", "news": "category:news", "sport": "category:sport"}
-
-
-@pytest.fixture
-def world(tmp_path: Path, store_url: str) -> Iterator[World]:
-    made = World(tmp_path / "site", store=store_url)
-    yield made
-    made.app.close()
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.app.close()
 
 
 def planned(world: World, slot: str = SLOT, **capability: Any) -> Edition:

@@ -15,7 +15,7 @@ from publisher.mailers.maildir import Maildir
 from publisher.mailers.resend import Resend
 from publisher.model import BatchState, EditionState, Prepared, Result
 from publisher.store import Database
-from tests.deliver.test_drain import approved, drain, people
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.resend import KEY, ResendServer
 from tests.people import EDITOR, NOW, article, items, source
 from tests.sites import TestClock, mailbox

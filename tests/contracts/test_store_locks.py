@@ -22,7 +22,7 @@ from publisher.mailers.maildir import Maildir
 from publisher.model import Batch, BatchState, Edition, EditionState, EventKind, Limits, MailEvent, Prepared, Terms
 from publisher.store import Database, open_store
 from tests.contracts.ledger import LATER, LEASE, claim, results, sending, submit
-from tests.deliver.test_drain import approved, people
+from tests.deliver.ledger import approved, people
 from tests.people import NOW, newsletter, site
 from tests.sites import TestClock
 

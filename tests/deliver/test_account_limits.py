@@ -13,7 +13,7 @@ from publisher.mailers.resend import Resend
 from publisher.mailers.ses import Ses
 from publisher.model import Limits, Terms
 from publisher.store import Database
-from tests.deliver.test_drain import approved, drain, people
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.resend import KEY, ResendServer
 from tests.fakes.ses import KEY_ID, REGION, SECRET, SENDING_ONLY_KEY_ID, SesServer
 from tests.fakes.sns import TOPIC

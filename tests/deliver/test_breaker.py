@@ -16,7 +16,7 @@ from publisher.mailers.maildir import Maildir
 from publisher.mailers.resend import Resend
 from publisher.model import BatchState, Circuit, CircuitState, Limits, Prepared, Priority, Result, Terms
 from publisher.store import Database
-from tests.deliver.test_drain import approved, drain, people
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.resend import KEY, ResendServer
 from tests.people import NOW
 from tests.sites import TestClock, mailbox

@@ -16,21 +16,15 @@ from publisher.mailers.maildir import Maildir
 from publisher.mailers.resend import Resend
 from publisher.model import (
     BatchState,
-    Edition,
     EditionState,
     Outcome,
-    Rendered,
-    Subscriber,
     SubscriptionStatus,
-    Variant,
 )
-from publisher.ports import Mailer
 from publisher.store import Database
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.resend import KEY, ResendServer
-from tests.people import NOW, edition, newsletter, site, subscriber, subscription, suppression
+from tests.people import NOW, edition, newsletter, subscriber, subscription, suppression
 from tests.sites import TestClock, mailbox
-
-LINK = "xPUBLISHERxUNSUBSCRIBExURLx"
 
 
 @pytest.fixture
@@ -47,32 +41,6 @@ def keys(tmp_path: Path) -> KeyRing:
 def resend(tmp_path: Path) -> Iterator[ResendServer]:
     with ResendServer(tmp_path) as server:
         yield server
-
-
-def people(store: Database, count: int) -> list[Subscriber]:
-    store.editions.sync([newsletter()], now=NOW)
-    return [store.audience.add(subscriber(f"Reader {n}"), subscription())[0] for n in range(count)]
-
-
-def approved(store: Database, mailer: Mailer, *, chunk: int = 1000, **changes: object) -> Edition:
-    """An edition with one variant, planned."""
-    there = store.editions.open(
-        edition(
-            state=EditionState.PLANNING,
-            mailer=mailer.name,
-            approved_at=NOW,
-            **{"maximum_subscriber": store.audience.largest_id(), **changes},
-        )
-    )
-    shown = Rendered(subject="The bridge", html=f'<a href="{LINK}">leave</a>', text=f"leave: {LINK}")
-    variant = store.editions.add_variant(
-        there.id, Variant(key="v", language="en", template="t", rendered=shown, content_hash="c" * 64)
-    )
-    return deliver.plan(store, there, newsletter(), mailer.capability, deliver.to_all(variant), chunk=chunk)
-
-
-def drain(store: Database, mailer: Mailer, keys: KeyRing, clock: TestClock) -> deliver.Tally:
-    return deliver.drain(store, mailer, {"daily": newsletter()}, site=site(), keys=keys, clock=clock, owner="worker")
 
 
 # ---------------------------------------------------------------- planning

@@ -15,7 +15,7 @@ from publisher.kit.tokens import KeyRing
 from publisher.mailers.maildir import Maildir
 from publisher.model import BatchState, EditionState, Outcome, Prepared, Result
 from publisher.store import Database, open_store
-from tests.deliver.test_drain import approved, people
+from tests.deliver.ledger import approved, people
 from tests.people import NOW, newsletter, site
 from tests.sites import TestClock, mailbox
 

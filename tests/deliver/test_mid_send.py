@@ -24,7 +24,7 @@ from publisher.model import (
     SuppressionReason,
 )
 from publisher.store import Database
-from tests.deliver.test_drain import approved, people
+from tests.deliver.ledger import approved, people
 from tests.fakes.resend import KEY, ResendServer
 from tests.people import NOW, newsletter, site
 from tests.sites import TestClock, mailbox

@@ -11,7 +11,7 @@ from publisher.mailers.smtp import Smtp
 from publisher.model import CircuitState, Edition
 from publisher.ports import Mailer
 from publisher.store import Database
-from tests.deliver.test_drain import approved, drain, people
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.smtp import Fault, SmtpServer
 from tests.people import NOW
 from tests.sites import TestClock

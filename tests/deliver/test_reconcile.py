@@ -17,7 +17,7 @@ from publisher.mailers.resend import Resend
 from publisher.mailers.ses import Ses
 from publisher.model import Batch, BatchState, Capability, EventKind, MailEvent, Outcome, Result, Run, Sums
 from publisher.store import Database
-from tests.deliver.test_drain import approved, drain, people
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.postmark import TOKEN, PostmarkServer
 from tests.fakes.resend import KEY, ResendServer
 from tests.fakes.ses import KEY_ID, REGION, SECRET, SesServer

@@ -13,7 +13,7 @@ from publisher.kit.tokens import KeyRing
 from publisher.mailers.smtp import Smtp
 from publisher.model import EditionState
 from publisher.store import Database
-from tests.deliver.test_drain import approved, drain, people
+from tests.deliver.ledger import approved, drain, people
 from tests.fakes.smtp import Fault, SmtpServer
 from tests.people import NOW, edition, suppression
 from tests.sites import TestClock

@@ -24,7 +24,7 @@ from publisher.model import Capability, EditionState, Outcome, Prepared, Result
 from publisher.ports import Mailer
 from publisher.store import Database
 from tests.contracts.ledger import LATER, LEASE, accept, results, sending, submit
-from tests.deliver.test_drain import approved, people
+from tests.deliver.ledger import approved, people
 from tests.fakes import mailgun, postmark, resend, ses
 from tests.fakes.smtp import SmtpServer
 from tests.people import NOW, newsletter, site

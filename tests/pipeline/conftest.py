@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_selecting import World
+from tests.pipeline.world import World
 
 
 @pytest.fixture

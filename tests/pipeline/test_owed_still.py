@@ -9,7 +9,7 @@ import pytest
 
 from publisher import editions, pipeline
 from publisher.model import EditionState, Outcome, Prepared, Result, Slot
-from tests.pipeline.test_selecting import World
+from tests.pipeline.world import World
 
 FULL, UNKNOWN_USER = "552 5.2.2 mailbox full", "550 5.1.1 no such user"
 

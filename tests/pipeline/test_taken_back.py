@@ -10,7 +10,7 @@ from publisher import editions, pipeline
 from publisher.errors import PreflightError
 from publisher.model import Article, Edition, EditionState, Label, Level, Slot
 from publisher.pipeline import preflighting
-from tests.pipeline.test_selecting import World
+from tests.pipeline.world import World
 
 SLOT, KEY = "daily:2026-11-23", "daily/daily:2026-11-23"
 NOT_GONE = "the retraction of “Storm” was taken back"

@@ -13,7 +13,7 @@ import pytest
 from publisher import pipeline
 from publisher.errors import OutcomeUnknown, TryLater
 from publisher.model import Article, Edition, EditionState, Prepared, Result, Slot
-from tests.pipeline.test_selecting import World
+from tests.pipeline.world import World
 
 SLOT, KEY = "daily:2026-11-22", "daily/daily:2026-11-22"
 GONE = "“Storm” is not published any more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from publisher.model import (
     NoticeState,
     Outcome,
     Rendered,
+    Result,
     Site,
     Subscriber,
 )
@@ -28,6 +29,8 @@ from publisher.ports import Clock, Mailer, Store, Templates
 #: mailer that is down for a night. A witness gives way to one to another address. It is tried so often at least.
 DAY, WITNESSED, ATTEMPTS = timedelta(days=1), timedelta(minutes=30), 5
 LEASE = timedelta(minutes=3)
+#: How long one drain waits for tokens in all; for longer it is called again.
+PATIENCE = timedelta(seconds=30)
 #: Witnesses of a mailer in a day, at most.
 WITNESSES = 6
 #: How long a witness whose own answer was lost may still turn up.
@@ -47,18 +50,37 @@ def render(kind: str, values: Mapping[str, Any], *, site: Site, templates: Templ
     )
 
 
-def drain(store: Store, mailers: Mapping[str, Mailer], *, clock: Clock) -> int:
-    """Send what waits. How many left."""
-    sent = 0
+class Failed(Protocol):
+    """What is told of every call that failed, and decides whether the mailer is left alone for now."""
+
+    def __call__(self, store: Store, mailer: str, error: DeliveryError, *, wait: timedelta, now: datetime) -> bool: ...
+
+
+def drain(store: Store, mailers: Mapping[str, Mailer], *, clock: Clock, failed: Failed) -> int:
+    """Send what waits and may leave, and wait a little for what its mailer's limits grant soon. How many left."""
+    sent, over = 0, clock.now() + PATIENCE
     while not clock.wait(0):
         notice = store.notices.claim(now=clock.now(), lease=LEASE)
-        if notice is None:
-            break
-        state, error = _send(notice, mailers.get(notice.mailer), store.instance, now=clock.now())
+        if notice is not None:
+            sent += _handle(store, notice, mailers.get(notice.mailer), clock, failed)
+            continue
         now = clock.now()
-        store.notices.settle(notice.id, state, now=now, error=error, next_at=now + _rest(notice.attempts))
-        sent += state is NoticeState.SENT
+        turn = store.notices.turn(now)
+        if turn is None or turn > over or clock.wait((turn - now).total_seconds()):
+            break
     return sent
+
+
+def _handle(store: Store, notice: Notice, mailer: Mailer | None, clock: Clock, failed: Failed) -> bool:
+    """One attempt, written down. Whether it left."""
+    state, why = _send(notice, mailer, store.instance, now=clock.now())
+    asked, now = why.retry_after if isinstance(why, TryLater) else None, clock.now()
+    # Who refuses all mail is left alone, and as soon as nobody has to do so any more the notice leaves.
+    wait = asked or _rest(1 if isinstance(why, MailerMisconfigured) else notice.attempts)
+    store.notices.settle(notice.id, state, now=now, error=str(why), next_at=now + wait)
+    if isinstance(why, DeliveryError):
+        failed(store, notice.mailer, why, wait=asked or _rest(1), now=now)
+    return state is NoticeState.SENT
 
 
 def _rest(attempts: int) -> timedelta:
@@ -66,26 +88,35 @@ def _rest(attempts: int) -> timedelta:
     return min(timedelta(seconds=30 << min(attempts, 10)), timedelta(hours=1))
 
 
-def _send(notice: Notice, mailer: Mailer | None, instance: str, *, now: datetime) -> tuple[NoticeState, str]:
-    """The state a notice ends in after one attempt. Unknown is never tried again: once, or not at all."""
+def _send(
+    notice: Notice, mailer: Mailer | None, instance: str, *, now: datetime
+) -> tuple[NoticeState, str | DeliveryError]:
+    """The state a notice ends in after one attempt, and why; an error when its mailer is to blame. Unknown is never
+    tried again: once, or not at all."""
     patience = WITNESSED if notice.kind == WITNESS else DAY
     soon = now - notice.created_at < patience or notice.attempts < ATTEMPTS
     again = NoticeState.READY if soon else NoticeState.FAILED
     if mailer is None:
         return again, f"there is no mailer {notice.mailer!r} any more; add it again"
     try:
-        results = mailer.submit(mailer.prepare(_mailing(notice, instance)))
+        result = mailer.submit(mailer.prepare(_mailing(notice, instance)))[0]
     except (TryLater, MailerMisconfigured) as error:
-        return again, str(error)
+        return again, error
     except OutcomeUnknown as error:
-        return NoticeState.UNKNOWN, str(error)
+        return NoticeState.UNKNOWN, error
     except (DeliveryError, ValueError) as error:
         return NoticeState.FAILED, str(error)
-    result = results[0]
     if result.outcome is Outcome.DEFERRED:
-        return again, result.detail
+        return again, _put_off(notice, result)
     state = {Outcome.ACCEPTED: NoticeState.SENT, Outcome.REJECTED: NoticeState.FAILED}
     return state.get(result.outcome, NoticeState.UNKNOWN), result.detail
+
+
+def _put_off(notice: Notice, result: Result) -> str | DeliveryError:
+    """What would have met any other letter is the mailer's failure, unless it meets this one again and again."""
+    if result.shared and notice.attempts <= ATTEMPTS:
+        return TryLater(result.detail or result.code, mailer=notice.mailer)
+    return result.detail
 
 
 def _mailing(notice: Notice, instance: str) -> Mailing:

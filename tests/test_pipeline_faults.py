@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from publisher import editions, notices, pipeline, syndicate
+from publisher import deliver, editions, notices, pipeline, syndicate
 from publisher.app import App
 from publisher.errors import Conflict, MailerMisconfigured
 from publisher.kit import slots
@@ -149,7 +149,7 @@ def test_a_notice_whose_mailer_is_not_there_waits_and_holds_up_nobody(site: Any,
     run_due(app)
     assert addressees(root) == ["two@mail.example"]
     clock.move(minutes=5)
-    notices.drain(app.parts.store, {"gone": app.parts.mailers["maildir"]}, clock=clock)
+    notices.drain(app.parts.store, {"gone": app.parts.mailers["maildir"]}, clock=clock, failed=deliver.note)
     assert addressees(root) == ["one@mail.example", "two@mail.example"]
 
 
@@ -168,10 +168,10 @@ class Locked:
 def test_a_notice_is_not_lost_while_somebody_mends_the_mailer(site: Any, root: Path, clock: TestClock) -> None:
     app = site()
     app.parts.store.notices.add(notice("one", "locked", clock.now()))
-    notices.drain(app.parts.store, {"locked": Locked()}, clock=clock)  # type: ignore[dict-item]
+    notices.drain(app.parts.store, {"locked": Locked()}, clock=clock, failed=deliver.note)  # type: ignore[dict-item]
     assert app.parts.store.notices.last(1)[0].state is NoticeState.READY
-    clock.move(minutes=5)
-    notices.drain(app.parts.store, {"locked": app.parts.mailers["maildir"]}, clock=clock)
+    clock.move(minutes=11)
+    notices.drain(app.parts.store, {"locked": app.parts.mailers["maildir"]}, clock=clock, failed=deliver.note)
     assert addressees(root) == ["one@mail.example"]
 
 

@@ -10,6 +10,7 @@ import typer
 from publisher import errors
 from publisher.cli import console, shown
 from publisher.cli.preview import what_would_look
+from publisher.cli.words import when
 
 if TYPE_CHECKING:
     from publisher.app import App
@@ -41,8 +42,23 @@ def send_test(app: App, newsletter: Newsletter, slot: Slot, address: str, *, jso
         console.dump({"id": edition.key, "address": address, "state": left.state, "error": left.last_error})
     elif left.state is NoticeState.SENT:
         console.say(f"“{left.rendered.subject}” went to {address} through {newsletter.mailer}.")
+    if left.state is NoticeState.READY:
+        raise errors.DeliveryError(
+            f"the test waits, and leaves by itself: {left.last_error or _waits(app, left, newsletter.timezone)}"
+        )
     if left.state is not NoticeState.SENT:
         raise errors.DeliveryError(f"the test is {left.state}: {left.last_error or 'see publisher status'}")
+
+
+def _waits(app: App, notice: Notice, zone: str) -> str:
+    """Why nothing was tried yet."""
+    outbox, name, now = app.parts.store.outbox, notice.mailer, app.parts.clock.now()
+    until, reason = outbox.blocked(now).get(name, (None, ""))
+    if until is not None:
+        return f"the mailer {name} takes no mail before {when(until, zone)}: {reason}"
+    if (granted := outbox.waits(name, now)) is not None:
+        return f"the limits of the mailer {name} grant no more before {when(granted, zone)}"
+    return "see publisher status"
 
 
 def _notice(app: App, newsletter: Newsletter, edition: str, address: str, rendered: Rendered) -> Notice:

@@ -3,7 +3,7 @@
 The truth is the ledger (`ports.Outbox`); whoever calls these functions only says "look". See docs/delivery.md.
 """
 
-from publisher.deliver.breaker import FOR_A_PERSON, mend, remedy
+from publisher.deliver.breaker import FOR_A_PERSON, mend, note, remedy
 from publisher.deliver.choosing import Chooser, to_all
 from publisher.deliver.desk import Tally
 from publisher.deliver.drain import drain
@@ -29,6 +29,7 @@ __all__ = [
     "letterhead",
     "may_have_passed",
     "mend",
+    "note",
     "over",
     "plan",
     "readers",

@@ -219,7 +219,10 @@ def _reconcile(desk: Desk, batch: Batch, tally: Tally) -> Answer | None:
     try:
         results = _evidence(desk, batch, now)
     except (TryLater, MailerMisconfigured) as error:
-        outbox.unknown(batch, now=now, next_at=now + LOOK_AGAIN, error=str(error))
+        asked = error.retry_after if isinstance(error, TryLater) else None
+        outbox.unknown(batch, now=now, next_at=now + max(asked or LOOK_AGAIN, LOOK_AGAIN), error=str(error))
+        if asked:  # else the search alone fails, and mail may well be taken: with a key that may only send, for one
+            breaker.note(desk.store, desk.mailer.name, error, wait=asked, now=now)
         tally.misconfigured = str(error) if isinstance(error, MailerMisconfigured) else tally.misconfigured
         return None
     if reconcile.known(results):

@@ -51,6 +51,7 @@ class Priority(IntEnum):
 
     DIGEST = 0
     ALERT = 100
+    NOTICE = 200  # mail that is no edition: somebody waits for it
 
 
 #: Words that begin the slots of editions for all readers of a newsletter, whatever cadence they chose: urgent ones,

@@ -185,7 +185,9 @@ def _tell_of_pause(parts: Parts, key: str, why: str) -> None:
 
 
 def notify(parts: Parts) -> int:
-    return notices.drain(parts.store, parts.mailers, clock=parts.clock)
+    sent = notices.drain(parts.store, parts.mailers, clock=parts.clock, failed=delivering.note)
+    tell_of_refusals(parts)
+    return sent
 
 
 def finish(parts: Parts) -> None:

@@ -89,7 +89,14 @@ class Notices(Protocol):
         """False when a notice with that key exists."""
 
     def claim(self, *, now: datetime, lease: timedelta) -> Notice | None:
-        """Take one that is ready; committed as submitting before it is handed over."""
+        """Take one that is ready; committed as submitting before it is handed over.
+
+        It takes a token of its mailer, before all batches, or is not claimed at all (see `turn`); nor is one of a
+        mailer that is blocked. A circuit that is open lets one through once it may be tried again and no batch is
+        due."""
+
+    def turn(self, now: datetime) -> datetime | None:
+        """When there will be a token for one that could not be claimed for lack of it."""
 
     def settle(
         self, id: int, state: NoticeState, *, now: datetime, error: str, next_at: datetime | None = None

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from publisher.errors import Failure
-from publisher.model import Batch, Circuit, CircuitState, Limits, Terms
+from publisher.model import Batch, Circuit, CircuitState, Limits, Notice, Terms
 from publisher.store import _rates as rates
 from publisher.store import _shared as shared
 from publisher.store.engine import Access
@@ -168,16 +168,22 @@ def blocked(batch: sa.FromClause, now: datetime) -> sa.ColumnElement[bool]:
 
 
 def begin_trial(connection: Connection, mailer: str, id: int, *, now: datetime, lease: timedelta) -> bool:
-    """Let this batch through a circuit that is open, and no other until it is known what becomes of it."""
+    """Let this batch or notice (see `on_trial`) through a circuit that is open, and no other until it is known what
+    becomes of it."""
     waits = sa.and_(mailer_state.c.circuit != _CLOSED, mailer_state.c.blocked_until <= now)
     begun = sa.update(mailer_state).where(mailer_state.c.mailer == mailer, waits)
     values = {"circuit": _HALF_OPEN, "trial": id, "blocked_until": now + lease}
     return connection.execute(begun.values(**values)).rowcount == 1
 
 
-def proved(connection: Connection, held: Batch) -> None:
-    """The mailer answered as one does that is well. Only the batch on trial closes a circuit."""
-    connection.execute(_mended(), {"of": held.mailer, "this": held.id})
+def on_trial(held: Batch | Notice) -> int:
+    """How what is let through is written down: a batch by its id, a notice by its own made negative."""
+    return held.id if isinstance(held, Batch) else -held.id
+
+
+def proved(connection: Connection, held: Batch | Notice) -> None:
+    """The mailer answered as one that does that is well. Only what is on trial closes a circuit."""
+    connection.execute(_mended(), {"of": held.mailer, "this": on_trial(held)})
 
 
 @cache
@@ -189,11 +195,11 @@ def _mended() -> sa.Update:
     return sa.update(mailer_state).where(failing).values(**well)
 
 
-def not_tried(connection: Connection, held: Batch) -> None:
-    """The batch on trial ended without telling anything about the mailer: another one may be tried at once."""
-    on_trial = sa.and_(mailer_state.c.mailer == held.mailer, mailer_state.c.trial == held.id)
+def not_tried(connection: Connection, held: Batch | Notice) -> None:
+    """What is on trial ended without telling anything about the mailer: another one may be tried at once."""
+    mine = sa.and_(mailer_state.c.mailer == held.mailer, mailer_state.c.trial == on_trial(held))
     again = {"circuit": _OPEN, "trial": None, "blocked_until": mailer_state.c.opened_at}
-    connection.execute(sa.update(mailer_state).where(on_trial).values(**again))
+    connection.execute(sa.update(mailer_state).where(mine).values(**again))
 
 
 # ---------------------------------------------------------------- rows

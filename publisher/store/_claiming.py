@@ -3,8 +3,9 @@
 One order of locks, of all transactions on PostgreSQL, keeps everybody from waiting for each other in a circle:
 
 1. batches that are waited for, the lowest id first: those of an answer, of events, of a person's word, of a stop;
+   and the notice of an answer;
 2. the bucket, of several mailers in the order of their names;
-3. batches that a claim, a sweep or a correction finds, which passes over those that somebody has locked;
+3. batches and notices that a claim, a sweep or a correction finds, which passes over those that somebody has locked;
 4. the edition; no transaction locks two: so an answer whose letters move to children is settled apart from a claim;
 5. the mailer's row.
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from publisher.model import Batch, Limits
+from publisher.model import Batch, Limits, Notice, Priority
 from publisher.store import _shared as shared
 from publisher.store.tables import bucket
 
@@ -92,14 +92,14 @@ def take(connection: Connection, mailer: str, limits: Limits, there: Bucket, *, 
     return True
 
 
-def give_back(connection: Connection, held: Batch, unused: int) -> None:
+def give_back(connection: Connection, held: Batch | Notice, unused: int) -> None:
     """Tokens of letters that did not leave. Those of a day that is over are of no use any more."""
     if unused <= 0:
         return
     row = connection.execute(_row(held.mailer).with_for_update()).mappings().one_or_none()
     if row is None:
         return
-    paid = held.intent_at or row["at"]
+    paid = (held.intent_at if isinstance(held, Batch) else None) or row["at"]
     same_day = _day(paid) == _day(row["at"])
     connection.execute(
         sa.update(bucket)
@@ -130,11 +130,22 @@ def sent_days(connection: Connection, mailer: str) -> int:
 
 def waiting(batch: sa.FromClause, now: datetime, mailer: str = "") -> sa.ColumnElement[bool]:
     """The tokens of such a batch are known not to be there yet, at its own mailer or at another one."""
-    return sa.exists().where(
-        bucket.c.mailer == (mailer or batch.c.mailer),
-        bucket.c.waits_until > now,
-        bucket.c.waits_priority >= batch.c.priority,
-    )
+    return sa.exists().where(bucket.c.mailer == (mailer or batch.c.mailer), _short(batch.c.priority, now))
+
+
+def notices_wait(notice: sa.FromClause, now: datetime) -> sa.ColumnElement[bool]:
+    """The same of a notice, which waits for no batch."""
+    return sa.exists().where(bucket.c.mailer == notice.c.mailer, _short(Priority.NOTICE, now))
+
+
+def turn(connection: Connection, notices: sa.Select[Any], now: datetime) -> datetime | None:
+    """When there will be a token for the first of the mailers of such notices."""
+    soonest = sa.select(bucket.c.waits_until).where(bucket.c.mailer.in_(notices), _short(Priority.NOTICE, now))
+    return connection.execute(soonest.order_by(bucket.c.waits_until).limit(1)).scalar()
+
+
+def _short(priority: Any, now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(bucket.c.waits_until > now, bucket.c.waits_priority >= priority)
 
 
 def _row(mailer: str) -> sa.Select[Any]:

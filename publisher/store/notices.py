@@ -1,18 +1,26 @@
-"""Mail that is no edition: one row each, once. See `ports.Notices`."""
+"""Mail that is no edition: one row each, once. See `ports.Notices`.
+
+A notice takes a token as batches do, and locks in their order, which stands in `_claiming`.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from publisher.model import Notice, NoticeState, Rendered
+from publisher.model import Notice, NoticeState, Priority, Rendered
+from publisher.store import _circuit as circuit
+from publisher.store import _claiming as claiming
+from publisher.store import _rates as rates
 from publisher.store import _shared as shared
 from publisher.store._order import last, newest
 from publisher.store.engine import Access
 from publisher.store.tables import notice as table
 
-_OPEN = (NoticeState.READY.value, NoticeState.CLAIMED.value, NoticeState.SUBMITTING.value)
+# Said in these words, the partial index can be used.
+_OPEN = sa.text("notice.state IN ('ready', 'claimed', 'submitting')")
 
 
 class Notices:
@@ -27,24 +35,25 @@ class Notices:
             return connection.execute(statement.returning(table.c.id)).first() is not None
 
     def claim(self, *, now: datetime, lease: timedelta) -> Notice | None:
-        """The oldest first. One whose lease ran out is unknown from then on, and is not handed over again;
-        one that was given back rests until its lease ends."""
-        lost = sa.and_(table.c.state == NoticeState.SUBMITTING.value, table.c.lease_until < now)
-        rested = sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
-        ready = sa.select(table.c.id).where(table.c.state == NoticeState.READY.value, rested)
+        """The oldest first, each mailer's apart: where one is blocked or has no tokens, those of the others go on.
+        One whose lease ran out is unknown from then on, and is not handed over again; one that was given back rests
+        until its lease ends."""
+        lost = sa.and_(_OPEN, table.c.state == NoticeState.SUBMITTING.value, table.c.lease_until < now)
+        free = sa.and_(~circuit.blocked(table, now), ~rates.notices_wait(table, now))
+        mailers = sa.select(table.c.mailer).where(_ready(now), free).group_by(table.c.mailer)
         with self._access.write() as connection:
             connection.execute(sa.update(table).where(lost).values(state=NoticeState.UNKNOWN.value))
-            first = ready.order_by(table.c.id).limit(1).with_for_update(skip_locked=True)
-            id = connection.execute(first).scalar_one_or_none()
-            if id is None:
-                return None
-            taken = {
-                "state": NoticeState.SUBMITTING.value,
-                "attempts": table.c.attempts + 1,
-                "lease_until": now + lease,
-            }
-            row = connection.execute(sa.update(table).where(table.c.id == id).values(**taken).returning(table))
-            return _notice(row.mappings().one())
+            found = connection.execute(mailers.order_by(sa.func.min(table.c.id))).scalars().all()
+        for mailer in found:
+            with self._access.write() as connection:
+                if (taken := _claim(connection, mailer, now=now, lease=lease)) is not None:
+                    return taken
+        return None
+
+    def turn(self, now: datetime) -> datetime | None:
+        with self._access.read() as connection:
+            mailers = sa.select(table.c.mailer).where(_ready(now), ~circuit.blocked(table, now))
+            return rates.turn(connection, mailers, now)
 
     def settle(
         self, id: int, state: NoticeState, *, now: datetime, error: str, next_at: datetime | None = None
@@ -53,9 +62,19 @@ class Notices:
         values = {"state": state.value, "last_error": error, "sent_at": sent_at}
         if next_at is not None:
             values["lease_until"] = next_at
+        which = sa.and_(table.c.id == id, table.c.state != NoticeState.SENT.value)
         with self._access.write() as connection:
-            outcome = sa.update(table).where(table.c.id == id, table.c.state != NoticeState.SENT.value)
-            connection.execute(outcome.values(**values))
+            row = connection.execute(sa.select(table).where(which).with_for_update()).mappings().one_or_none()
+            if row is None:
+                return
+            held = _notice(row)
+            if state is NoticeState.READY:  # what did not leave took nothing
+                rates.give_back(connection, held, 1)
+            connection.execute(sa.update(table).where(which).values(**values))
+            if state is NoticeState.SENT:
+                circuit.proved(connection, held)
+            else:
+                circuit.not_tried(connection, held)
 
     def by_key(self, key: str) -> Notice | None:
         with self._access.read() as connection:
@@ -64,7 +83,7 @@ class Notices:
 
     def waiting(self) -> int:
         with self._access.read() as connection:
-            count = sa.select(sa.func.count()).select_from(table).where(table.c.state.in_(_OPEN))
+            count = sa.select(sa.func.count()).select_from(table).where(_OPEN)
             return int(connection.execute(count).scalar_one())
 
     def witnesses(self, mailer: str, after: datetime, *, than: int = 0) -> tuple[Notice, ...]:
@@ -79,6 +98,40 @@ class Notices:
         with self._access.read() as connection:
             rows = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit))
             return tuple(_notice(row) for row in rows.mappings())
+
+
+def _ready(now: datetime) -> sa.ColumnElement[bool]:
+    rested = sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
+    return sa.and_(_OPEN, table.c.state == NoticeState.READY.value, rested)
+
+
+def _claim(connection: Connection, mailer: str, *, now: datetime, lease: timedelta) -> Notice | None:
+    stands = circuit.standing(connection, mailer)
+    if not stands.takes(now):
+        return None
+    limits = stands.terms.limits
+    tokens = rates.locked(connection, mailer, limits, now) if limits else None
+    oldest = sa.select(table).where(table.c.mailer == mailer, _ready(now)).order_by(table.c.id).limit(1)
+    row = connection.execute(oldest.with_for_update(skip_locked=True)).mappings().one_or_none()
+    if row is None:
+        return None
+    found = _notice(row)
+    if not (stands.closed or _on_trial(connection, found, now=now, lease=lease)):
+        return None
+    if tokens and not rates.take(connection, mailer, limits, tokens, size=1, priority=Priority.NOTICE):
+        circuit.not_tried(connection, found)
+        return None
+    taken = {"state": NoticeState.SUBMITTING.value, "attempts": table.c.attempts + 1, "lease_until": now + lease}
+    changed = sa.update(table).where(table.c.id == found.id).values(**taken).returning(table)
+    return _notice(connection.execute(changed).mappings().one())
+
+
+def _on_trial(connection: Connection, found: Notice, *, now: datetime, lease: timedelta) -> bool:
+    """Whether it may try a mailer that failed. Batches that are due do so first: what they meet, a small message to an
+    editor may not."""
+    if any(mailer == found.mailer for mailer, _ in claiming.due(connection, now)):
+        return False
+    return circuit.begin_trial(connection, found.mailer, circuit.on_trial(found), now=now, lease=lease)
 
 
 def _row(one: Notice) -> dict[str, object]:

@@ -124,6 +124,16 @@ def test_a_test_goes_to_one_address_each_time_it_is_asked_for(site: Path) -> Non
     assert as_json(site, "status")["editions"] == []
 
 
+def test_a_test_that_its_mailer_may_not_be_given_today_says_when_it_leaves(site: Path) -> None:
+    change(site, 'kind = "maildir"', 'kind = "maildir"\nper_day = 1')
+    done(site, "send", "daily", "--test", "aoife@harbour-gazette.example")
+    said = call(site, "send", "daily", "--test", "aoife@harbour-gazette.example")
+    assert said.exit_code != 0
+    assert "the test waits, and leaves by itself" in said.stderr
+    assert "maildir grant no more before Mon 23 Nov, 00:00" in " ".join(said.stderr.split())
+    assert addressees(site) == ["aoife@harbour-gazette.example"]
+
+
 def test_a_test_can_be_had_when_nothing_is_new(site: Path) -> None:
     done(site, "send", "daily", "--now")
     said = done(site, "send", "daily", "--test", "aoife@harbour-gazette.example")

@@ -156,6 +156,33 @@ def test_a_search_that_fails_is_tried_again(
     assert memory_store.outbox.sums(there.id).accepted == len(postmark.mails) == 450
 
 
+def test_a_provider_that_asks_to_wait_is_asked_about_no_lost_answer_before(
+    memory_store: Database, postmark: PostmarkServer, keys: KeyRing, clock: TestClock
+) -> None:
+    clock.tick = timedelta(milliseconds=1)
+    people(memory_store, 400)
+    mailer = Postmark("postmark", TOKEN, base_url=postmark.url)
+    there = approved(memory_store, mailer)
+    postmark.plan("accept_then_drop", "accept_then_drop", "get 429-hour")
+    drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.sums(there.id).unknown == 400
+    clock.move(minutes=11)
+    drain(memory_store, mailer, keys, clock)
+    asked = [call.method for call in postmark.calls].count("GET")
+    assert asked == 1, "about one of two"
+    assert "asks to wait" in memory_store.outbox.blocked(clock.at)["postmark"][1]
+    approved(memory_store, mailer, slot="manual:later")
+    for _ in range(11):
+        clock.move(minutes=5)
+        drain(memory_store, mailer, keys, clock)
+    assert len(postmark.calls) == 3, "neither asked nor handed anything within the hour"
+    for _ in range(4):
+        clock.move(minutes=6)
+        drain(memory_store, mailer, keys, clock)
+    assert memory_store.outbox.sums(there.id).accepted == 400
+    assert len(postmark.mails) == 800
+
+
 @pytest.mark.parametrize(
     ("fault", "heard", "state"),
     [

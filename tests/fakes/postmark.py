@@ -3,7 +3,7 @@
 Search shows a message only when it is `lag` old by the clock. Faults are those of `tests/fakes/provider.py`, and
 
     fewer              takes the call, answers for all but the last
-    429 429-date 429-garbage quota maintenance 413 422 500              takes nothing, says so
+    429 429-hour 429-date 429-garbage quota maintenance 413 422 500     takes nothing, says so
 """
 
 from __future__ import annotations
@@ -342,7 +342,7 @@ class _Connection(Connection):
             "500": Refusal(500, 0, "An unexpected error occurred."),
             "quota": Refusal(422, 405, "Not allowed to send: you ran out of credits."),
             "maintenance": Refusal(503, 100, "The Postmark API is offline for maintenance."),
-            **dict.fromkeys(("429", "429-date", "429-garbage"), many),
+            **dict.fromkeys(("429", "429-hour", "429-date", "429-garbage"), many),
         }.get(fault)
 
     def refuse(self, refused: Refusal, headers: Mapping[str, str]) -> None:

@@ -153,6 +153,7 @@ class Connection(BaseHTTPRequestHandler):
         """Retry-After: in seconds, as a date, and as no standard has it (RFC 9110 section 10.2.3)."""
         return {
             "429": "7",
+            "429-hour": "3600",
             "429-date": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True),
             "429-garbage": "soon",
         }.get(fault, "")

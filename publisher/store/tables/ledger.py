@@ -149,7 +149,7 @@ bucket = table(
 )
 
 # What the settings said last, what the mailer says that it takes in a second, and how it stands. `trial` is the batch
-# that a half-open circuit lets through.
+# that a half-open circuit lets through, or a notice, whose id is made negative there.
 mailer_state = table(
     "mailer_state",
     text("mailer"),

@@ -175,6 +175,21 @@ def test_a_notice_is_not_lost_while_somebody_mends_the_mailer(site: Any, root: P
     assert addressees(root) == ["one@mail.example"]
 
 
+def test_editors_are_told_of_a_mailer_that_refuses_a_confirmation_while_no_edition_is_due(
+    site: Any, root: Path, clock: TestClock
+) -> None:
+    app = site()
+    app.parts.store.notices.add(notice("one", "locked", clock.now()))
+    parts = replace(app.parts, mailers={**app.parts.mailers, "locked": Locked()})  # type: ignore[dict-item]
+    for _ in range(2):
+        pipeline.work(parts, "notify", "")
+        clock.move(minutes=11)
+    assert addressees(root) == ["editor@harbour-gazette.example"], "once, however often it is tried"
+    alarm, _ = app.parts.store.notices.last(2)
+    assert "locked takes no mail" in alarm.rendered.subject
+    assert "Wrong password" in alarm.rendered.text
+
+
 def notice(key: str, mailer: str, now: datetime) -> Notice:
     return Notice(
         kind="confirmation",

@@ -5,6 +5,7 @@ A notice takes a token as batches do, and locks in their order, which stands in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -39,16 +40,22 @@ class Notices:
         One whose lease ran out is unknown from then on, and is not handed over again; one that was given back rests
         until its lease ends."""
         lost = sa.and_(_OPEN, table.c.state == NoticeState.SUBMITTING.value, table.c.lease_until < now)
-        free = sa.and_(~circuit.blocked(table, now), ~rates.notices_wait(table, now))
-        mailers = sa.select(table.c.mailer).where(_ready(now), free).group_by(table.c.mailer)
         with self._access.write() as connection:
             connection.execute(sa.update(table).where(lost).values(state=NoticeState.UNKNOWN.value))
-            found = connection.execute(mailers.order_by(sa.func.min(table.c.id))).scalars().all()
-        for mailer in found:
+        passed: list[str] = []
+        while (mailer := self._next(passed, now)) is not None:
             with self._access.write() as connection:
                 if (taken := _claim(connection, mailer, now=now, lease=lease)) is not None:
                     return taken
+            passed.append(mailer)
         return None
+
+    def _next(self, passed: Sequence[str], now: datetime) -> str | None:
+        """The mailer of the oldest one that may leave, as far as one can see, and is of none of those."""
+        free = (~circuit.blocked(table, now), ~rates.notices_wait(table, now), table.c.mailer.not_in(passed))
+        with self._access.read() as connection:
+            oldest = sa.select(table.c.mailer).where(_ready(now), *free).order_by(table.c.id).limit(1)
+            return connection.execute(oldest).scalar_one_or_none()
 
     def turn(self, now: datetime) -> datetime | None:
         with self._access.read() as connection:

@@ -287,7 +287,8 @@ def resolve(store: Store, key: str, *, accepted: bool, now: datetime) -> int:
         count = together.outbox.resolve(edition.id, accepted=accepted, now=now)
         if count:
             together.kept.went_on(edition.id)
-        if count and not accepted and edition.state is EditionState.DONE:
+        # Locked only now, after its batches (see `finish`).
+        if count and not accepted and together.editions.locked(edition.id).state is EditionState.DONE:
             together.editions.move(key, (EditionState.DONE,), EditionState.SENDING, finished_at=None)
     return count
 
@@ -296,7 +297,9 @@ def finish(store: Store, edition: Edition, *, now: datetime) -> Edition | None:
     """Done when no batch can change any more; None while some can."""
     if edition.state is not EditionState.SENDING or store.outbox.open(edition.id):
         return None
-    try:
-        return store.editions.move(edition.key, (EditionState.SENDING,), EditionState.DONE, finished_at=now)
-    except Conflict:
-        return None  # somebody else finished it
+    with store.transaction() as together:
+        # Whoever makes batches of it ready at this moment, locks it next and finds it done.
+        there = together.editions.locked(edition.id)
+        if there.state is not EditionState.SENDING or together.outbox.open(edition.id):
+            return None
+        return together.editions.move(edition.key, (EditionState.SENDING,), EditionState.DONE, finished_at=now)

@@ -176,8 +176,12 @@ def _take(desk: Desk, store: Store, tally: Tally) -> tuple[Held | None, Exceptio
     batch = store.outbox.claim(desk.mailer.name, desk.owner, now=now, lease=desk.lease)
     if batch is None:
         return None, None
-    if batch.state is BatchState.RESOLVING and not _may_repeat(desk, store, batch, now):
-        return Held(batch=batch, deadline=deadline, look_up=True), None
+    if batch.state is BatchState.RESOLVING:
+        if not _may_repeat(desk, store, batch, now):
+            return Held(batch=batch, deadline=deadline, look_up=True), None
+        if at := store.outbox.take_again(batch, now):
+            store.outbox.unknown(batch, now=now, next_at=at, error=batch.last_error)
+            return Held(batch=batch, deadline=deadline), None
     if batch.deferrals >= ATTEMPTS and batch.state is BatchState.CLAIMED:
         _settle(desk, store, Answer(batch=batch, results=give_up(batch)), tally)
         return Held(batch=batch, deadline=deadline), None

@@ -44,7 +44,8 @@ def draft(desk: Desk, store: Store, batch: Batch) -> Made:
     why, skipped = None, batch.skipped
     if batch.first_intent_at is None:
         batch, withdrawn = store.outbox.latest(batch)
-        why = skips(batch, people, withdrawn)
+        arrived = store.events.arrived(batch.id) if batch.parent else frozenset()
+        why = skips(batch, people, withdrawn, arrived)
         skipped = frozenset(why)
     variants = _variants(desk, store, batch)
     made = mailing(batch, edition, head, people=people, skipped=skipped, variants=variants, keys=desk.keys)

@@ -41,7 +41,8 @@ def retry(store: Store, key: str, *, now: datetime) -> Retried:
         reasons = [_stays(one, people.get(one.subscriber)) for one in rejected]
         wanted = [one for one, reason in zip(rejected, reasons, strict=True) if not reason]
         again = together.outbox.retry(wanted, now=now)
-        if again and edition.state is EditionState.DONE:
+        # Locked only now, after its batches: somebody may be finishing it at this moment.
+        if again and together.editions.locked(edition.id).state is EditionState.DONE:
             together.editions.move(key, (EditionState.DONE,), EditionState.SENDING, finished_at=None)
     return Retried(again=again, left=Counter(filter(None, reasons)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -23,6 +23,8 @@ from publisher.model import (
 #: hour and one an hour then (`backoff`) make two days. Only what it says about recipients counts: a mailer that takes
 #: nothing at all, for however long, loses nobody.
 ATTEMPTS = 54
+#: Why somebody is not mailed again: a look-up had found nothing of a letter that an event told of later.
+ARRIVED = "it had arrived: an event told of it later"
 
 
 def refuses(site: Site, capability: Capability) -> str:
@@ -58,14 +60,18 @@ def exclusion(one: Candidate | Standing) -> str:
     return "unsubscribed"
 
 
-def skips(batch: Batch, people: Mapping[int, Candidate], withdrawn: Mapping[int, str]) -> Mapping[int, str]:
+def skips(
+    batch: Batch, people: Mapping[int, Candidate], withdrawn: Mapping[int, str], arrived: Collection[int] = ()
+) -> Mapping[int, str]:
     """Positions that must not be mailed, each with the reason. `withdrawn` are variants of which nothing may be shown
-    any more, and why. For a batch of which nothing can have left: after a first intent the payload never changes."""
+    any more, and why; `arrived` whose letter came after all, from a batch that this one was split from. For a batch of
+    which nothing can have left: after a first intent the payload never changes."""
     reasons = (
         (position, exclusion(person) if (person := people.get(subscriber)) else "erased", variant)
         for position, (subscriber, variant) in enumerate(batch.members)
     )
-    return {at: why for at, reason, variant in reasons if (why := reason or withdrawn.get(variant, ""))}
+    found = {at: why for at, reason, variant in reasons if (why := reason or withdrawn.get(variant, ""))}
+    return dict.fromkeys(arrived, ARRIVED) | found
 
 
 def may_repeat(batch: Batch, capability: Capability, now: datetime) -> bool:

@@ -58,6 +58,9 @@ class Editions(Protocol):
 
     def by_id(self, id: int) -> Edition: ...
 
+    def locked(self, id: int) -> Edition:
+        """Within a transaction: nobody else changes it until that ends. Raises NotFound."""
+
     def newest(self, limit: int, newsletter: str = "") -> tuple[Edition, ...]: ...
 
     def last(self, newsletter: str, cadence: str) -> Edition | None:
@@ -230,6 +233,10 @@ class Outbox(Protocol):
     def waits(self, mailer: str, now: datetime) -> datetime | None:
         """When there will be tokens for the batch that could not be claimed for lack of them."""
 
+    def take_again(self, batch: Batch, now: datetime) -> datetime | None:
+        """Take the tokens for one more call with an unknown batch, which was just claimed; when they will be there, if
+        they are not. They are those of the rate: a day counts it once, and does not put it off."""
+
     def slow(self, mailer: str, now: datetime) -> None:
         """It asked us to: half the rate, unless somebody has just been told the same. It recovers by itself."""
 
@@ -260,8 +267,8 @@ class Outbox(Protocol):
         still looked up, and not handed over again."""
 
     def in_hand(self, edition: int) -> int:
-        """Recipients of batches that workers hold, and of those in doubt, whose calls may still arrive: at most so many
-        messages can leave after "stop"."""
+        """Recipients of batches that workers hold, and of those in doubt, also held ones of the last two hours, whose
+        calls may still arrive: at most so many messages can leave after "stop"."""
 
     def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
         """A person's word about the held batches of an edition: they were sent, or they are to be sent again
@@ -343,6 +350,10 @@ class Events(Protocol):
     def positions(self, key: str) -> frozenset[int]:
         """Letters of a batch of which an event tells: they were accepted. Those of the batches it was split from
         count too."""
+
+    def arrived(self, batch: int) -> frozenset[int]:
+        """Letters of the batch with that id of which a merged event tells that their readers have them, or will: they
+        were in a batch that it was split from."""
 
     def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         """The key of a batch first handed to the mailer after that time, or of a witness (a notice) made after it, of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,6 +22,9 @@ _UNSENT = (BatchState.READY, BatchState.CLAIMED)
 _BACK = (BatchState.READY,)
 #: Of these a call may be under way; also of an unknown one, whose worker may be frozen and not dead.
 _IN_HAND = (BatchState.CLAIMED, BatchState.SUBMITTING, BatchState.UNKNOWN, BatchState.RESOLVING)
+#: And of one that is held, for so long after its last intent: by then every server has hung up on a worker that froze
+#: in mid-call (RFC 5321 section 4.5.3.2 asks for minutes).
+_FROZEN = timedelta(hours=2)
 
 
 class ByHand:
@@ -40,12 +43,13 @@ class ByHand:
         """On PostgreSQL a worker may have claimed a batch, and committed neither that nor the intent: such a batch is
         still ready to everybody else, but locked. So all are counted, but for the ready ones that nobody has locked.
         That waits for nobody, not even for a worker that is frozen."""
+        lately = sa.and_(batch.c.state == BatchState.HELD.value, batch.c.intent_at > self._access.now() - _FROZEN)
         if self._access.sqlite:
             with self._access.read() as connection:
-                return _letters(connection, _left_of(edition, _IN_HAND))
+                return _letters(connection, _left_of(edition, _IN_HAND, lately))
         with self._access.write() as connection:
             free = _letters(connection, _left_of(edition, _BACK).with_for_update(read=True, skip_locked=True))
-            return _letters(connection, _left_of(edition, (*_IN_HAND, *_BACK))) - free
+            return _letters(connection, _left_of(edition, (*_IN_HAND, *_BACK), lately)) - free
 
     def resolve(self, edition: int, *, accepted: bool, now: datetime) -> int:
         held = sa.and_(batch.c.edition == edition, batch.c.state == BatchState.HELD.value)
@@ -99,9 +103,12 @@ class ByHand:
             return witnesses.accepted(connection, mailer, after, than=than)
 
 
-def _left_of(edition: int, states: Iterable[BatchState]) -> sa.Select[tuple[int]]:
-    of = sa.and_(batch.c.edition == edition, batch.c.state.in_([state.value for state in states]))
-    return sa.select(_LEFT.label("left")).where(of)
+def _left_of(
+    edition: int, states: Iterable[BatchState], or_else: sa.ColumnElement[bool] | None = None
+) -> sa.Select[tuple[int]]:
+    which: sa.ColumnElement[bool] = batch.c.state.in_([state.value for state in states])
+    which = which if or_else is None else sa.or_(which, or_else)
+    return sa.select(_LEFT.label("left")).where(batch.c.edition == edition, which)
 
 
 def _letters(connection: Connection, left: sa.Select[tuple[int]]) -> int:

@@ -84,6 +84,14 @@ class Mailers:
             limits = standing(connection, mailer).terms.limits
             return limits.largest(rates.sent_days(connection, mailer)) if limits else 0
 
+    def take_again(self, batch: Batch, now: datetime) -> datetime | None:
+        with self._access.write() as connection:
+            limits = standing(connection, batch.mailer).terms.limits
+            if not limits:
+                return None
+            there = rates.locked(connection, batch.mailer, limits, now)
+            return rates.take_again(connection, batch.mailer, limits, there, batch)
+
     def waits(self, mailer: str, now: datetime) -> datetime | None:
         until = sa.select(bucket.c.waits_until).where(bucket.c.mailer == mailer, bucket.c.waits_until > now)
         with self._access.read() as connection:

@@ -18,6 +18,10 @@ from publisher.store._order import begun_later, last, line
 from publisher.store._witnesses import told_of
 from publisher.store.tables import batch, delivery_exception, edition
 
+#: What tells that a reader has a letter, or will have it: all but that it was refused.
+_REFUSED = (EventKind.SOFT_BOUNCE, EventKind.HARD_BOUNCE, EventKind.BLOCKED)
+_HAVE_IT = tuple(kind.value for kind in EventKind if kind not in _REFUSED)
+
 
 def tally(connection: Connection, id: int) -> Counter[EventKind]:
     of = sa.and_(delivery_exception.c.edition == id, delivery_exception.c.kind.in_(KINDS))
@@ -39,11 +43,30 @@ def positions(connection: Connection, key: str) -> frozenset[int]:
     return frozenset(at for at, who in enumerate(mine) if who in seen)
 
 
+def arrived(connection: Connection, id: int) -> frozenset[int]:
+    """Events that wait do not count here: to look for them takes long, and they are merged within seconds."""
+    told: set[int] = set()
+    for before in (one for one, _ in line(connection, id)):
+        told |= _delivered(connection, before)
+        of = sa.and_(delivery_exception.c.batch == before, delivery_exception.c.kind.in_(_HAVE_IT))
+        told |= set(connection.execute(sa.select(delivery_exception.c.subscriber).where(of)).scalars())
+    if not told:
+        return frozenset()
+    return frozenset(at for at, who in enumerate(members_of(connection, [id])[id].subscribers) if who in told)
+
+
+def _delivered(connection: Connection, id: int) -> set[int]:
+    bitmap = connection.execute(sa.select(batch.c.delivered).where(batch.c.id == id)).scalar_one()
+    if not bitmap:
+        return set()
+    subscribers = members_of(connection, [id])[id].subscribers
+    return {subscribers[at] for at in unpack_positions(bitmap)}
+
+
 def _seen(connection: Connection, id: int, key: str) -> Iterator[int]:
     """The subscribers about whose letter in this batch an event was kept."""
-    bitmap = connection.execute(sa.select(batch.c.delivered).where(batch.c.id == id)).scalar_one()
     subscribers = members_of(connection, [id])[id].subscribers
-    yield from (subscribers[at] for at in unpack_positions(bitmap))
+    yield from _delivered(connection, id)
     of = sa.and_(delivery_exception.c.batch == id, delivery_exception.c.kind.in_(KINDS))
     yield from connection.execute(sa.select(delivery_exception.c.subscriber).where(of)).scalars()
     waiting = list(waiting_for(connection, key))

@@ -92,6 +92,20 @@ def take(connection: Connection, mailer: str, limits: Limits, there: Bucket, *, 
     return True
 
 
+def take_again(connection: Connection, mailer: str, limits: Limits, there: Bucket, again: Batch) -> datetime | None:
+    """Take the tokens of a batch for one more call; when they will be there if there are too few. It waits for the rate
+    alone, and counts once a day: a key does not live so long that it could wait for tomorrow."""
+    size = again.size - len(again.skipped | again.moved)
+    at = granted_at(there, Limits(rate=limits.rate), min(size, int(limits.burst)))
+    if at > there.at:
+        _write(connection, mailer, there, waits_until=at, waits_priority=again.priority)
+        return at
+    today = 0 if _day(again.intent_at or there.at) == _day(there.at) else size
+    tokens = max(0.0, there.tokens - size) if limits.rate else there.tokens
+    _write(connection, mailer, replace(there, tokens=tokens, day_used=there.day_used + today))
+    return None
+
+
 def give_back(connection: Connection, held: Batch | Notice, unused: int) -> None:
     """Tokens of letters that did not leave. Those of a day that is over are of no use any more."""
     if unused <= 0:

@@ -32,7 +32,7 @@ from publisher.store import _archive, _materials
 from publisher.store import _editions as rows
 from publisher.store import _shared as shared
 from publisher.store import _superseding as superseding
-from publisher.store._batches import reached
+from publisher.store._batches import lock_edition, reached
 from publisher.store.engine import Access
 from publisher.store.tables import (
     archive_page,
@@ -95,6 +95,11 @@ class Editions:
     def by_id(self, id: int) -> Edition:
         """Raises NotFound."""
         with self._access.read() as connection:
+            return _by_id(connection, id)
+
+    def locked(self, id: int) -> Edition:
+        with self._access.write() as connection:
+            lock_edition(connection, id)
             return _by_id(connection, id)
 
     def newest(self, limit: int, newsletter: str = "") -> tuple[Edition, ...]:

@@ -108,6 +108,10 @@ class Events:
         with self._access.read() as connection:
             return evidence.positions(connection, key)
 
+    def arrived(self, batch: int) -> frozenset[int]:
+        with self._access.read() as connection:
+            return evidence.arrived(connection, batch)
+
     def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         with self._access.read() as connection:
             return evidence.witness(connection, mailer, after, than=than)

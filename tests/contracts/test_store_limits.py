@@ -204,3 +204,49 @@ def test_an_alert_need_not_wait_for_the_tokens_of_a_digest(desk: Database) -> No
     alert = sending(desk, [1, 2], slot="alert:1", priority=Priority.ALERT)
     assert desk.outbox.due(NOW) == (Work(kind="deliver", key="maildir", priority=Priority.ALERT),)
     assert claim(desk).edition == alert.id
+
+
+# ---------------------------------------------------------------- once more
+
+
+def in_doubt(store: Database, *moments: datetime) -> None:
+    """Hand a batch over at each of them, and hear no answer."""
+    for sent in [submit(store, now=now) for now in moments]:
+        store.outbox.unknown(sent, now=moments[-1], next_at=moments[-1], error="no answer")
+
+
+def test_a_call_that_is_made_again_waits_for_the_rate(desk: Database) -> None:
+    limited(desk, rate=2)
+    sending(desk, [1, 2], [3, 4], [5, 6])
+    in_doubt(desk, NOW, NOW + SECOND)
+    once = NOW + 3 * SECOND
+    assert desk.outbox.take_again(claim(desk, now=once), once) is None
+    second = claim(desk, now=once)
+    assert second.state is BatchState.RESOLVING
+    assert desk.outbox.take_again(second, once) == desk.outbox.waits("maildir", once) == once + SECOND
+    assert desk.outbox.take_again(second, once + SECOND) is None
+    assert tried(desk, now=once + SECOND) is None, "both took from the same tokens"
+
+
+def test_a_call_that_is_made_again_is_not_put_off_to_another_day_and_counts_in_each_once(desk: Database) -> None:
+    limited(desk, per_day=20)
+    sending(desk, *([2 * n + 1, 2 * n + 2] for n in range(24)))
+    late = MIDNIGHT - timedelta(minutes=1)
+    in_doubt(desk, late)
+    again = claim(desk, now=late)
+    assert desk.outbox.take_again(again, late) is None
+    desk.outbox.unknown(again, now=late, next_at=MIDNIGHT, error="no answer")
+    assert handed_over(desk, late) == 9
+    again = claim(desk, now=MIDNIGHT)
+    assert again.state is BatchState.RESOLVING
+    assert desk.outbox.take_again(again, MIDNIGHT) is None
+    assert handed_over(desk, MIDNIGHT) == 9
+
+
+def handed_over(store: Database, now: datetime) -> int:
+    """How many of the batches that wait."""
+    count = 0
+    while claimed := tried(store, now=now):
+        assert store.outbox.intend(claimed, now=now, payload_hash="abc", skipped=frozenset())
+        count += 1
+    return count

@@ -281,3 +281,47 @@ def test_settings_change_while_a_mailer_asks_to_be_left_alone(desk: Database, be
     beside.meanwhile(lambda: desk.outbox.agree([Terms(mailer="maildir", limits=Limits(rate=50))]))
     working.result(20)
     assert desk.outbox.largest("maildir") == Limits(rate=50).largest(0)
+
+
+# ---------------------------------------------------------------- the end of an edition
+
+
+def held(desk: Database) -> Edition:
+    """An edition of which nothing is left to do, unless a person decides about its two readers."""
+    one = sending(desk, [1, 2])
+    desk.outbox.hold(submit(desk), error="nothing tells whether it was sent")
+    return one
+
+
+def test_who_is_to_be_mailed_again_is_not_left_behind_by_an_edition_that_ends_just_now(
+    desk: Database, beside: Beside
+) -> None:
+    one = held(desk)
+
+    def end() -> Edition | None:
+        with desk.transaction() as together:
+            ended = editions.finish(together, one, now=NOW)
+            beside.stops()
+            return ended
+
+    ending = beside.start(end)
+    assert beside.meanwhile(lambda: editions.resolve(desk, one.key, accepted=False, now=NOW)) == 2
+    assert ending.result(20) is not None
+    assert desk.editions.get(one.key).state is EditionState.SENDING
+    assert desk.outbox.claim("maildir", "worker", now=NOW, lease=LEASE) is not None
+
+
+def test_an_edition_does_not_end_while_a_person_has_readers_mailed_again(desk: Database, beside: Beside) -> None:
+    one = held(desk)
+
+    def decide() -> int:
+        with desk.transaction() as together:
+            again = editions.resolve(together, one.key, accepted=False, now=NOW)
+            beside.stops()
+            return again
+
+    deciding = beside.start(decide)
+    assert beside.meanwhile(lambda: editions.finish(desk, one, now=NOW)) is None
+    assert deciding.result(20) == 2
+    assert desk.editions.get(one.key).state is EditionState.SENDING
+    assert desk.outbox.claim("maildir", "worker", now=NOW, lease=LEASE) is not None

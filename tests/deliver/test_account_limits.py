@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from publisher.kit.tokens import KeyRing
 from publisher.mailers.maildir import Maildir
 from publisher.mailers.resend import Resend
 from publisher.mailers.ses import Ses
-from publisher.model import Limits, Terms
+from publisher.model import Limits, Prepared, Result, Terms
 from publisher.store import Database
 from tests.deliver.ledger import approved, drain, people
 from tests.fakes.resend import KEY, ResendServer
@@ -102,6 +102,39 @@ def test_an_account_that_cannot_be_asked_loses_nobody(
             clock.move(minutes=1)
         assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 300
     assert {batch.deferrals for batch in memory_store.outbox.batches(there.id)} == {0}
+
+
+class Watched(Resend):
+    """Notes when it was handed how many letters."""
+
+    def __init__(self, clock: TestClock, url: str) -> None:
+        super().__init__("resend", KEY, base_url=url)
+        self._clock = clock
+        self.calls: list[tuple[datetime, int]] = []
+
+    def submit(self, prepared: Prepared) -> tuple[Result, ...]:
+        self.calls.append((self._clock.at, len(prepared.letters)))
+        return super().submit(prepared)
+
+
+def test_what_is_handed_over_again_keeps_to_the_rate_as_well(
+    memory_store: Database, tmp_path: Path, keys: KeyRing
+) -> None:
+    """Many answers are lost in one outage, and all their batches are tried again when it is over."""
+    clock = TestClock(NOW)
+    memory_store.outbox.agree([Terms(mailer="resend", limits=Limits(rate=10), batch=100)])
+    people(memory_store, 60)
+    with ResendServer(tmp_path, clock=lambda: clock.at) as server:
+        mailer = Watched(clock, server.url)
+        approved(memory_store, mailer)
+        server.plan(*["accept_then_drop"] * 4)
+        drain(memory_store, mailer, keys, clock)
+        clock.move(hours=1)
+        drain(memory_store, mailer, keys, clock)
+        assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 60
+    assert sum(size for _, size in mailer.calls) == 100
+    for at, _ in mailer.calls:
+        assert sum(size for when, size in mailer.calls if at <= when < at + timedelta(seconds=1)) <= 10
 
 
 def test_a_rate_in_the_settings_holds_whatever_the_mailer_says(memory_store: Database) -> None:

@@ -17,6 +17,7 @@ from publisher.mailers.resend import Resend
 from publisher.mailers.ses import Ses
 from publisher.model import Batch, BatchState, Capability, EventKind, MailEvent, Outcome, Result, Run, Sums
 from publisher.store import Database
+from tests.contracts.ledger import claim
 from tests.deliver.ledger import approved, drain, people
 from tests.fakes.postmark import TOKEN, PostmarkServer
 from tests.fakes.resend import KEY, ResendServer
@@ -274,3 +275,32 @@ def test_a_lost_answer_of_a_cancelled_edition_is_held_where_only_handing_it_over
     (batch,) = memory_store.outbox.batches(stopped.id)
     assert batch.state is BatchState.HELD
     assert batch.last_error.startswith("nothing tells whether it was sent: ")
+
+
+@pytest.mark.parametrize("kind", [EventKind.ACCEPTED, EventKind.DELIVERED, EventKind.COMPLAINT])
+def test_who_is_told_of_after_a_look_up_found_nothing_is_not_mailed_again(
+    memory_store: Database, postmark: PostmarkServer, keys: KeyRing, clock: TestClock, kind: EventKind
+) -> None:
+    """What was proved not to have left waits for its turn meanwhile: an edition may be paused for hours."""
+    readers = people(memory_store, 5)
+    mailer = Postmark("postmark", TOKEN, base_url=postmark.url)
+    there = approved(memory_store, mailer)
+    postmark.plan("500")  # nothing of it is shown
+    drain(memory_store, mailer, keys, clock)
+    clock.move(minutes=20)
+    lost = memory_store.outbox.batches(there.id)[0]
+    memory_store.outbox.settle(
+        claim(memory_store, now=clock.now(), mailer="postmark"),
+        [Result(position=at, outcome=Outcome.DEFERRED) for at in range(5)],
+        now=clock.now(),
+        next_at=clock.now(),
+    )
+    late = MailEvent(event_id="late", kind=kind, at=clock.now(), recipient=readers[2].email, batch=lost.key, position=2)
+    memory_store.events.keep("postmark", [late], at=clock.now())
+    with memory_store.transaction() as together:
+        together.events.merge(together.events.take(10), at=clock.now())
+    before = len(postmark.mails)
+    drain(memory_store, mailer, keys, clock)
+    again = [mail.recipient for mail in postmark.mails[before:]]
+    assert sorted(again) == sorted(reader.email for reader in readers if reader is not readers[2])
+    assert memory_store.outbox.trace(readers[2].id)[-1][1:] == ("skipped", "it had arrived: an event told of it later")

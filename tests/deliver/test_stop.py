@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,14 @@ def test_a_call_that_may_still_arrive_counts(store: Database) -> None:
     store.outbox.settle(last, results(accepted=[0]), now=NOW, next_at=LATER)
     assert store.outbox.claim("maildir", "worker", now=LATER, lease=LEASE) is not None
     assert store.outbox.in_hand(one.id) == 2
+
+
+def test_a_call_of_which_nothing_tells_counts_while_its_worker_may_be_frozen(store: Database) -> None:
+    """With bare SMTP nobody looks anything up, so its batch is held as soon as its lease is over."""
+    now = store.now()
+    store.editions.sync([newsletter()], now=now)
+    one = sending(store, [1, 2, 3], [4, 5], [6])
+    for intended in (now - timedelta(hours=3), now):
+        store.outbox.hold(submit(store, now=intended), error="nothing tells whether it was sent")
+    _, said = editions.pause(store, one.key, "Aoife Brennan")
+    assert said == 2

@@ -23,8 +23,11 @@ from publisher.kit.message import (
 from publisher.mailers._shared import one_lines
 from publisher.model import Letter, Mailing, Rendered
 
-#: What Mailgun might fill in. A percent sign before two hexadecimal digits belongs to a web address.
-_SYNTAX = re.compile(r"%(?![0-9A-Fa-f]{2})(?=[A-Za-z_][\w.:-]*%)")
+#: What Mailgun might fill in, also what has no end of its own: it might take the beginning of our variables for that. A
+#: percent sign before two hexadecimal digits belongs to a web address.
+_SYNTAX = re.compile(
+    r"%(?![0-9A-Fa-f]{2})(?=[A-Za-z_][\w.:-]*%|recipient|(?:tag_|mailing_list_)?unsubscribe)", re.IGNORECASE
+)
 _WORD_JOINER = "\u2060"  # invisible, and no line breaks at it
 
 _OPTION = re.compile(rb'name="([ohv]:[^"]+)"\r\n\r\n(.*?)\r\n--', re.DOTALL)

@@ -144,8 +144,10 @@ class Mailgun(Calling, NoRate):
         """As `ports.Mailer`. A letter is proved absent only when nothing of its call is seen, for a call is taken as a
         whole; when the lag is over, while Mailgun still keeps events of that time; and when it shows some of the
         witness."""
+        # The later batch first: what is missing after it was seen was not merely listed in between.
+        conclusive = self._is_conclusive(question, now)
         found, taken = self._found(question)
-        absent = Outcome.UNKNOWN if taken or not self._is_conclusive(question, now) else Outcome.DEFERRED
+        absent = Outcome.DEFERRED if conclusive and not taken else Outcome.UNKNOWN
         return tuple(
             found.get(letter.position)
             or Result(position=letter.position, outcome=absent, detail="no event at Mailgun tells of it")

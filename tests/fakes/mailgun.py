@@ -66,8 +66,8 @@ def fields(call: Call) -> dict[str, list[str]]:
 
 class MailgunServer(Provider):
     """`clock` dates events, which are shown once they are `lag` old and, those of `late` recipients, as much later.
-    They are forgotten after `retention`. `domains` are ours, with their state. `suppressed` addresses get no mail,
-    for a reason such as "suppress-bounce"."""
+    They are forgotten after `retention`. The next `behind` pages are still empty. `domains` are ours, with their state.
+    `suppressed` addresses get no mail, for a reason such as "suppress-bounce"."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class MailgunServer(Provider):
         super().__init__(folder / "mailgun.jsonl", clock, port)
         self.lag, self.retention, self.answer_only = lag, retention, answer_only
         self.late: dict[str, timedelta] = {}
+        self.behind = 0
         self.domains = {DOMAIN: "active"}
         self.suppressed: dict[str, str] = {}
         self.recipients = 0
@@ -168,6 +169,8 @@ class MailgunServer(Provider):
         if not 1 <= limit <= 300:
             raise Refused(400, "limit must be between 1 and 300")
         chosen = [item for item in self.shown(query.get("tags", "")) if _matches(item, query)]
+        if self.behind:
+            self.behind, chosen = self.behind - 1, []
         if query.get("ascending", "no") != "yes":
             chosen.reverse()
 

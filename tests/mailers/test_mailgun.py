@@ -228,6 +228,7 @@ def test_headers_that_are_too_long_are_told_and_not_sent(server):
         "%unsubscribe_url%%tag_unsubscribe_url%%mailing_list_unsubscribe_url%",
         "100%%unsubscribe_email% and %recipient.rid%recipient.rid%",
         "https://reader.example/?of=%recipient.unsubscribe%&to=%tag_unsubscribe_email%",
+        "our %recipient.count of aid, and %Recipient.other things",
     ],
 )
 def test_an_article_cannot_have_anything_filled_in(server, words):
@@ -428,6 +429,14 @@ def test_silence_proves_nothing_once_events_are_forgotten(server, clock):
     assert looked_up(server) == [UNKNOWN] * 5
 
 
+def test_what_mailgun_lists_while_it_is_asked_is_not_taken_for_absent(server, clock):
+    send_in_vain(server, "accept_then_drop")
+    send_a_witness(server)
+    clock.now += timedelta(minutes=40)
+    server.behind = 1
+    assert looked_up(server) == [ACCEPTED] * 5
+
+
 def test_letters_that_are_still_coming_in_are_waited_for(server, clock):
     send_in_vain(server, "accept_then_drop")
     server.late = {"reader3@reader.example": timedelta(minutes=25)}
@@ -481,7 +490,7 @@ def test_every_page_is_read(server, clock):
 def test_pages_that_lead_nowhere_prove_nothing(next):
     page = {"items": [{"event": "accepted", "recipient": "reader0@reader.example"}], "paging": {"next": next}}
     with answering(200, page) as url, pytest.raises(TryLater, match="where its events go on"):
-        Mailgun("mailgun", KEY, DOMAIN, base_url=url).look_up(question(), now=SEVEN + timedelta(hours=1))
+        Mailgun("mailgun", KEY, DOMAIN, base_url=url).look_up(question(witness=""), now=SEVEN + timedelta(hours=1))
 
 
 @pytest.mark.parametrize(

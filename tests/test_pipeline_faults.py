@@ -190,6 +190,28 @@ def test_editors_are_told_of_a_mailer_that_refuses_a_confirmation_while_no_editi
     assert "Wrong password" in alarm.rendered.text
 
 
+def test_editors_are_told_once_of_readers_of_whom_nobody_can_tell_whether_they_were_mailed(
+    site: Any, root: Path, clock: TestClock
+) -> None:
+    app = site()
+    run_due(app)
+    clock.move(hours=1)
+    pipeline.compose(app.parts, "daily")
+    pipeline.plan(app.parts, TODAY)
+    outbox = app.parts.store.outbox
+    while claimed := outbox.claim("maildir", "worker", now=clock.now(), lease=timedelta(minutes=2)):
+        sent = outbox.intend(claimed, now=clock.now(), payload_hash="x", skipped=frozenset())
+        assert sent
+        assert outbox.hold(sent, error="nothing tells whether it was sent")
+    for _ in range(2):
+        run_due(app)
+        clock.move(minutes=5)
+    assert addressees(root) == ["editor@harbour-gazette.example"], "once, and no reader"
+    (alarm,) = app.parts.store.notices.last(5)
+    assert TODAY in alarm.rendered.subject
+    assert f"publisher deliver resolve {TODAY}" in " ".join(alarm.rendered.text.split())
+
+
 def notice(key: str, mailer: str, now: datetime) -> Notice:
     return Notice(
         kind="confirmation",

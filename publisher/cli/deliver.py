@@ -86,11 +86,16 @@ def resolve(
     resend: Annotated[bool, typer.Option("--resend", help="Mail them again; some may get it twice.")] = False,
     json: Json = False,
 ) -> None:
-    """Decide about readers of whom nobody else can tell whether they were mailed."""
+    """List readers of whom nobody can tell whether they were mailed, or decide about them."""
     from publisher import editions
+    from publisher.cli import doubts
 
-    if accepted == resend:
-        raise typer.BadParameter("say what became of them: --accepted, or --resend")
+    if accepted and resend:
+        raise typer.BadParameter("say one of them: --accepted, or --resend")
+    if not accepted and not resend:
+        with door(context).looked_at() as site:
+            doubts.show(site.parts, site.parts.store.editions.get(edition), json=json)
+        return
     with door(context).opened() as site:
         store, now = site.parts.store, site.parts.clock.now()
         decided = editions.resolve(store, edition, accepted=accepted, now=now)

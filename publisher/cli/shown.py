@@ -32,6 +32,7 @@ def edition(parts: Parts, there: Edition) -> dict[str, Any]:
         "mailer": there.mailer,
         "carried": dict(parts.store.outbox.carried(there.id)),
         "sums": sums(parts.store.outbox.sums(there.id)),
+        "possible_duplicates": parts.store.outbox.possible_duplicates(there.id),
     }
 
 
@@ -66,7 +67,7 @@ def line(parts: Parts, there: Edition) -> str:
         return f"{there.key} is {there.state}{reason}"
     became = "nobody has been mailed yet"  # who reads it is known when it is planned
     if there.state is not EditionState.APPROVED:
-        became = words.sums(parts.store.outbox.sums(there.id)) + _carried(parts, there)
+        became = words.sums(parts.store.outbox.sums(there.id)) + _carried(parts, there) + _twice(parts, there)
     waits = first_wave(parts, there)
     return f"“{there.subject}” ({there.key}), {there.state}: {became}" + (f"; {waits}" if waits else "")
 
@@ -90,6 +91,12 @@ def _carried(parts: Parts, there: Edition) -> str:
     """Who carried it besides its own mailer: "; 200 through ses"."""
     others = sorted(parts.store.outbox.carried(there.id).items())
     return "".join(f"; {readers:,} through {mailer}" for mailer, readers in others if mailer != there.mailer)
+
+
+def _twice(parts: Parts, there: Edition) -> str:
+    """Who was mailed again on a person's word: "; 2 may get it twice"."""
+    again = parts.store.outbox.possible_duplicates(there.id)
+    return f"; {again:,} may get it twice" if again else ""
 
 
 def filled(rendered: Rendered, site: Site) -> Rendered:

@@ -142,6 +142,7 @@ def _waiting(parts: Parts, now: datetime) -> dict[str, Any]:
         "approval": [e.key for e in parts.store.editions.in_state(EditionState.WAITING)],
         "first_waves": [{"edition": e.key, "said": said} for e in sending if (said := shown.first_wave(parts, e))],
         "held": [{"edition": key, "reason": why} for key, why in _held(parts)],
+        "in_doubt": [{"edition": key, "readers": n} for key, n in parts.store.outbox.held().items()],
         "batches": sum(parts.store.outbox.open(edition.id) for edition in sending),
         "notices": parts.store.notices.waiting(),
         "blocked": list(_blocked(parts, now)),
@@ -306,13 +307,15 @@ def _short(reason: str) -> str:
 
 def _mailed(edition: dict[str, Any]) -> str:
     sums = edition["sums"]
-    return f"{sums['accepted']:,} of {sums['planned']:,}" if sums["planned"] else ""
+    doubt = f", {sums['unknown']:,} unknown" if sums["unknown"] else ""
+    return f"{sums['accepted']:,} of {sums['planned']:,}{doubt}" if sums["planned"] else ""
 
 
 def _waiting_lines(waiting: dict[str, Any], zone: str) -> list[str]:
     lines = [f"{key} waits for an editor: publisher send {key.partition('/')[0]}" for key in waiting["approval"]]
     lines += [f"{h['edition']} cannot leave: {h['reason']}" for h in waiting["held"]]
     lines += [f"{w['edition']}: {w['said']}" for w in waiting["first_waves"]]
+    lines += [_in_doubt(one) for one in waiting["in_doubt"]]
     if waiting["batches"]:
         lines.append(f"{count(waiting['batches'], 'batch').replace('batchs', 'batches')} to deliver")
     if waiting["notices"]:
@@ -320,6 +323,11 @@ def _waiting_lines(waiting: dict[str, Any], zone: str) -> list[str]:
     lines += [_left_alone(one, zone) for one in waiting["blocked"]]
     lines += [f"{o['edition']} should have gone out: {o['reason']}" for o in waiting["overdue"]]
     return lines
+
+
+def _in_doubt(one: dict[str, Any]) -> str:
+    who = f"{count(one['readers'], 'reader')} of {one['edition']}"
+    return f"{who}: nobody can tell whether they were mailed: publisher deliver resolve {one['edition']}"
 
 
 def _left_alone(blocked: dict[str, Any], zone: str) -> str:

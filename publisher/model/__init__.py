@@ -92,7 +92,7 @@ from publisher.model.hubs import HubLease, HubLink, LeaseState
 from publisher.model.keeping import LedgerRow, Page, Receipt, Recipe, Version
 from publisher.model.mailers import Circuit, CircuitState, Limits, Terms
 from publisher.model.memory import Carried, Combination, Got, Mention
-from publisher.model.outcomes import Attempt, Delivery, Rejection, Sums, Told, Wave
+from publisher.model.outcomes import Attempt, Delivery, Doubt, Rejection, Sums, Told, Wave
 from publisher.model.preflight import (
     DomainFacts,
     Finding,
@@ -139,6 +139,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DomainFacts",
+    "Doubt",
     "Edition",
     "EditionState",
     "Enclosure",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from publisher.model.delivery import EventKind
 
@@ -45,6 +46,18 @@ class Rejection:
     subscriber: int
     code: str
     detail: str
+
+
+class Doubt(NamedTuple):
+    """A reader of whom only a person can tell whether they were mailed. `email` is "" when they are gone. Their batch
+    was handed to `mailer` at `handed_over_at` last, is in doubt since `since`, and `why` is the reason."""
+
+    subscriber: int
+    email: str
+    mailer: str
+    handed_over_at: datetime | None
+    since: datetime | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,7 @@ def deliver(parts: Parts, name: str, progress: Callable[[int], None] | None = No
     )
     finish(parts)
     tell_of_refusals(parts)
+    tell_of_doubts(parts)
     if tally.misconfigured:
         raise errors.MailerMisconfigured(f"the mailer {name!r} refuses us: {tally.misconfigured}", mailer=name)
     return tally
@@ -115,6 +116,21 @@ def tell_of_refusals(parts: Parts) -> None:
                 templates=parts.templates,
                 now=parts.clock.now(),
             )
+
+
+def tell_of_doubts(parts: Parts) -> None:
+    """Alarm the editors, once for each edition, of readers of whom only a person can tell whether they were mailed."""
+    for key, readers in parts.store.outbox.held().items():
+        notices.alarm(
+            parts.store,
+            f"{key}:doubts",
+            f"Nobody can tell whether some readers got {key}",
+            f"A mailer's answer was lost and cannot be looked up: {readers:,} so far. They get nothing until a person "
+            f"decides. `publisher deliver resolve {key}` lists them by name, and says what can be decided.",
+            site=parts.site,
+            templates=parts.templates,
+            now=parts.clock.now(),
+        )
 
 
 def may_leave(parts: Parts, name: str) -> None:

@@ -10,7 +10,7 @@ from publisher import editions, errors, memory, notices
 from publisher import feedback as feeding_back
 from publisher.pipeline import alerts, calendar, renewing
 from publisher.pipeline.composing import compose_slot
-from publisher.pipeline.delivering import finish, judge, refusal, tell_of_refusals
+from publisher.pipeline.delivering import finish, judge, refusal, tell_of_doubts, tell_of_refusals
 from publisher.ports import Parts
 
 #: An edition that has not left this long after its hour is an alarm.
@@ -29,6 +29,7 @@ def sweep(parts: Parts) -> None:
     renewing.sweep(parts)
     finish(parts)
     tell_of_refusals(parts)
+    tell_of_doubts(parts)
     for edition, why in overdue(parts):
         title = f"{edition} has not gone out"
         notices.alarm(

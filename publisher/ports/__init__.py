@@ -23,7 +23,8 @@ from publisher.ports.clock import Clock
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sketched, Sources, Stories
 from publisher.ports.hubs import HubCaller, Hubs
 from publisher.ports.keeping import Kept
-from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
+from publisher.ports.ledger import Editions, Events, Outbox
+from publisher.ports.mailboxes import Mailboxes
 from publisher.ports.memory import Memory
 from publisher.ports.parts import Keys, Parts
 from publisher.ports.readers import Audience, Notices

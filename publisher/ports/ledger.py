@@ -10,6 +10,7 @@ from publisher.model import (
     Batch,
     Circuit,
     Delivery,
+    Doubt,
     Edition,
     EditionState,
     Ending,
@@ -17,7 +18,6 @@ from publisher.model import (
     HandedOver,
     KeptEvent,
     Letterhead,
-    MailboxLook,
     MailEvent,
     Mention,
     Merged,
@@ -275,6 +275,15 @@ class Outbox(Protocol):
         (counted as possible duplicates). Whom an event tells of is accepted, whatever the person says. How many
         recipients the person decided about."""
 
+    def doubts(self, edition: int) -> Iterator[Doubt]:
+        """Every reader of the held batches of an edition, without holding them all in memory."""
+
+    def held(self) -> Mapping[str, int]:
+        """How many readers are held of each edition, by its key, the newest first; only where there are any."""
+
+    def possible_duplicates(self, edition: int) -> int:
+        """To how many readers at most an edition may go twice, because a person said to mail them again."""
+
     def rejections(self, edition: int) -> tuple[Rejection, ...]:
         """Recipients of an edition who are rejected as things stand: not those who are being tried again."""
 
@@ -365,19 +374,3 @@ class Events(Protocol):
 
     def forget(self, before: datetime) -> int:
         """Delete merged events that were kept before that time. How many."""
-
-
-class Mailboxes(Protocol):
-    """The looks at mailboxes that bounces come back to, by the mailer they belong to."""
-
-    def due(self, mailers: Collection[str], now: datetime) -> tuple[str, ...]:
-        """Those to look into now: nobody has, or it is time again."""
-
-    def take(self, mailer: str, *, now: datetime, until: datetime) -> bool:
-        """Make it ours to look, and nobody's until then. False when it is not due: another process was first."""
-
-    def looked(self, look: MailboxLook, *, next_at: datetime) -> None:
-        """Record a look; its counts add up."""
-
-    def looks(self) -> tuple[MailboxLook, ...]:
-        """The last look at each mailbox, with the counts of all."""

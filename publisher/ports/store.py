@@ -9,7 +9,8 @@ from typing import Protocol
 from publisher.ports.content import Articles, Decisions, Feeds, Fragments, Listings, Sources, Stories
 from publisher.ports.hubs import Hubs
 from publisher.ports.keeping import Kept
-from publisher.ports.ledger import Editions, Events, Mailboxes, Outbox
+from publisher.ports.ledger import Editions, Events, Outbox
+from publisher.ports.mailboxes import Mailboxes
 from publisher.ports.memory import Memory
 from publisher.ports.readers import Audience, Notices
 from publisher.ports.serving import Serving

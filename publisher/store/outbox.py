@@ -39,6 +39,7 @@ from publisher.store import _waves as waves
 from publisher.store._batches import batch_from, batch_row, bits, by_reason, next_sequence, reserve_sequence
 from publisher.store._by_hand import ByHand, end_cancelled
 from publisher.store._circuit import Mailers
+from publisher.store._doubts import Doubts
 from publisher.store._reckoning import Reckoning
 from publisher.store._settling import Settlement, children, settlement
 from publisher.store._superseding import Renewing
@@ -58,7 +59,7 @@ _GOING = (EditionState.SENDING, EditionState.SETTLING)
 _FRESH = {"state": _READY.value, "payload_hash": "", "first_intent_at": None, **bits("skipped", ()), "skips": {}}
 
 
-class Outbox(ByHand, Mailers, Reckoning, Renewing):
+class Outbox(ByHand, Doubts, Mailers, Reckoning, Renewing):
     def __init__(self, access: Access) -> None:
         self._access = access
 

@@ -13,7 +13,7 @@ from publisher.errors import Conflict
 from publisher.model import Batch, BatchState, Edition, EditionState, EventKind, MailEvent, Sums, Terms
 from publisher.store import Database
 from tests.contracts.ledger import LATER, LEASE, claim, results, sending, submit
-from tests.people import NOW, newsletter
+from tests.people import NOW, newsletter, subscriber, subscription
 
 
 @pytest.fixture
@@ -131,6 +131,56 @@ def test_what_is_mailed_again_has_another_key(desk: Database) -> None:
     assert again.key != sent.key
     assert uuid.UUID(again.key)
     assert (again.payload_hash, again.first_intent_at, again.unknown_since) == ("", None, None)
+
+
+# ---------------------------------------------------------------- who they are
+
+
+def test_all_readers_of_held_batches_are_told_by_name(desk: Database) -> None:
+    ann, ben = (desk.audience.add(subscriber(name), subscription())[0] for name in ("Ann", "Ben"))
+    one = sending(desk, [ann.id, ben.id], [ben.id + 1])
+    for why in ("the connection ended", "no such key"):
+        assert desk.outbox.hold(submit(desk), error=why)
+    told = [(doubt.email, doubt.why, doubt.mailer, doubt.since) for doubt in desk.outbox.doubts(one.id)]
+    when = desk.outbox.batches(one.id)[0].unknown_since
+    assert told[:2] == [(person.email, "the connection ended", "maildir", when) for person in (ann, ben)]
+    assert [(email, why) for email, why, *_ in told[2:]] == [("", "no such key")], "somebody who is gone still counts"
+    assert {doubt.handed_over_at for doubt in desk.outbox.doubts(one.id)} == {NOW}
+    assert desk.outbox.held() == {one.key: 3}
+
+
+def test_who_was_skipped_or_proved_to_be_mailed_is_not_among_them(desk: Database) -> None:
+    one = sending(desk, [1, 2, 3, 4])
+    sent = desk.outbox.intend(claim(desk), now=NOW, payload_hash="abc", skipped=frozenset({0}))
+    assert sent
+    assert desk.outbox.hold(sent, error="nothing tells")
+    assert [doubt.subscriber for doubt in desk.outbox.doubts(one.id)] == [2, 3, 4]
+    told(desk, sent, [2])
+    desk.outbox.prove(LATER)
+    assert [doubt.subscriber for doubt in desk.outbox.doubts(one.id)] == [2, 4]
+    assert desk.outbox.held() == {one.key: 2}
+    assert editions.resolve(desk, one.key, accepted=True, now=LATER) == 2
+    assert (list(desk.outbox.doubts(one.id)), desk.outbox.held()) == ([], {})
+
+
+def test_each_edition_has_its_own_and_however_many_there_are_none_is_left_out(desk: Database) -> None:
+    many = sending(desk, *([number] for number in range(1, 121)))
+    for _ in range(120):
+        assert desk.outbox.hold(submit(desk), error="nothing tells")
+    other, _ = held(desk, 500, slot="daily:2026-11-23")
+    sending(desk, [1], slot="daily:2026-11-24")
+    assert [doubt.subscriber for doubt in desk.outbox.doubts(many.id)] == list(range(1, 121))
+    assert [doubt.subscriber for doubt in desk.outbox.doubts(other.id)] == [500]
+    assert list(desk.outbox.held().items()) == [(other.key, 1), (many.key, 120)]
+
+
+def test_who_is_mailed_again_may_get_it_twice(desk: Database) -> None:
+    one, _ = held(desk, 1, 2, 3)
+    assert desk.outbox.possible_duplicates(one.id) == 0
+    editions.resolve(desk, one.key, accepted=False, now=LATER)
+    assert desk.outbox.possible_duplicates(one.id) == 3
+    editions.cancel(desk, one.key, "Aoife Brennan", now=LATER)
+    assert desk.outbox.possible_duplicates(one.id) == 0, "nothing of it leaves any more"
 
 
 # ---------------------------------------------------------------- a cancelled edition

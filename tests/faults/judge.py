@@ -12,7 +12,7 @@ from tests.faults.posts import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One cell. `unknown` are listed by name in the ledger, of whom `had` had got it; there can be `bound` of them."""
+    """One cell. `unknown` are listed by name for a person, of whom `had` had got it; there can be `bound` of them."""
 
     guarantee: str
     mailer: str

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from publisher import editions, pipeline
 from publisher.app import App, open_app
 from publisher.audience import Importer
-from publisher.model import BatchState, EditionState
+from publisher.model import EditionState
 from publisher.ports import Clock, Mailer
 from tests.faults import posts
 from tests.faults.clock import START
@@ -119,9 +119,6 @@ def finished(app: App) -> bool:
 
 
 def held(app: App) -> set[str]:
-    """The readers whom the ledger lists as held, for a person to decide."""
+    """The readers whom `publisher deliver resolve` lists by name, for a person to decide."""
     store = app.parts.store
-    batches = store.outbox.batches(store.editions.get(EDITION).id)
-    out = {BatchState.HELD}
-    ids = [subscriber for batch in batches if batch.state in out for subscriber, _ in batch.members]
-    return {person.email for person in store.audience.recipients("daily", ids).values()}
+    return {one.email for one in store.outbox.doubts(store.editions.get(EDITION).id)}

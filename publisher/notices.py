@@ -171,14 +171,16 @@ def confirmation(
 
 def alarm(store: Store, key: str, title: str, text: str, *, site: Site, templates: Templates, now: datetime) -> int:
     """Tell every alarm address, once for each key. How many notices were new."""
-    if not site.alarms:
+    keys = {f"alarm:{key}:{address}": address for address in site.alarms}
+    new = {name: address for name, address in keys.items() if store.notices.by_key(name) is None}
+    if not new:  # whoever watches says the same with every look
         return 0
     rendered = render("alarm", {"title": title, "text": text, "at": now}, site=site, templates=templates)
     return sum(
         store.notices.add(
             Notice(
                 kind="alarm",
-                key=f"alarm:{key}:{address}",
+                key=name,
                 address=message.mailbox(address)[1],
                 rendered=rendered,
                 sender=site.alarm_sender,
@@ -186,7 +188,7 @@ def alarm(store: Store, key: str, title: str, text: str, *, site: Site, template
                 created_at=now,
             )
         )
-        for address in site.alarms
+        for name, address in new.items()
     )
 
 

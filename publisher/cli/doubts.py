@@ -22,7 +22,7 @@ def show(parts: Parts, there: Edition, *, json: bool) -> None:
     number = 0
     for number, one in enumerate(doubts, start=1):  # noqa: B007
         console.say(_line(one, parts.site.timezone))
-    for line in _choices(there.key, number):
+    for line in _choices(there, number):
         console.say(line)
     if (others := parts.store.outbox.sums(there.id).unknown - number) > 0:
         console.say(f"Of {count(others, 'other reader')} the answer is still looked for; they need nobody's word yet.")
@@ -43,12 +43,17 @@ def _line(one: Doubt, zone: str) -> str:
     return f"{when(one.handed_over_at, zone)}  {who}, through {one.mailer}: {one.why}"
 
 
-def _choices(key: str, number: int) -> list[str]:
+def _choices(there: Edition, number: int) -> list[str]:
+    """Nobody of a cancelled edition is mailed again."""
+    from publisher.model import EditionState
+
     if not number:
         return ["Nobody of it is held."]
+    say = f"  publisher deliver resolve {there.key}"
+    again = [f"{say} --resend     mail them again; who was mailed gets it twice"]
     return [
         f"{count(number, 'reader')}: nobody can tell whether they were mailed. They get nothing until you decide.",
         "Look into the mailer's own log, then say of all of them:",
-        f"  publisher deliver resolve {key} --accepted   they were mailed",
-        f"  publisher deliver resolve {key} --resend     mail them again; who was mailed gets it twice",
+        f"{say} --accepted   they were mailed",
+        *(again if there.state is not EditionState.CANCELLED else ()),
     ]

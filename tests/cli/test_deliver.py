@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher import pipeline
+from publisher import editions, pipeline
 from tests.cli.calling import NOW, READERS, as_json, call, done, newsroom
 from tests.sites import TestClock, open_site
 
@@ -61,8 +61,8 @@ def test_resolving_needs_one_word_and_tells_when_nobody_is_held(site: Path) -> N
 WHY = "the connection ended before the answer"
 
 
-def lose_the_answer(root: Path) -> None:
-    """To all readers of the edition, which thereby is over."""
+def lose_the_answer(root: Path, *, cancelled: bool = False) -> None:
+    """To all readers of the edition, which thereby is over, or was cancelled meanwhile."""
     clock = TestClock(NOW + timedelta(hours=1))
     app = open_site(root, clock)
     pipeline.plan(app.parts, EDITION)
@@ -71,6 +71,8 @@ def lose_the_answer(root: Path) -> None:
     assert claimed
     sent = outbox.intend(claimed, now=now, payload_hash="x", skipped=frozenset())
     assert sent
+    if cancelled:
+        editions.cancel(app.parts.store, EDITION, "Aoife Brennan", now=now)
     assert outbox.hold(sent, error=WHY)
     pipeline.work(app.parts, "sweep", "")
     app.close()
@@ -102,6 +104,14 @@ def test_readers_of_whom_nobody_can_tell_are_listed_by_name(in_doubt: Path) -> N
         {"email": "ann@mail.example", **same},
         {"email": "ben@mail.example", **same},
     ]
+
+
+def test_of_a_cancelled_edition_nobody_is_offered_to_be_mailed_again(site: Path) -> None:
+    lose_the_answer(site, cancelled=True)
+    told = done(site, "deliver", "resolve", EDITION, at=AFTER)
+    assert "ben@mail.example, through maildir" in told
+    assert "--accepted" in told
+    assert "--resend" not in told
 
 
 def test_the_status_says_that_readers_wait_for_a_persons_word(in_doubt: Path) -> None:

@@ -176,12 +176,8 @@ def _take(desk: Desk, store: Store, tally: Tally) -> tuple[Held | None, Exceptio
     batch = store.outbox.claim(desk.mailer.name, desk.owner, now=now, lease=desk.lease)
     if batch is None:
         return None, None
-    if batch.state is BatchState.RESOLVING:
-        if not _may_repeat(desk, store, batch, now):
-            return Held(batch=batch, deadline=deadline, look_up=True), None
-        if at := store.outbox.take_again(batch, now):
-            store.outbox.unknown(batch, now=now, next_at=at, error=batch.last_error)
-            return Held(batch=batch, deadline=deadline), None
+    if batch.state is BatchState.RESOLVING and (held := _doubted(desk, store, batch, now, deadline)) is not None:
+        return held, None
     if batch.deferrals >= ATTEMPTS and batch.state is BatchState.CLAIMED:
         _settle(desk, store, Answer(batch=batch, results=give_up(batch)), tally)
         return Held(batch=batch, deadline=deadline), None
@@ -193,6 +189,20 @@ def _take(desk: Desk, store: Store, tally: Tally) -> tuple[Held | None, Exceptio
     intended = _intend(desk, store, batch, made, tally)
     prepared = made.prepared if intended else None
     return Held(batch=intended or batch, deadline=deadline, prepared=prepared), None
+
+
+def _doubted(desk: Desk, store: Store, batch: Batch, now: datetime, deadline: float) -> Held | None:
+    """A batch whose answer was lost; None when it is to be handed over again at once."""
+    if reconcile.elsewhere(batch, desk.mailer.account):
+        why = f"it was handed to another account of {desk.mailer.name} than the settings name now"
+        store.outbox.hold(batch, error=why)
+        return Held(batch=batch, deadline=deadline)
+    if not _may_repeat(desk, store, batch, now):
+        return Held(batch=batch, deadline=deadline, look_up=True)
+    if at := store.outbox.take_again(batch, now):
+        store.outbox.unknown(batch, now=now, next_at=at, error=batch.last_error)
+        return Held(batch=batch, deadline=deadline)
+    return None
 
 
 def _may_repeat(desk: Desk, store: Store, batch: Batch, now: datetime) -> bool:
@@ -270,6 +280,7 @@ def _intend(desk: Desk, store: Store, batch: Batch, made: making.Made, tally: Ta
         now=desk.clock.now(),
         payload_hash=made.prepared.digest,
         skipped=made.skipped,
+        account=desk.mailer.account,
         letterhead=made.letterhead,
         why=made.why,
     )

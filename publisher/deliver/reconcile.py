@@ -61,6 +61,11 @@ def askable(batch: Batch, capability: Capability) -> bool:
     return capability.evidence == "events" or (capability.evidence == "search" and bool(batch.payload_hash))
 
 
+def elsewhere(batch: Batch, account: str) -> bool:
+    """Whether it was handed to another account of its mailer: this one neither shows it nor knows its key."""
+    return bool(batch.account) and batch.account != account
+
+
 def question(batch: Batch, letters: tuple[Letter, ...], witness: str) -> Question:
     first = batch.first_intent_at or last(batch)
     return Question(key=batch.key, letters=letters, first_at=first, last_at=last(batch), witness=witness)

@@ -32,6 +32,12 @@ def failure_of(said: str) -> Failure:
     return Failure.REPUTATION if _REPUTATION.search(said) else Failure.CREDENTIALS
 
 
+def account_of(kind: str, *parts: str) -> str:
+    """`ports.Mailer.account`, from what names the account and the place in it. A key of an API may be among the parts,
+    since nobody can guess one from its hash; a password, which people choose, may not."""
+    return sha256(orjson.dumps((kind, *parts))).hexdigest()[:16]
+
+
 class NothingToAsk:
     """For mailers that cannot tell what became of a batch."""
 

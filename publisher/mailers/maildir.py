@@ -17,7 +17,7 @@ from pathlib import Path
 
 from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown, TryLater
 from publisher.kit.message import messages
-from publisher.mailers._shared import NoLine, NoRate, NothingToAsk, NoWebhook, deferred, prepared
+from publisher.mailers._shared import NoLine, NoRate, NothingToAsk, NoWebhook, account_of, deferred, prepared
 from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
@@ -37,6 +37,7 @@ class Maildir(NothingToAsk, NoWebhook, NoLine, NoRate):
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.path = path
+        self.account = account_of("maildir", os.path.realpath(path))
 
     def prepare(self, mailing: Mailing) -> Prepared:
         """Files have the line ends of this system, as every program that reads a Maildir expects."""

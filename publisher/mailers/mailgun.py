@@ -23,7 +23,7 @@ from publisher.kit.http_session import retry_after
 from publisher.mailers._http import Answer, Api, Calling
 from publisher.mailers._mailgun_call import boundary, call, email, once, options_size, tag
 from publisher.mailers._mailgun_events import evidence, mail_event, moment, part, place, text
-from publisher.mailers._shared import NoRate, deferred, one_line, prepared
+from publisher.mailers._shared import NoRate, account_of, deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
 _PATIENCE = 60.0  # seconds
@@ -83,6 +83,7 @@ class Mailgun(Calling, NoRate):
             patience=min(patience, _PATIENCE),
             largest=_LARGEST,
         )
+        self.account = account_of("mailgun", self._api.base_url, self._api.key, self.domain.casefold())
 
     # ---------------------------------------------------------------- sending
 

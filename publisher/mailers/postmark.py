@@ -19,7 +19,7 @@ from publisher.errors import DeliveryError, MailerMisconfigured, OutcomeUnknown,
 from publisher.kit.message import address, mailbox, personal
 from publisher.mailers._http import Answer, Api, Calling, header_fields, written
 from publisher.mailers._postmark_events import place, read, signed_in
-from publisher.mailers._shared import NoRate, one_line, prepared
+from publisher.mailers._shared import NoRate, account_of, one_line, prepared
 from publisher.model import (
     Capability,
     Letter,
@@ -96,6 +96,7 @@ class Postmark(Calling, NoRate):
             patience=min(patience, _PATIENCE),
             largest=8_000_000,
         )
+        self.account = account_of("postmark", self._api.base_url, self._api.key, stream)
 
     def prepare(self, mailing: Mailing) -> Prepared:
         variants = {number: _inert(rendered) for number, rendered in mailing.variants.items()}

@@ -17,7 +17,7 @@ from publisher.errors import DeliveryError, OutcomeUnknown, Refused
 from publisher.kit.message import address, mailbox, personal
 from publisher.mailers import _resend_events as webhook
 from publisher.mailers._http import Answer, Api, Calling, header_fields, written
-from publisher.mailers._shared import NoRate, NothingToAsk, deferred, one_line, prepared
+from publisher.mailers._shared import NoRate, NothingToAsk, account_of, deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _PATIENCE = 60.0  # seconds
@@ -61,6 +61,7 @@ class Resend(NothingToAsk, Calling, NoRate):
             headers={"Authorization": f"Bearer {key.strip()}"},
             patience=min(patience, _PATIENCE),
         )
+        self.account = account_of("resend", self._api.base_url, self._api.key)
 
     def prepare(self, mailing: Mailing) -> Prepared:
         return prepared(mailing, [orjson.dumps([_email(mailing, letter) for letter in mailing.letters])])

@@ -23,7 +23,7 @@ from publisher.errors import DeliveryError, OutcomeUnknown, Refused, TryLater
 from publisher.mailers import _ses_events, _sns
 from publisher.mailers._http import Answer, Api, Calling
 from publisher.mailers._ses_calls import calls, payload, unsendable
-from publisher.mailers._shared import NothingToAsk, deferred, one_line, prepared
+from publisher.mailers._shared import NothingToAsk, account_of, deferred, one_line, prepared
 from publisher.model import Capability, Letter, MailEvent, Mailing, Outcome, Prepared, Result
 
 _PATIENCE = 60.0  # seconds
@@ -110,6 +110,8 @@ class Ses(NothingToAsk, Calling):
             headers={},
             patience=min(patience, _PATIENCE),
         )
+        place = (region, self._api.base_url, configuration_set, topic_arn)
+        self.account = account_of("ses", self._key_id, *place)
         self._rate, self._ask_at = 0.0, 0.0  # as of the monotonic clock
         self._topic = _sns.Topic(topic_arn, certificates=certificates, confirm=confirm)
 

@@ -26,6 +26,7 @@ from publisher.mailers._shared import (
     NoRate,
     NothingToAsk,
     NoWebhook,
+    account_of,
     deferred,
     failure_of,
     is_loopback,
@@ -78,6 +79,7 @@ class Smtp(NothingToAsk, NoWebhook, NoRate):
         self.port = port
         self.security = security
         self.username = username
+        self.account = account_of("smtp", host.casefold(), str(port), username)
         self._password = password
         self.ca_file = ca_file
         self.patience = min(patience, _DOT)

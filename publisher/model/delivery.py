@@ -50,6 +50,7 @@ class Batch:
     `fence` grows with every claim, and only the holder of the current one may change the batch. `key` is
     derived (never random, never per attempt). `skipped`, `rejected`, `moved` are sets of positions. `deferrals`
     counts how often its letters were put off for reasons of their own, `letterhead` is the place among its edition's.
+    `account` is that of the mailer it was first handed to (see `ports.Mailer`), "" while it was handed to none.
     """
 
     id: int = 0
@@ -72,6 +73,7 @@ class Batch:
     next_at: datetime | None = None
     key: str
     payload_hash: str = ""
+    account: str = ""
     intent_at: datetime | None = None
     first_intent_at: datetime | None = None
     unknown_since: datetime | None = None

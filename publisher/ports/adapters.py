@@ -132,7 +132,11 @@ class Hub(Protocol):
 
 
 class Mailer(Protocol):
+    """`account` stands for the account that the settings name, and the place within it: the same for the same settings,
+    another for others, and no secret. What was handed to one is known to no other."""
+
     name: str
+    account: str
     capability: Capability
 
     def prepare(self, mailing: Mailing) -> Prepared:

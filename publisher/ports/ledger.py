@@ -187,11 +187,13 @@ class Outbox(Protocol):
         now: datetime,
         payload_hash: str,
         skipped: frozenset[int],
+        account: str = "",
         letterhead: int = 0,
         why: Mapping[int, str] | None = None,
     ) -> Batch | None:
         """Commit the intent: submitting, attempt + 1. None when the fence moved on. `why` says of each position that is
-        skipped for what reason; None leaves what was said before."""
+        skipped for what reason; None leaves what was said before. Of `account`, the mailer's, that of the first
+        intent is kept: what was handed over is known to that one alone."""
 
     def lock(self, batch: Batch) -> None:
         """Until this transaction ends nobody else changes a batch in hand. Said before another one is claimed, when
@@ -217,7 +219,7 @@ class Outbox(Protocol):
     def witness(self, mailer: str, after: datetime, *, than: int = 0) -> str:
         """The key of a batch that this mailer accepted and that was first handed over after that time, or else of a
         witness (a notice) made after it; "" when there is none. With `than`, the id of a batch, also later than that
-        one, whatever the clock said."""
+        one, whatever the clock said, and, if it is a batch, handed to the same account of the mailer."""
 
     def agree(self, terms: Sequence[Terms]) -> None:
         """Make the rows agree with the settings. What was said of a mailer that is gone still counts for the

@@ -58,6 +58,7 @@ class ByHand:
             "state": BatchState.READY.value,
             "next_at": now,
             "payload_hash": "",
+            "account": "",
             "first_intent_at": None,
             "unknown_since": None,
             "possible_duplicates": _LEFT,

@@ -15,7 +15,7 @@ from publisher.store._kept import waiting_for
 from publisher.store._lookups import by_address, members_of
 from publisher.store._merging import KINDS
 from publisher.store._order import begun_later, last, line
-from publisher.store._witnesses import told_of
+from publisher.store._witnesses import same_account, told_of
 from publisher.store.tables import batch, delivery_exception, edition
 
 #: What tells that a reader has a letter, or will have it: all but that it was refused.
@@ -87,6 +87,7 @@ def witness(connection: Connection, mailer: str, after: datetime, *, than: int =
             batch.c.mailer == mailer,
             batch.c.first_intent_at > after,
             begun_later(number),
+            same_account(connection, than),
             sa.or_(batch.c.delivered != b"", told),
         )
         .limit(1)

@@ -63,6 +63,6 @@ def _settle(connection: Connection, held: Batch, rest: frozenset[int], now: date
         told |= bits("moved", held.moved | rest)
         doubted = child(held, "held", rest, sequence=reserve_sequence(connection, held.edition), next_at=None)
         doubted = replace(doubted, state=BatchState.HELD, last_error=held.last_error, unknown_since=held.unknown_since)
-        doubted = replace(doubted, intent_at=held.intent_at, first_intent_at=held.first_intent_at)
+        doubted = replace(doubted, account=held.account, intent_at=held.intent_at, first_intent_at=held.first_intent_at)
         connection.execute(sa.insert(batch), [batch_row(doubted)])
     connection.execute(sa.update(batch).where(batch.c.id == held.id).values(**told))

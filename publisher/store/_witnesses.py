@@ -43,6 +43,7 @@ def accepted(connection: Connection, mailer: str, after: datetime, *, than: int)
         batch.c.skipped_n < batch.c.n,  # where everybody was skipped nothing was handed over
         batch.c.first_intent_at > after,
         begun_later(number),
+        same_account(connection, than),
     )
     found = connection.execute(later.order_by(batch.c.id).limit(1)).scalar()
     if found is None:
@@ -51,6 +52,13 @@ def accepted(connection: Connection, mailer: str, after: datetime, *, than: int)
         sent_first = notice.c.state == NoticeState.SENT.value
         found = connection.execute(notices.order_by(sent_first.desc(), notice.c.id.desc()).limit(1)).scalar()
     return found or ""
+
+
+def same_account(connection: Connection, id: int) -> sa.ColumnElement[bool]:
+    """A batch handed to the account that this one was handed to; any, where that is not known."""
+    of = sa.select(batch.c.account).where(batch.c.id == id)
+    account = connection.execute(of).scalar_one_or_none()
+    return batch.c.account == account if account else sa.true()
 
 
 def told_of(connection: Connection, mailer: str, after: datetime, number: int) -> str:

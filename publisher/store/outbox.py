@@ -56,7 +56,14 @@ _PROVED, _DOUBTFUL = (_CLAIMED, _SUBMITTING), (_SUBMITTING, _RESOLVING)
 _GOING = (EditionState.SENDING, EditionState.SETTLING)
 
 #: A batch that nothing is decided about yet.
-_FRESH = {"state": _READY.value, "payload_hash": "", "first_intent_at": None, **bits("skipped", ()), "skips": {}}
+_FRESH = {
+    "state": _READY.value,
+    "payload_hash": "",
+    "account": "",
+    "first_intent_at": None,
+    **bits("skipped", ()),
+    "skips": {},
+}
 
 
 class Outbox(ByHand, Doubts, Mailers, Reckoning, Renewing):
@@ -117,10 +124,12 @@ class Outbox(ByHand, Doubts, Mailers, Reckoning, Renewing):
         now: datetime,
         payload_hash: str,
         skipped: frozenset[int],
+        account: str = "",
         letterhead: int = 0,
         why: Mapping[int, str] | None = None,
     ) -> Batch | None:
         made = {"payload_hash": payload_hash, "letterhead": letterhead, **bits("skipped", skipped)}
+        made["account"] = batch.account if batch.first_intent_at else account
         if why is not None:
             made["skips"] = by_reason(why)
         with self._access.write() as connection:

@@ -18,7 +18,7 @@ from publisher.store.engine import Access, file_of, hidden
 from publisher.store.tables import instance
 
 #: The newest migration. A constant, so that opening a store that is up to date need not load alembic.
-HEAD = "0032"
+HEAD = "0033"
 
 SCRIPTS = Path(__file__).parent / "migrations"
 

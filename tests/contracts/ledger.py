@@ -60,10 +60,10 @@ def claim(store: Database, *, now: datetime = NOW, mailer: str = "maildir") -> B
     return claimed
 
 
-def submit(store: Database, *, now: datetime = NOW, skipped: Collection[int] = ()) -> Batch:
+def submit(store: Database, *, now: datetime = NOW, skipped: Collection[int] = (), account: str = "") -> Batch:
     """Claim the next batch and commit its intent."""
     claimed = claim(store, now=now)
-    intended = store.outbox.intend(claimed, now=now, payload_hash="abc", skipped=frozenset(skipped))
+    intended = store.outbox.intend(claimed, now=now, payload_hash="abc", skipped=frozenset(skipped), account=account)
     assert intended is not None
     return intended
 

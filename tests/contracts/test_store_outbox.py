@@ -315,6 +315,30 @@ def test_an_unknown_batch_is_claimed_to_find_out(desk: Database) -> None:
     assert desk.outbox.sums(one.id) == Sums(candidates=2, planned=2, skipped=1, accepted=1)
 
 
+def test_a_batch_keeps_the_account_it_was_first_handed_to_until_nothing_of_it_can_have_left(desk: Database) -> None:
+    sending(desk, [1, 2, 3])
+    assert claim(desk).account == ""
+    desk.outbox.sweep(LATER)
+    first = submit(desk, now=LATER, account="one")
+    assert first.account == "one"
+    assert desk.outbox.back(first, next_at=LATER, error="429")
+    assert desk.outbox.batch(first.id).account == ""
+
+    second = submit(desk, now=LATER, account="two")
+    assert desk.outbox.unknown(second, now=LATER, next_at=LATER, error="timeout")
+    third = submit(desk, now=LATER, account="three")
+    assert third.account == "two"
+    assert desk.outbox.back(third, next_at=LATER, error="429")
+    assert desk.outbox.batch(third.id).account == "two", "the second attempt is still in doubt"
+
+
+def test_letters_in_doubt_keep_their_account_and_those_that_did_not_leave_have_none(desk: Database) -> None:
+    one = sending(desk, [1, 2, 3])
+    desk.outbox.settle(submit(desk, account="one"), results(accepted=[0], deferred=[1]), now=NOW, next_at=LATER)
+    found = {child.state: child.account for child in desk.outbox.batches(one.id)[1:]}
+    assert found == {BatchState.READY: "", BatchState.UNKNOWN: "one"}
+
+
 def test_a_refusal_proves_nothing_while_an_earlier_attempt_is_unknown(desk: Database) -> None:
     one = sending(desk, [1, 2])
     desk.outbox.unknown(submit(desk), now=NOW, next_at=NOW, error="timeout")

@@ -41,8 +41,9 @@ def put(store: Database, state: NoticeState, **changes: Any) -> None:
     store.notices.settle(claimed.id, state, now=NOW + HOUR, error="")
 
 
-def told(store: Database, key: str, mailer: str = "maildir") -> None:
-    event = MailEvent(event_id=f"{mailer} {key}", kind=EventKind.DELIVERED, at=NOW, recipient="", batch=key)
+def told(store: Database, key: str, mailer: str = "maildir", *, position: int = -1) -> None:
+    id = f"{mailer} {key}"
+    event = MailEvent(event_id=id, kind=EventKind.DELIVERED, at=NOW, recipient="", batch=key, position=position)
     store.events.keep(mailer, [event], at=NOW + HOUR)
     with store.transaction() as together:
         together.events.merge(together.events.take(9), at=NOW + HOUR)
@@ -125,6 +126,28 @@ def test_what_only_a_wrong_clock_calls_later_is_no_witness(desk: Database) -> No
     assert [one.key for one in desk.notices.witnesses("maildir", NOW, than=lost.id)] == ["after"]
     told(desk, "after")
     assert desk.events.witness("maildir", NOW, than=lost.id) == "after"
+
+
+@pytest.mark.parametrize(("account", "other"), [("one", "two"), ("one", "")])
+def test_a_batch_that_another_account_took_is_no_witness(desk: Database, account: str, other: str) -> None:
+    sending(desk, [1], [2], [3])
+    lost = submit(desk, account=account)
+    for of, found in ((other, False), (account, True)):
+        later = submit(desk, now=NOW + MINUTE, account=of)
+        desk.outbox.settle(later, results(accepted=[0]), now=NOW + MINUTE, next_at=LATER)
+        told(desk, later.key, position=0)
+        expected = later.key if found else ""
+        assert desk.outbox.witness("maildir", NOW, than=lost.id) == expected
+        assert desk.events.witness("maildir", NOW, than=lost.id) == expected
+
+
+def test_where_nobody_knows_the_account_any_later_batch_is_a_witness(desk: Database) -> None:
+    """It was handed over before accounts were written down."""
+    sending(desk, [1], [2])
+    lost = submit(desk)
+    later = submit(desk, now=NOW + MINUTE, account="one")
+    desk.outbox.settle(later, results(accepted=[0]), now=NOW + MINUTE, next_at=LATER)
+    assert desk.outbox.witness("maildir", NOW, than=lost.id) == later.key
 
 
 def test_witnesses_of_a_mailer_are_listed_from_a_time_on(desk: Database) -> None:

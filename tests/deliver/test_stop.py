@@ -49,6 +49,10 @@ class Gated:
         return str(self.mailer.name)
 
     @property
+    def account(self) -> str:
+        return str(self.mailer.account)
+
+    @property
     def capability(self) -> Capability:
         return replace(self.mailer.capability, batch=SIZE)
 

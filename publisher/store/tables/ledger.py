@@ -51,6 +51,7 @@ batch = table(
     text("owner"),
     text("key"),
     text("payload_hash"),
+    text("account", server_default=""),
     text("last_error"),
     yes_no("suspect"),
     moment("not_before"),

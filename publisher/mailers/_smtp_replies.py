@@ -14,6 +14,18 @@ ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 _SYSTEM = re.compile(rb"4\.[34]\.\d")  # RFC 3463 sections 3.4 and 3.5: the mail system, the network
 _THIS_SYSTEM = re.compile(rb"4\.3\.[12](?!\d)")  # it is full, or takes no mail at all just now
 
+#: About the reader or their mailbox (RFC 3463 sections 3.2 and 3.3), whatever else is said; about our rights (3.8).
+_OF_READER, _OF_RIGHTS = re.compile(r"5\.[12]\."), re.compile(r"5\.7\.")
+_ADDRESSES = re.compile(r"<[^>]*>|\S+@\S+")
+_RELAY = re.compile(r"(?<![\w.-])relay(?:ing|ed)?(?!-|\.?\w)", re.IGNORECASE)  # and no part of a host's name
+#: Of Postfix, Exim, Sendmail and Exchange, as they say it without an enhanced status (2026-11).
+_NO_RELAY = re.compile(
+    r"\brelay(?:ing|ed)?\s+(?:access\s+|is\s+)?(?:denied|not\s+permitted|prohibited|not\s+allowed)|"
+    r"\b(?:not|cannot|unable\s+to|don't)\s+(?:be\s+)?(?:(?:permitted|allowed)\s+to\s+)?relay|"
+    r"\bauthentication\s+(?:is\s+)?required",
+    re.IGNORECASE,
+)
+
 _LONGEST = 8192  # octets of a line; RFC 5321 section 4.5.3.1.5 asks for 512
 
 
@@ -45,3 +57,13 @@ def is_shared(step: int, reply: Reply) -> bool:
     if ENHANCED.match(words[:12].decode("ascii", "replace")):
         return bool((_THIS_SYSTEM if step == RCPT else _SYSTEM).match(words))
     return code == 452 or (code == 451 and step != RCPT)
+
+
+def refuses_to_relay(reply: Reply) -> bool:
+    """Whether a refusal of a reader says that this server sends nothing on for us. It may quote their address, and what
+    it looks them up in may be called "relay recipient table"."""
+    words = reply[1].decode("ascii", "replace")
+    if _OF_READER.match(words):
+        return False
+    said = _ADDRESSES.sub("", words)
+    return bool((_RELAY if _OF_RIGHTS.match(words) else _NO_RELAY).search(said))

@@ -17,7 +17,17 @@ from typing import NamedTuple
 
 from publisher.kit.message import address
 from publisher.mailers._shared import one_line
-from publisher.mailers._smtp_replies import DATA, DOT, ENHANCED, MAIL, RCPT, Reply, is_shared, next_reply
+from publisher.mailers._smtp_replies import (
+    DATA,
+    DOT,
+    ENHANCED,
+    MAIL,
+    RCPT,
+    Reply,
+    is_shared,
+    next_reply,
+    refuses_to_relay,
+)
 from publisher.model import Letter, Outcome, Result
 
 OUR_FAULT = frozenset({530, 534, 535, 538})  # RFC 4954 section 6
@@ -152,11 +162,11 @@ class Talk:
 
     def _judge(self, step: int, reply: Reply, envelope: _Envelope) -> None:
         """Whether a refusal is of us, and not of the letter."""
-        code, words = reply
+        code = reply[0]
         if step == MAIL and 500 <= code < 600 and code != 552:  # 552: this message is too large
             sender = envelope[MAIL].decode().partition("<")[2].partition(">")[0]
             self.refused = f"it refuses the sender {sender} ({said(reply)}); set another, or sign in"
-        if step == RCPT and (code in OUR_FAULT or (code >= 550 and b"relay" in words.lower() and not self.relays)):
+        if step == RCPT and (code in OUR_FAULT or (code >= 550 and not self.relays and refuses_to_relay(reply))):
             self.refused = f"it does not relay for us ({said(reply)}); set username and password"
 
     def _take_back(self, to_rcpt: Reply) -> None:

@@ -518,6 +518,42 @@ def test_one_reader_whose_server_blocks_us_is_no_word_about_all(plain):
     assert send(mailer_for(plain)) == [*[REJECTED] * 4, ACCEPTED]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "554 5.7.1 <ann@inbox.example>: Relay access denied",  # Postfix
+        "550 relay not permitted",  # Exim
+        "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",  # Exchange
+        "550 5.7.1 Unable to relay",
+        "550 5.7.1 <ann@inbox.example>... Relaying denied",  # Sendmail
+        "551 we do not relay",
+        "550 authentication required",
+    ],
+)
+def test_a_server_that_sends_nothing_on_for_us_is_for_a_person(plain, reply):
+    plain.plan(Fault("RCPT", reply))
+    with pytest.raises(MailerMisconfigured, match=r"does not relay for us .*set username and password"):
+        send(mailer_for(plain))
+    assert plain.received == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 5.1.1 <ann@inbox.example>: Recipient address rejected: User unknown in relay recipient table",
+        "550 5.2.1 mailbox disabled, no relay access denied here",
+        "550 <ann@relay.example>: no such person",
+        "550 5.7.1 <ann@relay.example>: rejected by policy",
+        "550 5.7.1 ann@relay.example is not wanted by relay.example",
+        "550 User unknown in relay recipient table",
+        "553 sorry, that domain isn't in my list of allowed rcpthosts",
+    ],
+)
+def test_one_refused_reader_with_relay_in_the_words_stops_nobody_else(plain, reply):
+    plain.plan(Fault("RCPT", reply))
+    assert send(mailer_for(plain)) == [REJECTED, *[ACCEPTED] * 4]
+
+
 def test_a_relay_that_took_a_letter_is_not_doubted_for_one_address(plain):
     plain.plan(Fault("RCPT", "550 5.7.1 relay access denied", after=1))
     assert send(mailer_for(plain)) == [ACCEPTED, REJECTED, *[ACCEPTED] * 3]

@@ -2,7 +2,8 @@
 
 Anybody can write a mail that looks like a bounce. One counts when it carries what only our letter carried: its return
 path, which is signed (see `kit.verp`), or its Message-ID, which is derived from what only its reader knows. An address
-alone proves nothing. All other mail is set aside, and counted.
+alone proves nothing. A complaint also counts by the letter's unsubscribe link, whose token is signed: whom it is about
+is often hidden. An automatic answer to such a letter is done with; all other mail is set aside, and counted.
 
 An event is kept before its mail goes, under an id made of the mail's bytes: so a kill anywhere loses nothing, and what
 is read again changes nothing.
@@ -13,12 +14,14 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from publisher.errors import BadToken
 from publisher.kit import message, verp
 from publisher.kit.reports import Report, ReportKind, Told, read
-from publisher.model import EventKind, HandedOver, MailEvent
+from publisher.model import EventKind, HandedOver, MailEvent, Subscriber
 from publisher.ports import Clock, Keys, Mailbox, Store
 
 #: Messages of one look.
@@ -42,7 +45,7 @@ _MILDEST = (
 
 @dataclass(slots=True)
 class Tally:
-    """What was read in one look: events by kind, automatic answers, and what was set aside. `more`: some waits."""
+    """What was read in one look: events by kind, automatic mail, and what else was set aside. `more`: some waits."""
 
     kinds: Counter[EventKind] = field(default_factory=Counter)
     automatic: int = 0
@@ -63,9 +66,9 @@ def look(store: Store, mailbox: Mailbox, keys: Keys, *, clock: Clock, limit: int
         automatic = [report.kind is ReportKind.AUTOMATIC for report in reports]
         tally.kinds.update(event.kind for event in kept)
         tally.automatic += sum(automatic)
-        done = [bool(event) or answer for event, answer in zip(events, automatic, strict=True)]
-        tally.unreadable += done.count(False)
-        return done
+        tally.unreadable += sum(not (event or is_one) for event, is_one in zip(events, automatic, strict=True))
+        answers = [report.answer and bool(_letter(store, keys, mailbox.mailer, report, now=now)) for report in reports]
+        return [bool(event) or answer for event, answer in zip(events, answers, strict=True)]
 
     tally.more = mailbox.read(handle, limit=limit)
     return tally
@@ -73,7 +76,9 @@ def look(store: Store, mailbox: Mailbox, keys: Keys, *, clock: Clock, limit: int
 
 def _event(store: Store, keys: Keys, mailer: str, report: Report, *, now: datetime) -> MailEvent | None:
     """None when it says nothing, or is about no letter of ours."""
-    letter = _letter(store, keys, mailer, report, now=now) if report.told else None
+    if not report.told:
+        return None
+    letter = _letter(store, keys, mailer, report, now=now) or _of_who_complains(store, keys, report)
     if letter is None:
         return None
     batch, position, reader = letter
@@ -82,7 +87,7 @@ def _event(store: Store, keys: Keys, mailer: str, report: Report, *, now: dateti
         event_id=report.id,
         kind=told.kind,
         at=report.at if now - report.at < BELIEVED else now,
-        recipient=told.recipient,
+        recipient=told.recipient if batch else reader,
         batch=batch,
         position=position,
         message_id=next(iter(report.message_ids), ""),
@@ -107,18 +112,42 @@ def _letter(store: Store, keys: Keys, mailer: str, report: Report, *, now: datet
         named = verp.returned(address, signing)
         if named and (reader := store.events.reader(*named)) is not None:
             return (*named, reader)
-    return next(_by_message_id(store, mailer, report, since=now - LETTERS), None)
+    return next(_by_message_id(store, keys, mailer, report, since=now - LETTERS), None)
 
 
-def _by_message_id(store: Store, mailer: str, report: Report, *, since: datetime) -> Iterator[tuple[str, int, str]]:
+def _by_message_id(
+    store: Store, keys: Keys, mailer: str, report: Report, *, since: datetime
+) -> Iterator[tuple[str, int, str]]:
     """A Message-ID is ours when it is the one that the letter to this reader has."""
-    for compared in dict.fromkeys(_compared(one) for one in report.readers if report.message_ids):
-        person = store.audience.by_email(compared)
-        if person is None:
-            continue
+    if not report.message_ids:
+        return
+    for person in _people(store, keys, report):
         for sent in store.events.handed_over(person.id, mailer, since):
             if any(_is(one, sent, person.public_id) for one in report.message_ids):
                 yield sent.batch, sent.position, person.email
+
+
+def _people(store: Store, keys: Keys, report: Report) -> Iterator[Subscriber]:
+    """Whom it may be about."""
+    named = dict.fromkeys(_compared(one) for one in report.readers)
+    yield from filter(None, map(store.audience.by_email, named))
+    yield from _by_token(store, keys, report)
+
+
+def _by_token(store: Store, keys: Keys, report: Report) -> Iterator[Subscriber]:
+    """Whose unsubscribe links the message has that came back."""
+    for token in report.tokens:
+        with suppress(BadToken):
+            public_id, _ = keys.read_unsubscribe(token)
+            if person := store.audience.by_public_id(public_id):
+                yield person
+
+
+def _of_who_complains(store: Store, keys: Keys, report: Report) -> tuple[str, int, str] | None:
+    """No letter of the reader's, where the report does not say which: a complaint is about all of them."""
+    if report.kind is not ReportKind.COMPLAINT:
+        return None
+    return next((("", -1, person.email) for person in _by_token(store, keys, report)), None)
 
 
 def _compared(address: str) -> str:

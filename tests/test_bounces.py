@@ -17,7 +17,8 @@ from publisher.errors import MailboxError
 from publisher.kit.reports import Told
 from publisher.kit.verp import PURPOSE, ReturnPaths
 from publisher.model import EventKind, SubscriptionStatus
-from tests.kit.test_reports import ARF, DSN
+from tests.kit.test_reports import ARF, DSN, ENROLMENT, PERSON
+from tests.kit.test_reports_samples import EXPECTED, sample
 from tests.sites import SETTINGS, TestClock, add_readers, lay_out, mailbox, open_site, run_due
 
 EARLY = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -167,6 +168,63 @@ def test_a_complaint_ends_every_subscription(app, clock, root, by):
     }
 
 
+def hidden(
+    sent: EmailMessage, *, message_id: str = "", link: str = "", reader: str = "redacted@lookout.example"
+) -> bytes:
+    """A complaint about a letter that does not say who complains."""
+    link = link or sent["List-Unsubscribe"]
+    return arf(original=f"To: {reader}\nMessage-ID: {message_id or sent['Message-ID']}\nList-Unsubscribe: {link}\n")
+
+
+@pytest.mark.parametrize("message_id", ["", "<redacted@lookout.example>"])
+def test_a_complaint_that_hides_its_reader_counts_by_the_unsubscribe_link(app, clock, root, message_id):
+    tally = come_in(app, clock, root, hidden(letter_to(root, BEN), message_id=message_id))
+    assert (tally.kinds, tally.unreadable, aside(root)) == ({COMPLAINT: 1}, 0, 0)
+    assert (suppressed(app, BEN), suppressed(app, CARLA)) == ("complaint", "")
+    person = app.parts.store.audience.by_email(BEN)
+    assert {one.status for one in app.parts.store.audience.subscriptions(person.id)} == {
+        SubscriptionStatus.UNSUBSCRIBED
+    }
+    complaints = app.parts.store.events.tally(app.parts.store.editions.newest(1)[0].id)[COMPLAINT]
+    assert complaints == (0 if message_id else 1), "it is the edition's when the report says which"
+
+
+def test_who_complained_gets_no_letter_any_more(app, clock, root):
+    come_in(app, clock, root, hidden(letter_to(root, BEN), message_id="<redacted@lookout.example>"))
+    clock.move(days=1)
+    (root / "articles" / "tide.txt").write_text("High tide on Monday\n\nIt comes at noon.\n")
+    run_due(app)
+    assert sorted(one["To"] for one in mailbox(root)) == [BEN, CARLA, CARLA]
+
+
+@pytest.mark.parametrize("forged", ["another key", "changed", "not one", "of nobody"])
+def test_nobody_can_invent_an_unsubscribe_link(app, clock, root, tmp_path, forged):
+    other = open_site(lay_out(tmp_path / "other"), clock)
+    sent, person = letter_to(root, BEN), app.parts.store.audience.by_email(BEN)
+    token = sent["List-Unsubscribe"].rpartition("/")[2].rstrip(">")
+    token = {
+        "another key": other.parts.keys.unsubscribe(person.public_id, "daily"),
+        "changed": token[:20] + ("A" if token[20] != "A" else "B") + token[21:],
+        "not one": "preview",
+        "of nobody": app.parts.keys.unsubscribe(bytes(12), "daily"),
+    }[forged]
+    tally = come_in(app, clock, root, hidden(sent, link=f"<https://news.example/u/{token}>"))
+    assert (tally.kinds.total(), tally.unreadable, aside(root), suppressed(app, BEN)) == (0, 1, 1, "")
+    other.close()
+
+
+def test_an_unsubscribe_link_takes_no_other_reader_off_the_list(app, clock, root):
+    ben, carla = letter_to(root, BEN), letter_to(root, CARLA)
+    come_in(app, clock, root, hidden(ben, message_id="<a@b.example>", link=carla["List-Unsubscribe"], reader=BEN))
+    assert (suppressed(app, BEN), suppressed(app, CARLA)) == ("", "complaint")
+
+
+def test_an_unsubscribe_link_alone_makes_no_bounce(app, clock, root):
+    link = letter_to(root, BEN)["List-Unsubscribe"]
+    tally = come_in(app, clock, root, dsn(BEN, message_id=f"<a@b.example>\nList-Unsubscribe: {link}"))
+    assert (tally.kinds.total(), suppressed(app, BEN), aside(root)) == (0, "", 1)
+
+
 def test_an_old_letter_is_not_known_by_its_message_any_more_but_by_its_return_path(app, clock, root):
     message_id, path = letter_to(root, BEN)["Message-ID"], return_path(app, BEN)
     clock.move(days=90)
@@ -190,9 +248,32 @@ def test_who_is_away_is_no_event_and_leaves_no_mail_behind(app, clock, root):
     assert (tally.automatic, tally.kinds.total(), tally.unreadable, aside(root)) == (1, 0, 0, 0)
 
 
+def test_who_is_away_and_answers_the_letter_itself_leaves_no_mail_behind(app, clock, root):
+    answered = letter_to(root, BEN)["Message-ID"]
+    away = f"From: Ben <{BEN}>\nTo: {BASE}\nAuto-Submitted: auto-replied\nIn-Reply-To: {answered}\n\nAt sea.\n"
+    tally = come_in(app, clock, root, away.encode())
+    assert (tally.automatic, tally.unreadable, aside(root)) == (1, 0, 0)
+
+
 def test_mail_of_a_person_is_set_aside_and_not_lost(app, clock, root):
-    come_in(app, clock, root, f"From: {BEN}\nTo: {return_path(app, BEN)}\nSubject: Hello\n\nLovely.\n".encode())
-    assert aside(root) == 1
+    hello = f"From: {BEN}\nTo: {return_path(app, BEN)}\nSubject: Hello\n\nLovely.\n".encode()
+    tally = come_in(app, clock, root, hello, PERSON, ENROLMENT)
+    assert (tally.automatic, tally.unreadable, aside(root)) == (0, 3, 3)
+
+
+AUTOMATIC = [name for name, wanted in EXPECTED.items() if wanted["kind"] == "automatic"]
+
+
+def test_automatic_mail_that_answers_no_letter_of_ours_is_set_aside(app, clock, root):
+    alarm = b"From: backup@quay.example\nAuto-Submitted: auto-generated\nSubject: db1 FAILED\n\nThe disk is full.\n"
+    tally = come_in(app, clock, root, alarm, *map(sample, AUTOMATIC))
+    assert (tally.automatic, tally.unreadable, aside(root)) == (len(AUTOMATIC) + 1, 0, len(AUTOMATIC) + 1)
+
+
+@pytest.mark.parametrize("said", ["Auto-Submitted: auto-generated", "Subject: Please confirm your message"])
+def test_what_does_not_surely_answer_a_letter_is_set_aside_though_it_came_to_its_return_path(app, clock, root, said):
+    mail = f"Return-Path: <>\nFrom: {BEN}\nTo: {return_path(app, BEN)}\n{said}\n\nIt waits for you.\n"
+    assert come_in(app, clock, root, mail.encode()).automatic == aside(root) == 1
 
 
 def test_a_bounce_of_several_addresses_is_about_the_readers_own_else_the_mildest():

@@ -226,8 +226,8 @@ class HandedOver:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxLook:
     """A look into the mailbox that a mailer's bounces come back to: what was read there since it is known. `events`
-    became events, `automatic` were written by a program for a person, `unreadable` were set aside because they are
-    about no letter of ours. `error` is "" when the last look went well."""
+    became events, `automatic` were written by a program, and set aside unless they surely answer a letter of ours,
+    `unreadable` were set aside because they are about no letter of ours. `error` is "" when the last look went well."""
 
     mailer: str
     at: datetime

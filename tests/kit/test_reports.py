@@ -75,6 +75,15 @@ The ferry is back.
 --quay--
 """
 
+PERSON = (
+    b"From: Mary Walsh <mary@reader.example>\nTo: bounces@harbour-gazette.example\nSubject: My address\n\n"
+    b"Can you confirm your mail goes to mary@new.example now? Please delete my old data.\n"
+)
+ENROLMENT = (
+    b"From: Lighthouse complaints <loops@lighthouse.example>\nTo: bounces@harbour-gazette.example\n"
+    b"Subject: Your feedback loop\n\nTo finish, please verify your email address: code 381202\n"
+)
+
 
 def dsn(
     status: str, said: str, *, action: str = "failed", to: str = VERP, kind: str = "text/rfc822-headers", more: str = ""
@@ -157,6 +166,39 @@ def test_the_reader_of_a_complaint_is_who_the_report_names():
     assert only(arf(fields="Original-Rcpt-To: <murphy@reader.example>\n"))[1].recipient == "murphy@reader.example"
 
 
+@pytest.mark.parametrize(
+    ("header", "tokens"),
+    [
+        ("<https://news.example/u/AQtoken>", ("AQtoken",)),
+        ("<mailto:leave@news.example>,\n <https://news.example/inner/u/AQ-to\n ken_9?utm=x>", ("AQ-token_9",)),
+        ("<https://[/u/AQtoken>", ()),
+        ("https://news.example/u/AQtoken", ()),
+        (f"<https://news.example/u/{'A' * 3000}>", ()),
+    ],
+)
+def test_a_report_says_how_the_reader_could_have_left(header, tokens):
+    message = arf().replace(b"Message-ID:", f"List-Unsubscribe: {header}\nMessage-ID:".encode())
+    assert read(message, now=NOW).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "answer"),
+    [
+        ("Auto-Submitted: auto-replied (vacation)", "I am at sea.", True),
+        ("Auto-Submitted: Auto-Replied; owner-email=orla@reader.example", "I am at sea.", True),
+        ("X-Autoreply: yes", "I am at sea.", True),
+        ("Precedence: auto_reply", "I am at sea.", True),
+        ("Auto-Submitted: auto-generated", "The disk is full.", False),
+        ("Auto-Submitted: auto-replied", "Please confirm your message, it waits for you.", False),
+        ("X-Auto-Response-Suppress: All\nSubject: Automatic reply: The ferry", "I am at sea.", False),
+        ("Subject: Out of office", "I am at sea.", False),
+    ],
+)
+def test_an_answer_is_what_says_that_it_is_one(header, text, answer):
+    report = read(f"From: orla@reader.example\nTo: {VERP}\n{header}\n\n{text}\n".encode(), now=NOW)
+    assert (report.kind, report.answer) == (ReportKind.AUTOMATIC, answer)
+
+
 @pytest.mark.parametrize("feedback", ["not-spam", "auth-failure", "tide"])
 def test_a_report_that_is_no_complaint_says_nothing(feedback):
     report = read(arf(feedback), now=NOW)
@@ -167,6 +209,8 @@ def test_a_report_that_is_no_complaint_says_nothing(feedback):
     "message",
     [
         b"",
+        PERSON,
+        ENROLMENT,
         b"\xff\x00",
         b"Content-Type: multipart/report\r\n\r\n",
         b"Content-Type: multipart/report; boundary=q\r\n\r\n--q\r\nContent-Type: message/delivery-status\r\n\r\n",

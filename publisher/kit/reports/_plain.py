@@ -46,6 +46,7 @@ _CHALLENGE = re.compile(
     r"sender (?:address )?verification|click (?:here|below) to (?:deliver|release|verify)",
     re.IGNORECASE,
 )
+_REPLIED = re.compile(r"auto-replied(?![\w-])", re.IGNORECASE)
 _AUTOMATIC_FIELDS = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Mail-Autoreply", "X-Vacation")
 #: Where the message that came back begins.
 _COPY = re.compile(
@@ -67,16 +68,34 @@ _LINE_ADDRESS = re.compile(
 
 
 def is_automatic(message: Message, text: str) -> bool:
-    """Whether a program answers for a person: away, or asking us to prove that we are none. No bounce says so."""
-    subject = words(message, "Subject")
-    if _CHALLENGE.search(subject) or _CHALLENGE.search(text[:1500]):
+    """Whether a program writes for a person: away, or asking us to prove that we are none. No bounce says so, and
+    people ask to confirm something as well."""
+    bounce = is_bounce(message)
+    if _challenges(message, text) and (bounce or _by_machine(message)):
         return True
-    if is_bounce(message):
+    if bounce:
         return False
     said = field(message, "Auto-Submitted").lower()
+    return bool(_AWAY.search(words(message, "Subject"))) or said.startswith("auto-") or _says_it_answers(message)
+
+
+def is_answer(message: Message, text: str) -> bool:
+    """Whether automatic mail says of itself that it answers another (RFC 3834 section 5), and asks for nothing."""
+    return _says_it_answers(message) and not _challenges(message, text)
+
+
+def _says_it_answers(message: Message) -> bool:
+    replied = _REPLIED.match(field(message, "Auto-Submitted"))
     listed = any(name in message for name in _AUTOMATIC_FIELDS)
-    answers = field(message, "Precedence").lower() in ("auto_reply", "auto-reply")
-    return bool(_AWAY.search(subject)) or said.startswith("auto-") or listed or answers
+    return bool(replied) or listed or field(message, "Precedence").lower() in ("auto_reply", "auto-reply")
+
+
+def _challenges(message: Message, text: str) -> bool:
+    return bool(_CHALLENGE.search(words(message, "Subject")) or _CHALLENGE.search(text[:1500]))
+
+
+def _by_machine(message: Message) -> bool:
+    return field(message, "Return-Path") == "<>" or "Auto-Submitted" in message
 
 
 def is_bounce(message: Message) -> bool:
@@ -86,8 +105,8 @@ def is_bounce(message: Message) -> bool:
     subject = words(message, "Subject")
     if _AWAY.search(subject):
         return False
-    machine = field(message, "Return-Path") == "<>" or "Auto-Submitted" in message
-    return bool(_DAEMON.match(address(field(message, "From")))) or (machine and bool(_SUBJECT.search(subject)))
+    spoken = bool(_DAEMON.match(address(field(message, "From"))))
+    return spoken or (_by_machine(message) and bool(_SUBJECT.search(subject)))
 
 
 def failures(message: Message, text: str) -> list[Told]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
 from enum import StrEnum
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from publisher.kit.reports import _fields, _plain, _standard
 from publisher.kit.reports._fields import address, field
@@ -24,21 +26,24 @@ _ADDRESSED = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "X-Envelope-
 _TAGGED = re.compile(rb"\+[A-Za-z2-7]{45}@[A-Za-z0-9.-]{1,255}")
 _MESSAGE_ID = re.compile(r"<[^<>\s@]{1,200}@[^<>\s@]{1,255}>")
 _QUOTED_ID = re.compile(r"^[> \t]*message-id:\s*(<[^<>\s@]{1,200}@[^<>\s@]{1,255}>)", re.IGNORECASE | re.MULTILINE)
+_LINK = re.compile(r"<(https?:[^<>]{1,2000})>", re.IGNORECASE)
 _QUOTED_TO = re.compile(r"^[> \t]*to:[^\n@]{0,100}?([^\s<>;,:\"]+@[A-Za-z0-9.-]+)", re.IGNORECASE | re.MULTILINE)
 
 
 class ReportKind(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
-    AUTOMATIC = "automatic"  # a program answered for a person: away, or a challenge
+    AUTOMATIC = "automatic"  # a program wrote: somebody is away, or a challenge, or the alarm of a server
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a mail says. `id` is a hash of its bytes. `told` is what became of the letter, by recipient; none but in
-    bounces and complaints. The letter it is about is to be found by the return paths in `addressed`, or by
-    `message_ids` together with the readers' addresses in `readers`; what comes first is likelier."""
+    bounces and complaints. `answer`: it is automatic, and says that it answers a mail. The letter it is about is to be
+    found by the return paths in `addressed`, or by `message_ids` together with the readers' addresses in `readers` or
+    what may be their tokens in `tokens` (the ends of the unsubscribe links in the message that came back); what comes
+    first is likelier."""
 
     id: str
     kind: ReportKind
@@ -47,6 +52,8 @@ class Report:
     addressed: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    answer: bool = False
 
 
 def read(data: bytes, *, now: datetime) -> Report:
@@ -68,14 +75,17 @@ def _read(data: bytes, id: str, now: datetime) -> Report:
     beginning = message if len(data) <= _PLAIN else message_from_bytes(data[:_PLAIN])
     kind, told = _said(beginning, parts, original, text)
     feedback = _standard.feedback_of(parts)
+    answer = kind is ReportKind.AUTOMATIC and _plain.is_answer(message, text)
     return Report(
         id=id,
         kind=kind,
         at=_fields.time(message, now),
         told=tuple(told),
-        addressed=_first(_return_paths(message, original, feedback, data)),
+        addressed=_first(_return_paths(message, original, feedback, b"" if answer else data)),
         message_ids=_first(_message_ids(message, original, text)),
-        readers=_first(_readers(told, original, text)),
+        readers=_first(_readers(told, original, text, address(field(message, "From")) if answer else "")),
+        tokens=_first(_tokens(original)),
+        answer=answer,
     )
 
 
@@ -121,10 +131,18 @@ def _message_ids(message: Message, original: Message, text: str) -> Iterator[str
         yield from _MESSAGE_ID.findall(field(message, name))
 
 
-def _readers(told: list[Told], original: Message, text: str) -> Iterator[str]:
+def _readers(told: list[Told], original: Message, text: str, answering: str) -> Iterator[str]:
     yield from (one.recipient for one in told)
+    yield answering
     yield address(field(original, "To"))
     yield from _QUOTED_TO.findall(text)
+
+
+def _tokens(original: Message) -> Iterator[str]:
+    """Reports often hide whose letter it was, but not its List-Unsubscribe (RFC 2369; it may be folded)."""
+    for link in _LINK.findall(field(original, "List-Unsubscribe", 5000).replace(" ", "")):
+        with suppress(ValueError):
+            yield urlsplit(link).path.rpartition("/")[2]
 
 
 def _first(texts: Iterator[str]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from publisher.model import Edition, Newsletter, Outcome, Rendered, Result, Site
+from publisher.model import Batch, Edition, MailEvent, Newsletter, Outcome, Rendered, Result, Site
 from publisher.ports import Clock, Keys, Mailer, Store
 
 
@@ -59,3 +59,21 @@ class Desk:
     def lease(self) -> timedelta:
         """Twice the longest call and some more, so that a lease ends only under a worker that hangs."""
         return 2 * self.mailer.capability.timeout + timedelta(seconds=10)
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What a mailer said of a batch, which the hand still holds until it is written down. `told` is what that says of
+    readers, written with it: a kill loses neither or both."""
+
+    batch: Batch
+    results: tuple[Result, ...]
+    told: tuple[MailEvent, ...] = ()
+    next_at: datetime | None = None
+    written: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether not all of its letters stay where they are."""
+        settled = [one for one in self.results if one.outcome in (Outcome.ACCEPTED, Outcome.REJECTED)]
+        return len(settled) < self.batch.size - len(self.batch.skipped | self.batch.moved)

@@ -16,8 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from publisher.deliver import breaker, making, reconcile
-from publisher.deliver.desk import Desk, Tally
-from publisher.deliver.rules import ATTEMPTS, backoff, give_up, halves, may_repeat, takes_nothing, throttles, without
+from publisher.deliver.desk import Answer, Desk, Tally
+from publisher.deliver.rules import (
+    ATTEMPTS,
+    backoff,
+    give_up,
+    halves,
+    may_repeat,
+    refusals,
+    takes_nothing,
+    throttles,
+    without,
+)
 from publisher.errors import MailerMisconfigured, OutcomeUnknown, Refused, TryLater
 from publisher.model import (
     Batch,
@@ -137,23 +147,13 @@ class Held:
     look_up: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """What a mailer said of a batch, which the hand still holds until it is written down."""
-
-    batch: Batch
-    results: tuple[Result, ...]
-    next_at: datetime | None = None
-    written: bool = False
-
-
 def _next(desk: Desk, answer: Answer | None, tally: Tally) -> Held | None:
     """Claim a batch, commit its intent, and write down the answer to the one before, in one transaction: a commit
     takes as long as some letters do. None when no batch is due.
 
     An answer whose letters move to other batches is written down apart: so nobody locks two editions, and, its own
     batch locked before the claim, every worker takes its locks in one order (see `store`)."""
-    if answer is not None and _moves(answer):
+    if answer is not None and answer.moves:
         _settle(desk, desk.store, answer, tally)
         answer.written, answer = True, None
     with desk.store.transaction() as store:
@@ -372,13 +372,8 @@ def _submit(desk: Desk, batch: Batch, prepared: Prepared, deadline: float, tally
     if throttles(results):
         outbox.slow(desk.mailer.name, clock.now())
         next_at = clock.now() + backoff(batch.deferrals)
-    return Answer(batch=batch, results=results, next_at=next_at)
-
-
-def _moves(answer: Answer) -> bool:
-    """Whether not all of its letters stay where they are."""
-    settled = [one for one in answer.results if one.outcome in (Outcome.ACCEPTED, Outcome.REJECTED)]
-    return len(settled) < answer.batch.size - len(answer.batch.skipped | answer.batch.moved)
+    told = refusals(batch, prepared.letters, results, clock.now())
+    return Answer(batch=batch, results=results, told=told, next_at=next_at)
 
 
 def _settle(desk: Desk, store: Store, answer: Answer, tally: Tally) -> None:
@@ -389,4 +384,8 @@ def _settle(desk: Desk, store: Store, answer: Answer, tally: Tally) -> None:
 def _write(desk: Desk, store: Store, answer: Answer) -> bool:
     """False when the batch is not in this hand any more."""
     now = desk.clock.now()
-    return store.outbox.settle(answer.batch, answer.results, now=now, next_at=answer.next_at or now)
+    with store.transaction() as together:
+        settled = together.outbox.settle(answer.batch, answer.results, now=now, next_at=answer.next_at or now)
+        if settled and answer.told:
+            together.events.keep(desk.mailer.name, answer.told, at=now)
+    return settled

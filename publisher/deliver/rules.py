@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -12,6 +12,8 @@ from publisher.model import (
     BatchState,
     Candidate,
     Capability,
+    Letter,
+    MailEvent,
     Outcome,
     Result,
     Site,
@@ -119,6 +121,27 @@ def halves(results_for: tuple[int, ...], detail: str) -> tuple[Result, ...]:
     return tuple(
         Result(position=position, outcome=Outcome.DEFERRED, group=int(index >= middle), detail=detail, shared=True)
         for index, position in enumerate(results_for)
+    )
+
+
+def refusals(
+    batch: Batch, letters: Sequence[Letter], results: Sequence[Result], now: datetime
+) -> tuple[MailEvent, ...]:
+    """What the answers of receiving servers say of readers, as events like those that are told later."""
+    to = {letter.position: letter.email for letter in letters}
+    return tuple(
+        MailEvent(
+            event_id=f"{batch.key}/{result.position}/rejected",
+            kind=result.kind,
+            at=now,
+            recipient=to.get(result.position, ""),
+            batch=batch.key,
+            position=result.position,
+            code=result.code,
+            detail=result.detail,
+        )
+        for result in results
+        if result.outcome is Outcome.REJECTED and result.kind
     )
 
 

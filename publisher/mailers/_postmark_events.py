@@ -35,6 +35,7 @@ _BOUNCES = {
     "Unsubscribe": EventKind.UNSUBSCRIBED,
 }
 _REASONS = {"HardBounce": EventKind.HARD_BOUNCE, "SpamComplaint": EventKind.COMPLAINT}
+_SENDERS_FAULT = re.compile(r"\b5\.7\.\d{1,3}\b")  # RFC 3463 section 3.8
 _TIMES = ("DeliveredAt", "BouncedAt", "ChangedAt", "ReceivedAt")
 _IDENTITY = ("RecordType", "MessageID", "ID", "Recipient", "Email", "OriginalLink")
 
@@ -76,7 +77,9 @@ def place(told: Mapping[str, Any]) -> tuple[str, int]:
 def _kind(told: Mapping[str, Any]) -> EventKind | None:
     record = str(told.get("RecordType"))
     if record == "Bounce":
-        return _BOUNCES.get(str(told.get("Type")))
+        kind = _BOUNCES.get(str(told.get("Type")))
+        of_us = kind is EventKind.HARD_BOUNCE and _SENDERS_FAULT.search(str(told.get("Details")))
+        return EventKind.BLOCKED if of_us else kind
     if record != "SubscriptionChange":
         return _RECORDS.get(record)
     if told.get("SuppressSending") is not True:

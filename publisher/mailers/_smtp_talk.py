@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from publisher.kit.message import address
+from publisher.kit.reports import refusal
 from publisher.mailers._shared import one_line
 from publisher.mailers._smtp_replies import (
     DATA,
@@ -122,7 +123,8 @@ class Talk:
         if not sender.isascii():
             self.refused = f"it cannot take the sender {sender} (no SMTPUTF8); set one in ASCII"
             return None
-        return _refusal(letter, RCPT, (553, b"5.6.7 the server cannot take an address beyond ASCII (no SMTPUTF8)"))
+        why = b"5.6.7 the server cannot take an address beyond ASCII (no SMTPUTF8)"
+        return _refusal(letter, RCPT, (553, why))._replace(kind=None)  # nobody was asked
 
     def _announce(self, envelope: _Envelope) -> tuple[int, Reply] | None:
         """None when the server waits for the message, else what it refused first, and how."""
@@ -268,4 +270,5 @@ def _result(letter: Letter, step: int, reply: Reply, outcome: Outcome) -> Result
         detail=words,
         reference=queued[1] if queued and outcome is Outcome.ACCEPTED else "",
         shared=outcome is Outcome.DEFERRED and is_shared(step, reply),
+        kind=refusal(words) if outcome is Outcome.REJECTED and step in (RCPT, DOT) else None,
     )

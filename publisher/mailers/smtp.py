@@ -35,13 +35,14 @@ from publisher.mailers._shared import (
 )
 from publisher.mailers._smtp_lines import Line, Lines
 from publisher.mailers._smtp_talk import OUR_FAULT, Talk, Turn, expect, socket_of
-from publisher.model import Capability, Letter, Mailing, Outcome, Prepared, Result
+from publisher.model import Capability, EventKind, Letter, Mailing, Outcome, Prepared, Result
 
 _CONNECT = 30.0  # seconds
 _COMMAND = 60.0
 _START = 240.0  # no letter is begun later than this into a batch
 _BEFORE_DOT = 360.0  # everything but the final answer ends by then
 _DOT = 600.0
+_NOBODY = 5  # readers of a batch
 _SENDER = re.compile(r"\b5\.7\.\d")  # RFC 3463 section 3.8: security or policy
 
 
@@ -110,7 +111,7 @@ class Smtp(NothingToAsk, NoWebhook, NoRate):
         if talk.lost and not results:
             raise TryLater(f"{self._place}: {talk.lost}", mailer=self.name)
         rest = deferred(prepared.letters[len(results) :], "", talk.refused or talk.lost)
-        return (*_weighed(results), *rest)
+        return (*_believed(_weighed(results)), *rest)
 
     def _say(self, prepared: Prepared, line: Line, began: float) -> tuple[Talk, list[Result]]:
         """As many results as letters were decided. The connection is kept when it is of more use."""
@@ -245,6 +246,13 @@ def _weighed(results: list[Result]) -> list[Result]:
     """What put a letter off, and not a later one, is no trouble of the server's."""
     last = max((at for at, result in enumerate(results) if result.outcome is Outcome.ACCEPTED), default=0)
     return [result._replace(shared=False) if result.shared else result for result in results[:last]] + results[last:]
+
+
+def _believed(results: list[Result]) -> list[Result]:
+    """A server that knows none of so many readers is the wrong one: nobody is suppressed for its word."""
+    if len(results) < _NOBODY or any(result.kind is not EventKind.HARD_BOUNCE for result in results):
+        return results
+    return [result._replace(kind=None) for result in results]
 
 
 def _hand_over(talk: Talk, prepared: Prepared, *, until: float) -> Iterator[Result]:

@@ -144,7 +144,9 @@ class Outcome(StrEnum):
 class Result(NamedTuple):
     """What a mailer said about one letter. `code` is the provider's own, such as "550 5.1.1". Deferred
     letters of different groups are tried again in different batches. A deferral that is `shared` would have met any
-    other letter: the mailer is full, busy or gone, and it does not count against the reader."""
+    other letter: the mailer is full, busy or gone, and it does not count against the reader. `kind` is what a rejection
+    says of the address, where it is the word of a server that takes mail for it: so it counts as a bounce would. That
+    of an interface for programs says nothing of a reader."""
 
     position: int
     outcome: Outcome
@@ -153,6 +155,7 @@ class Result(NamedTuple):
     detail: str = ""
     reference: str = ""
     shared: bool = False
+    kind: EventKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

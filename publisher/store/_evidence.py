@@ -64,13 +64,17 @@ def _delivered(connection: Connection, id: int) -> set[int]:
 
 
 def _seen(connection: Connection, id: int, key: str) -> Iterator[int]:
-    """The subscribers about whose letter in this batch an event was kept."""
+    """The subscribers about whose letter in this batch an event was kept. Of one whom the server refused at once it
+    only tells that: it proves nothing of the letter when they are mailed again."""
     subscribers = members_of(connection, [id])[id].subscribers
     yield from _delivered(connection, id)
-    of = sa.and_(delivery_exception.c.batch == id, delivery_exception.c.kind.in_(KINDS))
-    yield from connection.execute(sa.select(delivery_exception.c.subscriber).where(of)).scalars()
+    of = sa.and_(delivery_exception.c.batch == id, delivery_exception.c.kind.in_((*KINDS, "rejected")))
+    told = connection.execute(sa.select(delivery_exception.c.subscriber, delivery_exception.c.kind).where(of)).all()
+    refused = {(who, kind) for who, said in told if said == "rejected" for kind in (*_REFUSED, said)}
+    yield from (who for who, kind in told if (who, kind) not in refused)
     waiting = list(waiting_for(connection, key))
-    yield from (subscribers[one.position] for one in waiting if 0 <= one.position < len(subscribers))
+    placed = [(subscribers[one.position], one.kind) for one in waiting if 0 <= one.position < len(subscribers)]
+    yield from (who for who, kind in placed if (who, kind) not in refused)
     compared = {one.recipient.strip().casefold() for one in waiting if not 0 <= one.position < len(subscribers)}
     yield from (who for who, _ in by_address(connection, compared).values())
 

@@ -528,6 +528,7 @@ def sent(server: PostmarkServer) -> PostmarkServer:
         ("Delivery", {}, EventKind.DELIVERED),
         *[("Bounce", {"Type": name}, EventKind.HARD_BOUNCE) for name in ("HardBounce", "BadEmailAddress")],
         *[("Bounce", {"Type": name}, EventKind.SOFT_BOUNCE) for name in ("Transient", "DnsError", "SoftBounce")],
+        ("Bounce", {"Details": "smtp;550 5.7.26 not authenticated"}, EventKind.BLOCKED),
         ("Bounce", {"Type": "SpamComplaint"}, EventKind.COMPLAINT),
         ("Bounce", {"Type": "SpamNotification"}, EventKind.BLOCKED),
         *[("Bounce", {"Type": name}, EventKind.BLOCKED) for name in ("Blocked", "DMARCPolicy")],

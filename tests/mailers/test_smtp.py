@@ -21,7 +21,7 @@ from publisher.kit.dkim import Signer
 from publisher.kit.verp import ReturnPaths, returned
 from publisher.mailers import smtp
 from publisher.mailers.smtp import Smtp
-from publisher.model import Outcome
+from publisher.model import EventKind, Outcome
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
 from tests.fakes.smtp import Certificate, Fault, SmtpServer
 from tests.mailers.test_maildir import got_from
@@ -552,6 +552,30 @@ def test_a_server_that_sends_nothing_on_for_us_is_for_a_person(plain, reply):
 def test_one_refused_reader_with_relay_in_the_words_stops_nobody_else(plain, reply):
     plain.plan(Fault("RCPT", reply))
     assert send(mailer_for(plain)) == [REJECTED, *[ACCEPTED] * 4]
+
+
+@pytest.mark.parametrize(
+    ("at", "reply", "kind"),
+    [
+        ("RCPT", "550 5.1.1 no such user", EventKind.HARD_BOUNCE),
+        ("RCPT", "550 5.2.1 mailbox disabled", EventKind.HARD_BOUNCE),
+        ("RCPT", "550 <ann@inbox.example>: user unknown", EventKind.HARD_BOUNCE),
+        ("DOT", "554 5.1.1 no such user", EventKind.HARD_BOUNCE),
+        ("RCPT", "552 5.2.2 mailbox full", EventKind.SOFT_BOUNCE),
+        ("RCPT", "550 no", EventKind.SOFT_BOUNCE),
+        ("RCPT", "550 5.7.26 not authenticated", EventKind.BLOCKED),
+        ("RCPT", "550 Sender verify failed: unrouteable address", EventKind.BLOCKED),
+        ("DOT", "552 5.3.4 message too big", EventKind.BLOCKED),
+        ("MAIL", "552 5.3.4 message too big", None),
+        ("DATA", "554 no", None),
+        ("RCPT", "450 4.2.1 come again", None),
+    ],
+)
+def test_a_refusal_tells_of_the_reader_what_a_bounce_with_these_words_would(plain, at, reply, kind):
+    plain.plan(Fault(at, reply))
+    mailer = mailer_for(plain)
+    results = mailer.submit(mailer.prepare(mailing(*map(letter, range(3)))))
+    assert [one.kind for one in results] == [kind, None, None]
 
 
 def test_a_relay_that_took_a_letter_is_not_doubted_for_one_address(plain):

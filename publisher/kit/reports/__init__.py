@@ -5,7 +5,8 @@ mail servers wrote before there was a standard, and still write. Anybody can wri
 claim. Whose letter it is about must be proved by what it carries (a return path, see `kit.verp`, or a Message-ID).
 """
 
+from publisher.kit.reports._kinds import refusal
 from publisher.kit.reports._reading import LARGEST, Report, ReportKind, read
 from publisher.kit.reports._standard import Told
 
-__all__ = ["LARGEST", "Report", "ReportKind", "Told", "read"]
+__all__ = ["LARGEST", "Report", "ReportKind", "Told", "read", "refusal"]

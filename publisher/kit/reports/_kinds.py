@@ -51,7 +51,8 @@ _BLOCK_WORDS = re.compile(
 )
 #: Words that mean us even where the status says otherwise.
 _SURELY_US = re.compile(
-    r"spamhaus|spamcop|dnsbl|\brbl\b|black ?list|block ?list|\bdmarc\b|too many recipients", re.IGNORECASE
+    r"spamhaus|spamcop|dnsbl|\brbl\b|black ?list|block ?list|\bdmarc\b|too many recipients|sender verif(?:y|ication)",
+    re.IGNORECASE,
 )
 _GONE_WORDS = re.compile(
     r"(?:user|recipient|account|mailbox|address|person|addressee|empf.nger|alias)(?: name)? (?:is |was |ist )?"
@@ -101,6 +102,11 @@ def kind_of(statuses: Sequence[str], said: str, action: str = "failed") -> Event
     if any(map(_GONE.fullmatch, statuses)):
         return EventKind.HARD_BOUNCE
     return _by_words(said)
+
+
+def refusal(said: str) -> EventKind:
+    """The same of a server's answer to a recipient or to a message (RFC 5321 section 4.2)."""
+    return kind_of(STATUS.findall(said), said)
 
 
 def _by_words(said: str) -> EventKind:

@@ -34,6 +34,7 @@ from publisher.model import (
     BatchState,
     CircuitState,
     EditionState,
+    EventKind,
     Letter,
     Mailing,
     Newsletter,
@@ -256,7 +257,7 @@ def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
     # A call of ours may still be under way for as long as a call may take: a witness from that time proves nothing.
     over = reconcile.last(batch) + able.timeout
     witnessed = bool(store.events.witness(desk.mailer.name, over, than=batch.id))
-    heard = store.events.heard(desk.mailer.name, *reconcile.due(batch.intent_at or reconcile.last(batch), able))
+    heard = _heard(desk, batch.intent_at or reconcile.last(batch))
     seen = store.events.positions(batch.key)
     results = reconcile.by_events(batch, seen, witnessed=witnessed and heard, capability=able, now=now)
     if able.evidence != "search" or reconcile.known(results) or not reconcile.askable(batch, able):
@@ -265,6 +266,13 @@ def _evidence(desk: Desk, batch: Batch, now: datetime) -> tuple[Result, ...]:
     witness = store.outbox.witness(desk.mailer.name, over, than=batch.id)
     asked = reconcile.question(batch, letters, witness)
     return reconcile.together(results, desk.mailer.look_up(asked, now=now))
+
+
+def _heard(desk: Desk, handed_over: datetime) -> bool:
+    """Whether silence about a call means anything: of what comes at once, and not only of deliveries, we are told."""
+    heard, name, lag = desk.store.events.heard, desk.mailer.name, desk.mailer.capability.look_up_lag
+    after, before = reconcile.due(handed_over, desk.mailer.capability)
+    return heard(name, after, before) and heard(name, handed_over - lag, before, EventKind.ACCEPTED)
 
 
 def _intend(desk: Desk, store: Store, batch: Batch, made: making.Made, tally: Tally) -> Batch | None:

@@ -22,7 +22,8 @@ def by_events(
     batch: Batch, seen: Collection[int], *, witnessed: bool, capability: Capability, now: datetime
 ) -> tuple[Result, ...]:
     """One result per letter, from events that were stored for the batch. `witnessed`: an event was stored for
-    a batch of the same mailer that was handed over later, and some while those of this one were `due`."""
+    a batch of the same mailer that was handed over later, some while those of this one were `due`, and the mailer tells
+    of every letter that it has it."""
     quiet = witnessed and capability.look_up_lag > timedelta(0) and now - last(batch) >= capability.look_up_lag
     absent = Outcome.DEFERRED if quiet and capability.evidence == "events" else Outcome.UNKNOWN
     return tuple(

@@ -371,8 +371,9 @@ class Events(Protocol):
         which an event was merged, or "": only where there is one does it mean anything that there are none of an
         earlier batch. With `than`, the id of a batch, also later than that one, whatever the clock said."""
 
-    def heard(self, mailer: str, after: datetime, before: datetime) -> bool:
-        """Whether an event of this mailer was kept in that time: somebody was there to hear it."""
+    def heard(self, mailer: str, after: datetime, before: datetime, kind: EventKind | None = None) -> bool:
+        """Whether an event of this mailer was kept in that time: somebody was there to hear it. With a kind, one of
+        that kind."""
 
     def forget(self, before: datetime) -> int:
         """Delete merged events that were kept before that time. How many."""

@@ -56,6 +56,13 @@ def body_of(event: MailEvent) -> bytes:
     )
 
 
+def is_of(kind: EventKind) -> sa.ColumnElement[bool]:
+    """Whether a body is of such an event, as `body_of` begins it."""
+    begins = orjson.dumps({"kind": kind.value})[:-1]
+    start: sa.ColumnElement[bytes] = sa.func.substr(mail_event.c.body, 1, len(begins), type_=mail_event.c.body.type)
+    return start == begins
+
+
 def _text(said: str) -> str:
     return _plain(said[:_LONGEST])
 

@@ -116,11 +116,12 @@ class Events:
         with self._access.read() as connection:
             return evidence.witness(connection, mailer, after, than=than)
 
-    def heard(self, mailer: str, after: datetime, before: datetime) -> bool:
+    def heard(self, mailer: str, after: datetime, before: datetime, kind: EventKind | None = None) -> bool:
         between = sa.and_(mail_event.c.received_at > after, mail_event.c.received_at < before)
+        found = sa.select(mail_event.c.id).where(mail_event.c.mailer == mailer, between)
         with self._access.read() as connection:
-            found = sa.select(mail_event.c.id).where(mail_event.c.mailer == mailer, between).limit(1)
-            return connection.execute(found).first() is not None
+            some = found if kind is None else found.where(keeping.is_of(kind))
+            return connection.execute(some.limit(1)).first() is not None
 
     def forget(self, before: datetime) -> int:
         """In transactions of a few thousand, so that nobody waits long."""

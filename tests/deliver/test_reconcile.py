@@ -21,7 +21,7 @@ from tests.contracts.ledger import claim
 from tests.deliver.ledger import approved, drain, people
 from tests.fakes.postmark import TOKEN, PostmarkServer
 from tests.fakes.resend import KEY, ResendServer
-from tests.fakes.ses import KEY_ID, REGION, SECRET, SesServer
+from tests.fakes.ses import KEY_ID, REGION, SECRET, SesServer, bounce
 from tests.fakes.sns import TOPIC
 from tests.people import NOW
 from tests.sites import TestClock
@@ -212,7 +212,7 @@ def test_silence_while_nobody_was_there_to_hear_proves_nothing(
         server.notify(lambda _headers, _body: None)  # told, and nobody is there
         if heard:
             clock.move(minutes=10)
-            another = MailEvent(event_id="another", kind=EventKind.OPENED, at=clock.at, recipient="")
+            another = MailEvent(event_id="another", kind=EventKind.ACCEPTED, at=clock.at, recipient="")
             memory_store.events.keep("ses", [another], at=clock.at)
         clock.move(hours=1)
         approved(memory_store, mailer, slot="manual:later")
@@ -304,3 +304,41 @@ def test_who_is_told_of_after_a_look_up_found_nothing_is_not_mailed_again(
     again = [mail.recipient for mail in postmark.mails[before:]]
     assert sorted(again) == sorted(reader.email for reader in readers if reader is not readers[2])
     assert memory_store.outbox.trace(readers[2].id)[-1][1:] == ("skipped", "it had arrived: an event told of it later")
+
+
+@pytest.mark.parametrize(
+    ("told", "copies"), [(("Bounce", "Complaint"), 0), (("Delivery", "Bounce"), 0), (("Send", "Delivery"), 1)]
+)
+def test_silence_proves_nothing_where_nobody_is_told_that_ses_has_a_letter(
+    memory_store: Database, tmp_path: Path, keys: KeyRing, clock: TestClock, told: tuple[str, ...], copies: int
+) -> None:
+    """One server takes its time, of which SES tells nothing; and another edition is delivered meanwhile."""
+
+    def hear() -> None:
+        server.notify(lambda headers, body: keep(mailer.events(headers, body, now=clock.at)))
+
+    def keep(events: tuple[MailEvent, ...]) -> None:
+        memory_store.events.keep("ses", events, at=clock.at)
+        with memory_store.transaction() as together:
+            together.events.merge(together.events.take(100), at=clock.at)
+
+    people(memory_store, 20)
+    with SesServer(tmp_path, clock=lambda: clock.at, publishes=told) as server:
+        server.slow = {"reader.7@mail.example"}
+        certificates = server.topic.certificates
+        mailer = Ses("ses", REGION, KEY_ID, SECRET, base_url=server.url, topic_arn=TOPIC, certificates=certificates)
+        there = approved(memory_store, mailer)
+        server.plan("drop_before" if copies else "accept_then_drop")
+        drain(memory_store, mailer, keys, clock)
+        clock.move(minutes=20)
+        approved(memory_store, mailer, slot="manual:later")
+        drain(memory_store, mailer, keys, clock)
+        hear()
+        for mail in server.mails[-2:]:
+            server.happen(mail, "Bounce", bounce(mail, "Transient", "MailboxFull", status="4.2.2"))
+        hear()
+        clock.move(minutes=80)
+        drain(memory_store, mailer, keys, clock)
+        assert len(server.mails) == 40, "each reader has each edition once"
+    doubt = memory_store.outbox.batches(there.id)[0].state
+    assert doubt is (BatchState.SPLIT if copies else BatchState.UNKNOWN)

@@ -102,7 +102,8 @@ class Refusal(Refused):
 class SesServer(Provider):
     """`clock` tells when things happened. `domains` may send; `suppressed` addresses bounce; `statuses` answers a
     recipient with that status, and nothing is sent; `rate` is messages a second, None for no limit; `daily` in all.
-    `publishes` are the kinds of events that the configuration set sends to the topic, () for every kind."""
+    Servers of `slow` recipients let a message wait. `publishes` are the kinds of events that the configuration set
+    sends to the topic, () for every kind."""
 
     def __init__(
         self,
@@ -118,6 +119,7 @@ class SesServer(Provider):
         self.domains = {"harbour-gazette.example"}
         self.configuration_sets = {"newsletters"}
         self.suppressed: set[str] = set()
+        self.slow: set[str] = set()
         self.statuses: dict[str, str] = {}
         self.account: dict[str, Any] = {}
         self.rate, self.daily = rate, daily
@@ -227,6 +229,8 @@ class SesServer(Provider):
     def _fate(self, mail: Mail) -> tuple[str, dict[str, Any]]:
         if mail.recipient in self.suppressed:
             return "Bounce", bounce(mail, "Permanent", "OnAccountSuppressionList", status="5.1.1")
+        if mail.recipient in self.slow:
+            return "DeliveryDelay", {"delayType": "General", "delayedRecipients": [{"emailAddress": mail.recipient}]}
         return "Delivery", {"recipients": [mail.recipient], "smtpResponse": "250 2.0.0 OK queued as 4Zq8"}
 
     def happen(self, mail: Mail, name: str, details: dict[str, Any]) -> None:

@@ -232,7 +232,7 @@ def post(name: str, folder: Path, root: Path, clock: FastClock, seed: int) -> It
         "resend": lambda: ResendServer(folder, clock=clock.true),
         "postmark": lambda: PostmarkServer(folder, clock=clock.true, lag=timedelta(minutes=3)),
         "mailgun": lambda: MailgunServer(folder, clock=clock.true, lag=timedelta(minutes=5)),
-        "ses": lambda: SesServer(folder, clock=clock.true, daily=10**9, publishes={"Delivery", "Bounce"}),
+        "ses": lambda: SesServer(folder, clock=clock.true, daily=10**9, publishes={"Send", "Delivery", "Bounce"}),
     }
     with servers[name]() as running:
         yield Post(kind, root, running, running.url)

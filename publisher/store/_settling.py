@@ -14,7 +14,7 @@ from publisher.store._batches import child_key, runs_of
 class Settlement:
     """The batch's new state, the positions that were rejected, and those that move to child batches:
     `again` was proved not sent, in groups that are tried apart; `unknown` may have been. Of each group, `why` is what
-    was said about it and `counts` whether it was about its letters."""
+    was said about it and `counts` whether it was about its letters; `doubt` is why the others are unknown."""
 
     state: BatchState
     rejected: frozenset[int] = frozenset()
@@ -22,6 +22,7 @@ class Settlement:
     why: tuple[str, ...] = ()
     counts: tuple[bool, ...] = ()
     unknown: frozenset[int] = frozenset()
+    doubt: str = ""
 
     @property
     def moved(self) -> frozenset[int]:
@@ -53,6 +54,7 @@ def settlement(batch: Batch, results: Sequence[Result]) -> Settlement:
         why=tuple(told[min(group)].detail for group in groups),
         counts=tuple(not told[min(group)].shared for group in groups),
         unknown=unknown,
+        doubt=next((said for at in sorted(unknown) if (said := told[at].detail)), ""),
     )
 
 
@@ -143,6 +145,7 @@ def children(batch: Batch, settled: Settlement, *, sequence: int, now: datetime,
                 intent_at=batch.intent_at,
                 first_intent_at=batch.first_intent_at,
                 unknown_since=batch.unknown_since or now,
+                last_error=settled.doubt,
             )
         )
     return made

@@ -242,6 +242,7 @@ def test_letters_nobody_can_tell_about_move_to_a_child_that_is_unknown(desk: Dat
     _, child = desk.outbox.batches(one.id)
     assert (child.state, child.unknown_since, child.first_intent_at) == (BatchState.UNKNOWN, NOW, NOW)
     assert [id for id, _ in child.members] == [2, 3]
+    assert child.last_error == "unknown", "as the mailer said of the first"
     assert desk.outbox.sums(one.id) == Sums(candidates=3, planned=3, accepted=1, unknown=2)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from publisher.mailers._shared import one_line
+from publisher.mailers._shared import SENDERS_FAULT, one_line
 from publisher.model import EventKind, MailEvent, Outcome, Result
 
 _KINDS = {
@@ -28,7 +28,6 @@ _SUPPRESSED = {
     "606": EventKind.UNSUBSCRIBED,
     "607": EventKind.UNSUBSCRIBED,
 }
-_SENDERS_FAULT = re.compile(r"\b5\.7\.\d{1,3}\b")  # RFC 3463 section 3.8
 _PASSING = re.compile(r"4\.\d{1,3}\.\d{1,3}|5\.2\.2")  # tried in vain until it gave up, or a full mailbox
 
 
@@ -103,7 +102,7 @@ def _failure(event: Mapping[str, Any]) -> EventKind:
     suppressed = _SUPPRESSED.get(reason) or _SUPPRESSED.get(text(status.get("code")))
     if suppressed:
         return suppressed
-    if _SENDERS_FAULT.search(enhanced or text(status.get("message"))):
+    if SENDERS_FAULT.search(enhanced or text(status.get("message"))):
         return EventKind.BLOCKED
     if event.get("severity") != "permanent":
         return EventKind.DEFERRED

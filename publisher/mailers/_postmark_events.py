@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from publisher.mailers._shared import one_line
+from publisher.mailers._shared import SENDERS_FAULT, one_line
 from publisher.model import EventKind, MailEvent
 
 _RECORDS = {
@@ -35,7 +35,6 @@ _BOUNCES = {
     "Unsubscribe": EventKind.UNSUBSCRIBED,
 }
 _REASONS = {"HardBounce": EventKind.HARD_BOUNCE, "SpamComplaint": EventKind.COMPLAINT}
-_SENDERS_FAULT = re.compile(r"\b5\.7\.\d{1,3}\b")  # RFC 3463 section 3.8
 _TIMES = ("DeliveredAt", "BouncedAt", "ChangedAt", "ReceivedAt")
 _IDENTITY = ("RecordType", "MessageID", "ID", "Recipient", "Email", "OriginalLink")
 
@@ -78,7 +77,7 @@ def _kind(told: Mapping[str, Any]) -> EventKind | None:
     record = str(told.get("RecordType"))
     if record == "Bounce":
         kind = _BOUNCES.get(str(told.get("Type")))
-        of_us = kind is EventKind.HARD_BOUNCE and _SENDERS_FAULT.search(str(told.get("Details")))
+        of_us = kind is EventKind.HARD_BOUNCE and SENDERS_FAULT.search(str(told.get("Details")))
         return EventKind.BLOCKED if of_us else kind
     if record != "SubscriptionChange":
         return _RECORDS.get(record)

@@ -11,7 +11,7 @@ import orjson
 
 from publisher.kit.message import mailbox
 from publisher.mailers._ses_calls import LETTER
-from publisher.mailers._shared import one_line
+from publisher.mailers._shared import SENDERS_FAULT, one_line
 from publisher.model import EventKind, MailEvent
 
 #: By kind of event: where its details are, and the list of recipients in there.
@@ -38,7 +38,6 @@ _KINDS = {
 }
 _WORDS = ("diagnosticCode", "smtpResponse", "reason", "errorMessage", "delayType", "complaintFeedbackType")
 _SUPPRESSED = ("Suppressed", "OnAccountSuppressionList")
-_POLICY = re.compile(r"(?<![\d.])5\.7\.\d{1,3}(?!\.?\d)")  # RFC 3463 section 3.8
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
 _POSITION = re.compile(r"[0-9]{1,9}")
 
@@ -109,7 +108,7 @@ def _kind(name: str, details: Mapping[str, Any], person: Mapping[str, Any]) -> E
     if subtype in _SUPPRESSED:
         return EventKind.HARD_BOUNCE  # this account has seen the address bounce before
     said = f"{person.get('status') or ''} {person.get('diagnosticCode') or ''}"
-    if subtype == "ContentRejected" or _POLICY.search(said):
+    if subtype == "ContentRejected" or SENDERS_FAULT.search(said):
         return EventKind.BLOCKED
     return EventKind.HARD_BOUNCE if details.get("bounceType") == "Permanent" else EventKind.SOFT_BOUNCE
 

@@ -15,8 +15,8 @@ from publisher.kit.message import address, addresses, mailbox
 from publisher.model import Letter, MailEvent, Mailing, Outcome, Prepared, Question, Result
 
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-
-
+#: Where a server refused the sender, by policy or for security (RFC 3463 section 3.8); no part of an address.
+SENDERS_FAULT = re.compile(r"(?<![\d.])5\.7\.\d{1,3}(?!\.?\d)")
 #: How providers say that the account may send no more for now, and that they will not have us as a sender.
 _QUOTA = re.compile(r"quota|\bcredits?\b|\blimit (?:is |was )?(?:exceeded|reached)|\b[45]\.4\.5\b", re.IGNORECASE)
 _REPUTATION = re.compile(

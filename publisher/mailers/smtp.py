@@ -8,7 +8,6 @@ message (RFC 1047), so that one letter is unknown; every letter behind it is pro
 
 from __future__ import annotations
 
-import re
 import smtplib
 import socket
 import ssl
@@ -23,6 +22,7 @@ from publisher.kit.dkim import Signer
 from publisher.kit.message import messages
 from publisher.kit.verp import ReturnPaths
 from publisher.mailers._shared import (
+    SENDERS_FAULT,
     NoRate,
     NothingToAsk,
     NoWebhook,
@@ -43,7 +43,6 @@ _START = 240.0  # no letter is begun later than this into a batch
 _BEFORE_DOT = 360.0  # everything but the final answer ends by then
 _DOT = 600.0
 _NOBODY = 5  # readers of a batch
-_SENDER = re.compile(r"\b5\.7\.\d")  # RFC 3463 section 3.8: security or policy
 
 
 class Smtp(NothingToAsk, NoWebhook, NoRate):
@@ -225,7 +224,7 @@ class Smtp(NothingToAsk, NoWebhook, NoRate):
             why = f"it refuses username or password ({answer}); correct them"
             return self._misconfigured(why, failure=Failure.CREDENTIALS)
         if code >= 500:
-            failure = Failure.REPUTATION if _SENDER.search(answer) else None
+            failure = Failure.REPUTATION if SENDERS_FAULT.search(answer) else None
             return self._misconfigured(f"it refuses us ({answer})", failure=failure)
         return TryLater(f"{self._place} answers {answer}", mailer=self.name)
 
@@ -239,7 +238,7 @@ class Smtp(NothingToAsk, NoWebhook, NoRate):
 
 def _blocks_us(result: Result) -> bool:
     """Refused by policy, and not for the reader's address."""
-    return result.outcome is Outcome.REJECTED and bool(_SENDER.search(result.code))
+    return result.outcome is Outcome.REJECTED and bool(SENDERS_FAULT.search(result.code))
 
 
 def _weighed(results: list[Result]) -> list[Result]:

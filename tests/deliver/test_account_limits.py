@@ -28,11 +28,6 @@ def clock() -> TestClock:
     return TestClock(NOW, tick=timedelta(milliseconds=5))
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
-
-
 def ses(server: SesServer, key_id: str = KEY_ID) -> Ses:
     return Ses("ses", REGION, key_id, SECRET, base_url=server.url, topic_arn=TOPIC)
 

@@ -29,11 +29,6 @@ def clock() -> TestClock:
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
-
-
-@pytest.fixture
 def postmark(tmp_path: Path, clock: TestClock) -> Iterator[PostmarkServer]:
     with PostmarkServer(tmp_path, clock=lambda: clock.at) as server:
         server.streams["news"] = Stream()

@@ -26,19 +26,9 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @pytest.fixture
-def clock() -> TestClock:
-    return TestClock(NOW)
-
-
-@pytest.fixture
 def resend(tmp_path: Path) -> Iterator[ResendServer]:
     with ResendServer(tmp_path) as server:
         yield server
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
 
 
 def failed(circuit: Circuit, *errors: DeliveryError, wait: timedelta = MINUTE) -> Circuit:

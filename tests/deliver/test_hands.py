@@ -16,7 +16,7 @@ from publisher.mailers.maildir import Maildir
 from publisher.model import BatchState, EditionState, Outcome, Prepared, Result
 from publisher.store import Database, open_store
 from tests.deliver.ledger import approved, people
-from tests.people import NOW, newsletter, site
+from tests.people import newsletter, site
 from tests.sites import TestClock, mailbox
 
 SIZE = 5  # letters a batch
@@ -45,16 +45,6 @@ class Gate(Maildir):
         finally:
             with self._turn:
                 self.now -= 1
-
-
-@pytest.fixture
-def clock() -> TestClock:
-    return TestClock(NOW)
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
 
 
 @pytest.fixture

@@ -31,16 +31,6 @@ from tests.sites import TestClock, mailbox
 
 
 @pytest.fixture
-def clock() -> TestClock:
-    return TestClock(NOW)
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
-
-
-@pytest.fixture
 def resend(tmp_path: Path) -> Iterator[ResendServer]:
     with ResendServer(tmp_path) as server:
         yield server

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from publisher.kit.tokens import KeyRing
@@ -13,21 +11,10 @@ from publisher.ports import Mailer
 from publisher.store import Database
 from tests.deliver.ledger import approved, drain, people
 from tests.fakes.smtp import Fault, SmtpServer
-from tests.people import NOW
 from tests.sites import TestClock
 
 FULL = "452 4.3.1 Insufficient system storage"
 ALWAYS = 10**9
-
-
-@pytest.fixture
-def clock() -> TestClock:
-    return TestClock(NOW)
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
 
 
 def smtp(server: SmtpServer) -> Smtp:

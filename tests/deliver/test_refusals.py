@@ -17,20 +17,9 @@ from publisher.store import Database, open_store
 from tests.deliver.ledger import approved, drain, people
 from tests.fakes.postmark import TOKEN, PostmarkServer
 from tests.fakes.smtp import Fault, SmtpServer
-from tests.people import NOW
 from tests.sites import TestClock
 
 GONE, FULL, POLICY = "550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.7.26 not authenticated"
-
-
-@pytest.fixture
-def clock() -> TestClock:
-    return TestClock(NOW)
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyRing:
-    return KeyRing.load(tmp_path / "keys", {})
 
 
 @pytest.fixture

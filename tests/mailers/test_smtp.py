@@ -21,7 +21,7 @@ from publisher.kit.dkim import Signer
 from publisher.kit.verp import ReturnPaths, returned
 from publisher.mailers import smtp
 from publisher.mailers.smtp import Smtp
-from publisher.model import EventKind, Outcome
+from publisher.model import EventKind, Outcome, Result
 from tests.contracts.mailer_cases import Got, MailerCases, letter, mailing
 from tests.fakes.smtp import Certificate, Fault, SmtpServer
 from tests.mailers.test_maildir import got_from
@@ -59,8 +59,12 @@ def mailer_for(server: SmtpServer, **settings: object) -> Smtp:
 
 
 def send(mailer: Smtp, *letters) -> list[Outcome]:
+    return [one.outcome for one in submit(mailer, *letters)]
+
+
+def submit(mailer: Smtp, *letters, **changes: str) -> tuple[Result, ...]:
     try:
-        return [one.outcome for one in mailer.submit(mailer.prepare(mailing(*letters)))]
+        return mailer.submit(mailer.prepare(mailing(*letters, **changes)))
     finally:
         mailer.close()
 
@@ -98,16 +102,17 @@ class SmtpRig:
 
 class TestSmtp(MailerCases):
     @pytest.fixture
-    def rig(self, server: SmtpServer, certificate: Certificate) -> SmtpRig:
-        return SmtpRig(server, certificate)
+    def rig(self, server: SmtpServer, certificate: Certificate) -> Iterator[SmtpRig]:
+        rig = SmtpRig(server, certificate)
+        yield rig
+        rig.mailer.close()
 
 
 # ---------------------------------------------------------------- a good day
 
 
 def test_a_batch_travels_over_one_encrypted_signed_in_connection(server, certificate):
-    mailer = SmtpRig(server, certificate).mailer
-    results = mailer.submit(mailer.prepare(mailing()))
+    results = submit(SmtpRig(server, certificate).mailer)
     assert server.connections == 1
     assert {(one.encrypted, one.user, one.sender) for one in server.received} == {
         (True, "publisher", "daily@harbour-gazette.example")
@@ -117,7 +122,7 @@ def test_a_batch_travels_over_one_encrypted_signed_in_connection(server, certifi
 
 def test_what_arrives_is_what_was_prepared_byte_for_byte(plain):
     prepared = mailer_for(plain).prepare(mailing())
-    mailer_for(plain).submit(prepared)
+    submit(mailer_for(plain))
     assert [one.content for one in plain.received] == list(prepared.payloads)
     assert b"\r\n.\r\n" not in prepared.payloads[0]
 
@@ -164,8 +169,7 @@ def test_a_password_may_cross_this_machine_unencrypted_but_no_network():
 )
 def test_one_letter_is_refused_and_the_others_go(plain, fault, outcome, code):
     plain.plan(replace(fault, after=1))
-    mailer = mailer_for(plain)
-    results = mailer.submit(mailer.prepare(mailing()))
+    results = submit(mailer_for(plain))
     assert [one.outcome for one in results] == [ACCEPTED, outcome, ACCEPTED, ACCEPTED, ACCEPTED]
     assert results[1].code == code
     assert plain.recipients() == [f"reader{n}@reader.example" for n in (0, 2, 3, 4)]
@@ -408,7 +412,7 @@ def test_every_answer_finds_its_letter_pipelined_or_not(seed):
         with SmtpServer(pipelining=pipelining) as server:
             server.plan(*map(replace, faults))
             mailer = mailer_for(server)
-            return mailer.submit(mailer.prepare(mailing(*letters))), server.recipients(), server.connections
+            return submit(mailer, *letters), server.recipients(), server.connections
 
     assert outcome(True) == outcome(False)
     told = {int(one.detail.split()[-1]): one.position for one in outcome(True)[0] if one.outcome is not ACCEPTED}
@@ -466,7 +470,7 @@ def test_a_bounce_comes_back_to_an_address_that_names_the_letter(plain):
 
 def test_a_notice_comes_back_to_the_plain_return_path(plain):
     mailer = mailer_for(plain, return_paths=PATHS)
-    mailer.submit(mailer.prepare(mailing(letter(0), key="notice-7")))
+    submit(mailer, letter(0), key="notice-7")
     assert plain.received[0].sender == "bounces@harbour-gazette.example"
 
 
@@ -573,8 +577,7 @@ def test_one_refused_reader_with_relay_in_the_words_stops_nobody_else(plain, rep
 )
 def test_a_refusal_tells_of_the_reader_what_a_bounce_with_these_words_would(plain, at, reply, kind):
     plain.plan(Fault(at, reply))
-    mailer = mailer_for(plain)
-    results = mailer.submit(mailer.prepare(mailing(*map(letter, range(3)))))
+    results = submit(mailer_for(plain), *map(letter, range(3)))
     assert [one.kind for one in results] == [kind, None, None]
 
 

@@ -109,6 +109,11 @@ class _Bounded(_FeedParserMixin):  # type: ignore[misc]  # feedparser has no typ
         kept = [(name, value) for name, value in attrs if name not in _TAKEN_OVER or _is_short(value, around)]
         return super().unknown_starttag(tag, kept)
 
+    def unknown_endtag(self, tag: str) -> None:
+        """feedparser takes no base back where there is none around it: it would be that of all that follows."""
+        super().unknown_endtag(tag)
+        self.baseuri = self.basestack[-1] if self.basestack else ""
+
     def track_namespace(self, prefix: str | None, uri: str) -> None:
         if len(self.namespaces_in_use) > MAXIMUM_NAMESPACES:
             raise TooMuch(f"it has more than {MAXIMUM_NAMESPACES} namespaces")

@@ -593,6 +593,18 @@ BITS = st.sampled_from(PIECES.split()) | st.text(max_size=5)
 SOUP = st.lists(BITS, max_size=25).map(lambda bits: " ".join(bits).encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.parametrize("broken", ["", "<unclosed>"], ids=["well-formed", "not well-formed"])
+def test_a_base_ends_with_its_element(broken: str) -> None:
+    """Also where the feed says none (RFC 4287 section 2)."""
+    entries = [
+        f'<entry><id>{n}</id><title>Gale {n}</title><content type="html"{base}>No boats</content></entry>'
+        for n, base in enumerate([' xml:base="https://elsewhere.example/img/"', ""])
+    ]
+    body = f'<feed xmlns="http://www.w3.org/2005/Atom"><title>T</title>{"".join(entries)}{broken}</feed>'
+    first, second = read(body.encode(), "application/atom+xml", URL).articles
+    assert (first.base_url, second.base_url) == ("https://elsewhere.example/img/", URL)
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=st.binary(max_size=300) | SOUP)
 def test_any_bytes_give_articles_or_a_source_error(body: bytes) -> None:
